@@ -1,0 +1,35 @@
+# Every target is one line over a real command; continuous integration runs the same ones.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+.PHONY: help demo test check fix bench prove clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.runtime: requirements.lock pyproject.toml
+	@sh docker/install runtime
+
+.venv/.test: requirements.lock pyproject.toml
+	@sh docker/install test
+
+demo: .venv/.runtime ## a first answer from fictional data: make demo ARGS="--once --port 8000"
+	@.venv/bin/contactpoint demo $(ARGS)
+
+test: .venv/.test ## every test, with the coverage floor: make test ARGS="-k lookup"
+	@sh docker/install system
+	@$(PY) -m tests.run $(ARGS)
+
+check: .venv/.test ## lint, format, types, import contracts; changes nothing
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
+
+fix: .venv/.test ## mend what can be mended: lint, format, the published SDL
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format . && .venv/bin/contactpoint schema print > schema/directory.graphql
+
+bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/benchmarks.md
+	@$(PY) bench/run.py $(ARGS)
+
+prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.md
+	@$(PY) -m tests.prove $(ARGS)
+
+clean: ## remove what the commands made
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov

@@ -1,0 +1,1 @@
+"""Speaks to sources: the agencies that hold the facts. Imports the shared words only."""

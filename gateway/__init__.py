@@ -1,0 +1,1 @@
+"""Runs lookups: plan, fan-out, merge, door, audit, HTTP."""

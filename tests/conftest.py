@@ -1,0 +1,26 @@
+"""Shared fixtures. Unit tests may not open a socket; a test that needs one says so with the `network` marker."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("network") or item.get_closest_marker("node"):
+            item.add_marker(pytest.mark.enable_socket)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    import pytest_socket
+
+    if item.get_closest_marker("enable_socket"):
+        pytest_socket.enable_socket()
+    else:
+        # event loops need a socket pair of their own
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
