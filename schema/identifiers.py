@@ -168,8 +168,8 @@ class Postcode(_Identifier):
     kind = "postcode"
     __slots__ = ()
     _shape = re.compile(
-        r"(GIR 0AA|BF1 [0-9][A-Z]{2}|([A-Z][0-9]{1,2}|[A-Z][A-HJ-Y][0-9]{1,2}|[A-Z][0-9][A-Z]|[A-Z][A-HJ-Y][0-9]?[A-Z]) "
-        r"[0-9][A-Z]{2})"
+        r"(GIR 0AA|BF1 [0-9][A-Z]{2}|"
+        r"([A-Z][0-9]{1,2}|[A-Z][A-HJ-Y][0-9]{1,2}|[A-Z][0-9][A-Z]|[A-Z][A-HJ-Y][0-9]?[A-Z]) [0-9][A-Z]{2})"
     )
 
     @classmethod
