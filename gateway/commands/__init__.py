@@ -1,0 +1,1 @@
+"""The commands of `contactpoint`, one module each."""

@@ -1,0 +1,1 @@
+"""What the demo runs beside the gateway: simulated agencies, an identity provider, fictional families."""
