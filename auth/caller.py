@@ -23,7 +23,7 @@ class OnBehalfOf:
 
 @dataclass(frozen=True, slots=True)
 class ChildLookupDetail:
-    """One entry of `authorization_details` of type `child_lookup` (RFC 9396): the lookups that the token is meant for."""
+    """One `authorization_details` entry of type `child_lookup` (RFC 9396): the lookups that the token is meant for."""
 
     purpose: Purpose | None
     case_reference: str | None = field(repr=False)
