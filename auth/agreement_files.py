@@ -1,0 +1,200 @@
+"""Reads a directory of agreements. Whatever cannot be read in full stops the loading, with file and line.
+
+organisations.toml   the parties: [[organisation]] id, name, kind, area
+lawful-bases.toml    [[basis]] purpose, gateway, regime, recipient_regime, commenced (a date, or false)
+*.toml               one agreement each
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
+from auth.paths import SCOPES
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
+
+SHIPPED = Path(__file__).parent / "agreements"
+ORGANISATIONS = "organisations.toml"
+BASES = "lawful-bases.toml"
+
+T = TypeVar("T")
+
+
+class AgreementsUnreadable(ValueError):
+    """A file of the set is missing or malformed; the text names file, line and rule."""
+
+
+class _Organisation(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    name: str
+    kind: AgencyKind
+    area: str | None = None
+
+
+class _Organisations(msgspec.Struct, forbid_unknown_fields=True):
+    organisation: list[_Organisation] = []
+
+
+class _Basis(msgspec.Struct, forbid_unknown_fields=True):
+    purpose: Purpose
+    gateway: str
+    regime: Regime
+    recipient_regime: Regime
+    commenced: date | bool
+
+
+class _Bases(msgspec.Struct, forbid_unknown_fields=True):
+    basis: list[_Basis]
+
+
+class _Grant(msgspec.Struct, forbid_unknown_fields=True):
+    to: list[AgencyKind]
+    roles: list[Role]
+    purposes: list[Purpose]
+    relationship: Relationship
+    assurance: Assurance
+    opens: list[str]
+    organisations: list[str] = []
+
+
+class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    title: str
+    custodian: str
+    controller: str
+    owner: str
+    approver: str
+    approved_on: date
+    review_on: date
+    grant: list[_Grant]
+    areas: list[str] = []
+
+
+def load(directory: Path) -> AgreementSet:
+    """Return the set that a directory holds. Raises AgreementsUnreadable for the first fault found."""
+    if not directory.is_dir():
+        raise AgreementsUnreadable(f"{directory}: no such directory")
+    files = sorted(directory.glob("*.toml"))
+    texts = {path.name: _text(path) for path in files}
+    for needed in (ORGANISATIONS, BASES):
+        if needed not in texts:
+            raise AgreementsUnreadable(f"{directory / needed}: missing")
+    organisations = _organisations(directory / ORGANISATIONS, texts.pop(ORGANISATIONS))
+    bases = _bases(directory / BASES, texts.pop(BASES))
+    agreements = tuple(_agreement(directory / name, text) for name, text in texts.items())
+    seen: set[str] = set()
+    for agreement in agreements:
+        if agreement.id in seen:
+            raise AgreementsUnreadable(f"{directory}: two agreements are called {agreement.id}")
+        seen.add(agreement.id)
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return AgreementSet(digest.hexdigest()[:16], organisations, bases, agreements)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise AgreementsUnreadable(f"{path}: cannot be read as UTF-8 text") from None
+
+
+def _decode(path: Path, text: str, into: type[T]) -> T:
+    try:
+        raw: Mapping[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise AgreementsUnreadable(f"{path}: {fault}") from None
+    try:
+        return msgspec.convert(raw, into)
+    except msgspec.ValidationError as fault:
+        where = str(fault).rpartition("`")[0].rpartition("`")[2]
+        raise AgreementsUnreadable(f"{path}:{_line(text, where)}: {fault}") from None
+
+
+def _line(text: str, where: str) -> int:
+    """The line of a msgspec path such as `$.grant[2].roles[0]`, as near as a table header and key can tell."""
+    table, _, rest = where.removeprefix("$.").partition("[")
+    number = int(rest.partition("]")[0]) if rest[:1].isdigit() else 0
+    key = rest.partition("].")[2].partition("[")[0] if rest else table
+    lines = text.splitlines()
+    headers = [i for i, line in enumerate(lines) if line.strip() == f"[[{table}]]"] if rest else [-1]
+    start = headers[number] if number < len(headers) else 0
+    for i in range(start + 1, len(lines)):
+        if lines[i].strip().startswith("[["):
+            break
+        if key and lines[i].partition("=")[0].strip() == key:
+            return i + 1
+    return max(start + 1, 1)
+
+
+def _organisations(path: Path, text: str) -> Mapping[str, Organisation]:
+    found: dict[str, Organisation] = {}
+    for number, entry in enumerate(_decode(path, text, _Organisations).organisation):
+        if entry.id in found:
+            raise AgreementsUnreadable(
+                f"{path}:{_line(text, f'$.organisation[{number}].id')}: organisation {entry.id} stands twice"
+            )
+        found[entry.id] = Organisation(entry.id, entry.name, entry.kind, entry.area)
+    return found
+
+
+def _bases(path: Path, text: str) -> Mapping[Purpose, LawfulBasis]:
+    found: dict[Purpose, LawfulBasis] = {}
+    for number, entry in enumerate(_decode(path, text, _Bases).basis):
+        at = f"{path}:{_line(text, f'$.basis[{number}].purpose')}"
+        if entry.purpose in found:
+            raise AgreementsUnreadable(f"{at}: purpose {entry.purpose} stands twice")
+        if entry.commenced is True:
+            raise AgreementsUnreadable(f"{at}: commenced is a date, or false")
+        commenced = entry.commenced if isinstance(entry.commenced, date) else None
+        found[entry.purpose] = LawfulBasis(
+            entry.purpose, entry.gateway, entry.regime, entry.recipient_regime, commenced
+        )
+    return found
+
+
+def _agreement(path: Path, text: str) -> Agreement:
+    raw = _decode(path, text, _Agreement)
+    kind = raw.custodian.removeprefix("kind:")
+    if raw.custodian.startswith("kind:") and kind not in AgencyKind.__members__:
+        raise AgreementsUnreadable(f"{path}:{_line(text, '$.custodian')}: custodian names no agency kind")
+    if raw.review_on <= raw.approved_on:
+        raise AgreementsUnreadable(f"{path}:{_line(text, '$.review_on')}: the review date is not after the approval")
+    for number, grant in enumerate(raw.grant):
+        at = f"{path}:{_line(text, f'$.grant[{number}].opens')}"
+        if not (grant.to and grant.roles and grant.purposes and grant.opens):
+            raise AgreementsUnreadable(f"{at}: a grant needs to, roles, purposes and opens")
+        for opened in grant.opens:
+            if opened not in SCOPES:
+                raise AgreementsUnreadable(f"{at}: {opened} is not a path that can be opened")
+    return Agreement(
+        id=raw.id,
+        title=raw.title,
+        custodian=raw.custodian,
+        controller=raw.controller,
+        owner=raw.owner,
+        approver=raw.approver,
+        approved_on=raw.approved_on,
+        review_on=raw.review_on,
+        areas=frozenset(raw.areas),
+        grants=tuple(
+            Grant(
+                kinds=frozenset(g.to),
+                organisations=frozenset(g.organisations),
+                roles=frozenset(g.roles),
+                purposes=frozenset(g.purposes),
+                relationship=g.relationship,
+                assurance=g.assurance,
+                opens=frozenset(g.opens),
+            )
+            for g in raw.grant
+        ),
+    )

@@ -1,0 +1,72 @@
+"""A decision is a value that carries its rule and, when it refuses, its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+AskedT_contra = TypeVar("AskedT_contra", contravariant=True)
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Allowed, by this rule."""
+
+    rule: str
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Refused, by this rule, for a reason from a closed list; the reason goes to the log, callers get a public code."""
+
+    rule: str
+    reason: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+Decision = Permit | Deny
+
+
+class Rule(Protocol[AskedT_contra]):
+    """One rule: decides alone, says why."""
+
+    def decide(self, asked: AskedT_contra) -> Decision:
+        """Return Permit or Deny; raises nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Generic[A]):
+    """Every rule must permit; the first refusal is the decision."""
+
+    rules: Sequence[Rule[A]]
+
+    def decide(self, asked: A) -> Decision:
+        """Return the first Deny, else Permit; an empty list denies."""
+        for rule in self.rules:
+            if not (decision := rule.decide(asked)):
+                return decision
+        # A policy with no rules must not read as "everything is allowed".
+        return Permit("all-of") if self.rules else Deny("all-of", "NO_RULE")
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Generic[A]):
+    """One permitting rule is enough; otherwise the last refusal is the decision."""
+
+    rules: Sequence[Rule[A]]
+
+    def decide(self, asked: A) -> Decision:
+        """Return the first Permit, else the last Deny; an empty list denies."""
+        decision: Decision = Deny("any-of", "NO_RULE")
+        for rule in self.rules:
+            if decision := rule.decide(asked):
+                return decision
+        return decision

@@ -1,0 +1,27 @@
+"""The policy of a lookup: the rules in the order in which they are judged."""
+
+from __future__ import annotations
+
+from auth.decision import AllOf
+from auth.paths import PREVIOUS
+from auth.rules import (
+    HasScope,
+    LookupRequest,
+    NamesAPractitioner,
+    OverrideIsJustified,
+    PreviousAloneIsGranted,
+    SomethingIsOpen,
+    TokenIsForThisPurpose,
+)
+from schema.vocabulary import Scope
+
+LOOK_UP_A_CHILD: AllOf[LookupRequest] = AllOf(
+    (
+        HasScope(Scope.INVOLVEMENT),
+        NamesAPractitioner(),
+        TokenIsForThisPurpose(),
+        OverrideIsJustified(),
+        SomethingIsOpen(),
+        PreviousAloneIsGranted(PREVIOUS),
+    )
+)

@@ -1,0 +1,120 @@
+"""The rules of "may this caller, for this purpose, look up a child at all?", each small enough to read aloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from auth.caller import Caller
+from auth.decision import Decision, Deny, Permit
+from auth.entitlements import Entitlements
+from schema.vocabulary import Assurance, InvolvementStatus, Purpose, Scope
+
+
+class Refusal(StrEnum):
+    """Why a lookup is refused; goes to the log. Callers get FORBIDDEN, or a challenge for STEP_UP_REQUIRED."""
+
+    MISSING_SCOPE = "MISSING_SCOPE"
+    NO_PRACTITIONER = "NO_PRACTITIONER"
+    NOTHING_GRANTED = "NOTHING_GRANTED"
+    STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
+    PREVIOUS_NOT_GRANTED = "PREVIOUS_NOT_GRANTED"
+    OTHER_PURPOSE = "OTHER_PURPOSE"
+    OVERRIDE_NOT_GRANTED = "OVERRIDE_NOT_GRANTED"
+    REVIEW_NOT_ACCEPTED = "REVIEW_NOT_ACCEPTED"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRequest:
+    """What the policy judges: never the child."""
+
+    caller: Caller
+    purpose: Purpose
+    case_reference: str | None
+    entitlements: Entitlements
+    statuses: frozenset[InvolvementStatus]  # which entries the operation asks for
+    override: bool
+    accepts_review: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HasScope:
+    """The token carries the scope."""
+
+    scope: Scope
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Deny MISSING_SCOPE without it."""
+        if self.scope in asked.caller.scopes:
+            return Permit(f"has-scope {self.scope}")
+        return Deny(f"has-scope {self.scope}", Refusal.MISSING_SCOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesAPractitioner:
+    """A machine may ask only on behalf of a named practitioner."""
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Deny NO_PRACTITIONER for client credentials that name nobody."""
+        if asked.caller.is_machine:
+            return Deny("names-a-practitioner", Refusal.NO_PRACTITIONER)
+        return Permit("names-a-practitioner")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIsForThisPurpose:
+    """A token that was issued for particular lookups (RFC 9396 `child_lookup`) serves no other."""
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Deny OTHER_PURPOSE unless one detail fits purpose and case reference, where it names them."""
+        details = asked.caller.authorization_details
+        fits = any(
+            d.purpose in (None, asked.purpose) and d.case_reference in (None, asked.case_reference) for d in details
+        )
+        if not details or fits:
+            return Permit("token-is-for-this-purpose")
+        return Deny("token-is-for-this-purpose", Refusal.OTHER_PURPOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideIsJustified:
+    """Break-glass needs its own scope, a strong sign-in and the acceptance of review."""
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Permit an ordinary lookup; deny an override that lacks one of the three."""
+        name = "override-is-justified"
+        if not asked.override:
+            return Permit(name)
+        if Scope.OVERRIDE not in asked.caller.scopes:
+            return Deny(name, Refusal.OVERRIDE_NOT_GRANTED)
+        if asked.caller.assurance is not Assurance.STRONG:
+            return Deny(name, Refusal.STEP_UP_REQUIRED)
+        if not asked.accepts_review:
+            return Deny(name, Refusal.REVIEW_NOT_ACCEPTED)
+        return Permit(name)
+
+
+@dataclass(frozen=True, slots=True)
+class SomethingIsOpen:
+    """Some custodian opens the default answer to this caller for this purpose."""
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Deny STEP_UP_REQUIRED if a stronger sign-in would open it, else NOTHING_GRANTED."""
+        if asked.entitlements.opens_default():
+            return Permit("something-is-open")
+        if asked.entitlements.default_at_strong():
+            return Deny("something-is-open", Refusal.STEP_UP_REQUIRED)
+        return Deny("something-is-open", Refusal.NOTHING_GRANTED)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousAloneIsGranted:
+    """Who asks for ended entries alone must hold their grant: an empty list would read as "never"."""
+
+    previous_path: str
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Deny PREVIOUS_NOT_GRANTED when nothing but PREVIOUS is asked for and nobody opens it."""
+        if asked.statuses == {InvolvementStatus.PREVIOUS} and asked.entitlements.withheld(self.previous_path):
+            return Deny("previous-alone-is-granted", Refusal.PREVIOUS_NOT_GRANTED)
+        return Permit("previous-alone-is-granted")

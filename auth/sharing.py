@@ -1,0 +1,162 @@
+"""Information-sharing agreements as data: who may open what, at which custodian, on what lawful basis.
+
+A set is loaded once from a directory of TOML files and never changes; a reload makes another set with another version.
+No policy language: grants are rows of a finite table that can be enumerated, printed and diffed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
+
+# Which standings a grant's relationship covers. APPOINTED and OVERRIDE stand apart: a caseload relationship never
+# implies an appointment, nor the other way round.
+COVERS: Mapping[Relationship, frozenset[Relationship]] = MappingProxyType(
+    {
+        Relationship.NONE: frozenset(Relationship),
+        Relationship.ORGANISATION: frozenset({Relationship.ORGANISATION, Relationship.PRACTITIONER}),
+        Relationship.PRACTITIONER: frozenset({Relationship.PRACTITIONER}),
+        Relationship.APPOINTED: frozenset({Relationship.APPOINTED}),
+        Relationship.OVERRIDE: frozenset({Relationship.OVERRIDE}),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A party: an organisation whose people may ask. An organisation that is not listed opens nothing."""
+
+    id: str
+    name: str
+    kind: AgencyKind
+    area: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LawfulBasis:
+    """The legal gateway behind a purpose, with the regime on each side. Not commenced: it opens nothing."""
+
+    purpose: Purpose
+    gateway: str
+    regime: Regime
+    recipient_regime: Regime
+    commenced: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What opens for whom. Every condition must hold."""
+
+    kinds: frozenset[AgencyKind]
+    organisations: frozenset[str]  # empty: every organisation of those kinds
+    roles: frozenset[Role]
+    purposes: frozenset[Purpose]
+    relationship: Relationship
+    assurance: Assurance
+    opens: frozenset[str]
+
+    def admits(self, organisation: Organisation, role: Role, purpose: Purpose) -> bool:
+        """Return whether this grant speaks of such an asker; relationship and assurance are judged apart."""
+        return (
+            organisation.kind in self.kinds
+            and (not self.organisations or organisation.id in self.organisations)
+            and role in self.roles
+            and purpose in self.purposes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One agreement of one custodian, or of every custodian of a kind."""
+
+    id: str
+    title: str
+    custodian: str  # a connector id, or kind:AGENCYKIND
+    controller: str
+    owner: str
+    approver: str
+    approved_on: date
+    review_on: date
+    areas: frozenset[str]  # empty: wherever the caller's organisation is
+    grants: tuple[Grant, ...]
+
+    def in_force(self, today: date) -> bool:
+        """Return whether the review date has not passed; a lapsed agreement opens nothing."""
+        return self.approved_on <= today <= self.review_on
+
+    def covers_area(self, organisation: Organisation) -> bool:
+        """Return whether the agreement covers the area of the caller's organisation, never the child's."""
+        return not self.areas or organisation.area in self.areas
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """A source as the access model sees it: who holds the fact, and which paths it can answer."""
+
+    id: str
+    kind: AgencyKind
+    organisation: str
+    holds: frozenset[str]
+    about_adults: bool
+
+
+@dataclass(frozen=True)
+class AgreementSet:
+    """Every agreement in one version. `version` is a digest of the files, recorded with each decision."""
+
+    version: str
+    organisations: Mapping[str, Organisation]
+    bases: Mapping[Purpose, LawfulBasis]
+    agreements: tuple[Agreement, ...]
+
+    def of(self, custodian: Custodian) -> tuple[Agreement, ...]:
+        """Return the custodian's own agreements; only if it has none, those of its kind. An id beats its kind."""
+        own = tuple(a for a in self.agreements if a.custodian == custodian.id)
+        return own or tuple(a for a in self.agreements if a.custodian == f"kind:{custodian.kind}")
+
+    def basis(self, purpose: Purpose, today: date) -> LawfulBasis | None:
+        """Return the lawful basis of a purpose if it has commenced, else None."""
+        found = self.bases.get(purpose)
+        if found is None or found.commenced is None or found.commenced > today:
+            return None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class AccessCell:
+    """One open cell of the access matrix."""
+
+    custodian: str
+    organisation_kind: AgencyKind
+    role: Role
+    purpose: Purpose
+    relationship: Relationship
+    assurance: Assurance
+    field: str
+    agreement: str
+
+
+def open_cells(agreements: AgreementSet, today: date) -> Iterable[AccessCell]:
+    """Yield every open cell of every agreement in force, in a stable order; nothing that has not commenced."""
+    for agreement in sorted(agreements.agreements, key=lambda a: (a.custodian, a.id)):
+        if not agreement.in_force(today):
+            continue
+        for grant in agreement.grants:
+            for kind in sorted(grant.kinds):
+                for role in sorted(grant.roles):
+                    for purpose in sorted(p for p in grant.purposes if agreements.basis(p, today)):
+                        for field in sorted(grant.opens):
+                            yield AccessCell(
+                                agreement.custodian,
+                                kind,
+                                role,
+                                purpose,
+                                grant.relationship,
+                                grant.assurance,
+                                field,
+                                agreement.id,
+                            )
