@@ -1,0 +1,398 @@
+"""The one way out: every call that a connector makes to its source goes through `SourceClient`.
+
+The timeouts of httpx and aiohttp are not deadlines (a body that drips resets them), an answer ended by the closing of
+the connection cannot be told from one cut short, and a dying source's `[]` reads as "nobody". So: one deadline around
+everything, framed answers only, a byte cap while streaming, strict JSON, no redirects, no proxies, no cookies, no
+compression, and addresses checked as they are connected to. Whatever goes wrong is a SourceFailed with a closed code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import msgspec
+
+from connectors import strict_json
+from connectors.addresses import AddressRule, CheckedResolver, Lookup, is_loopback_host, literal_address
+from connectors.base import Deadline
+from connectors.faults import FaultCode, SourceFailed
+from connectors.transport import (
+    CONNECT_SECONDS,
+    AiohttpExchange,
+    Answer,
+    Exchange,
+    HttpxExchange,
+    require_verifying,
+    system_trust,
+)
+
+__all__ = ["ApiKey", "Credentials", "Deadline", "FaultCode", "Reply", "SourceClient", "SourceFailed", "StaticHeaders"]
+
+OK = frozenset({200})
+DEFAULT_BYTE_CAP = 256 * 1024
+MAX_RETRY_AFTER_SECONDS = 3600.0
+
+_ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+_PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
+_PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a source answered: framed, whole, and strict JSON if it has a body."""
+
+    status: int
+    headers: Mapping[str, str]
+    json: Any
+
+
+class Credentials(Protocol):
+    """How the gateway says who it is to one source.
+
+    Not an httpx.Auth: its flow yields requests into the source's own pool and knows neither the deadline nor the
+    bulkhead, while a token comes from another host under rules of its own.
+    """
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the headers to send. Raises SourceFailed; is awaited within the caller's deadline."""
+        ...
+
+    def refused(self, headers: Mapping[str, str]) -> bool:
+        """Take note that the source answered 401 to these headers; return whether others are worth one more try."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StaticHeaders:
+    """Credentials that are fixed header values."""
+
+    values: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return "StaticHeaders(...)"  # the values are secrets
+
+    async def headers(self) -> Mapping[str, str]:
+        return self.values
+
+    def refused(self, headers: Mapping[str, str]) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        return None
+
+
+def ApiKey(header: str, value: str) -> StaticHeaders:  # noqa: N802 (reads as the class that configuration names)
+    """Return credentials that are one header."""
+    return StaticHeaders({header: value})
+
+
+class SourceClient:
+    """A hardened HTTP client for one source, with its own pool and bulkhead.
+
+    `transport` replaces the network (tests); then addresses are not checked. `lookup` replaces name resolution.
+    Raises ValueError for a base URL or a TLS context that may not be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        allow_private: bool,
+        auth: Credentials | None = None,
+        max_connections: int = 16,
+        byte_cap: int = DEFAULT_BYTE_CAP,
+        headers: Mapping[str, str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        lookup: Lookup | None = None,
+    ) -> None:
+        origin, self._prefix, rule = _parse_base(base_url, allow_private=allow_private)
+        self._auth = auth
+        self._free = max_connections
+        self._byte_cap = byte_cap
+        self._headers = {
+            **(headers or {}),
+            "User-Agent": "contactpoint-gateway",
+            "Accept-Encoding": "identity",
+        }
+        context = require_verifying(ssl_context) if ssl_context else system_trust()
+        self._exchange: Exchange = (
+            HttpxExchange(origin, transport)
+            if transport
+            else AiohttpExchange(
+                origin,
+                resolver=CheckedResolver(rule, seconds=CONNECT_SECONDS, lookup=lookup),
+                ssl_context=context,
+            )
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline,
+        request_id: str,
+        traceparent: str | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: str | tuple[str, ...] = "application/json",
+        expect: frozenset[int] = OK,
+        decode: type | None = None,
+        repeatable: bool = True,
+    ) -> Reply:
+        """Return the source's reply if its status is in `expect`; every other one is a failure with its own code.
+
+        `decode` turns a 2xx body into that type (a msgspec Struct, usually). `repeatable` allows one second attempt
+        when the connection ended before the first byte of an answer, as kept-alive connections do: pass False for what
+        must not arrive twice. Redirects are never followed; a 3xx in `expect` is returned for its Location.
+
+        Raises SourceFailed.
+        """
+        if self._free <= 0:
+            raise SourceFailed(FaultCode.BULKHEAD_FULL)
+        target = self._target(path, params)
+        content, content_type = _content(json, form)
+        sent = {
+            **self._headers,
+            "Accept": accept if isinstance(accept, str) else ", ".join(accept),
+            "X-Request-ID": _header_token(request_id),
+        }
+        if traceparent is not None:
+            sent["traceparent"] = _header_token(traceparent)
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        if headers:
+            sent.update(headers)
+        self._free -= 1
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                status, received, body = await self._authenticated(
+                    method, target, sent, content, expect=expect, repeatable=repeatable
+                )
+        except TimeoutError:
+            raise SourceFailed(FaultCode.DEADLINE) from None
+        finally:
+            self._free += 1
+        return Reply(status, received, _parse(status, received, body, decode))
+
+    async def aclose(self) -> None:
+        """Close every connection, and those of the credentials."""
+        await self._exchange.aclose()
+        if self._auth is not None:
+            await self._auth.aclose()
+
+    def _target(self, path: str, params: Mapping[str, str] | None) -> str:
+        if not _PATH.fullmatch(path) or _PATH_TRICKS.search(path):
+            raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
+        return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
+
+    async def _authenticated(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        content: bytes | None,
+        *,
+        expect: frozenset[int],
+        repeatable: bool,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        if self._auth is None:
+            return await self._repeated(method, target, headers, content, expect=expect, repeatable=repeatable)
+        identity = await self._auth.headers()
+        try:
+            return await self._repeated(
+                method, target, {**headers, **identity}, content, expect=expect, repeatable=repeatable
+            )
+        except _Unauthenticated:
+            if not self._auth.refused(identity):
+                raise
+        fresh = await self._auth.headers()
+        return await self._repeated(method, target, {**headers, **fresh}, content, expect=expect, repeatable=repeatable)
+
+    async def _repeated(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        *,
+        expect: frozenset[int],
+        repeatable: bool,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            return await self._once(method, target, headers, content, expect)
+        except SourceFailed as failure:
+            if failure.code is not FaultCode.RESET or not repeatable:
+                raise
+        return await self._once(method, target, headers, content, expect)
+
+    async def _once(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, expect: frozenset[int]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        answer = await self._exchange.send(method, target, headers, content)
+        try:
+            if answer.status not in expect:
+                raise _failure_of_status(answer)
+            return answer.status, answer.headers, await self._body(answer)
+        finally:
+            await answer.release()
+
+    async def _body(self, answer: Answer) -> bytes:
+        length = _framing(answer)
+        if length is not None and length > self._byte_cap:
+            raise SourceFailed(FaultCode.TOO_LARGE)
+        parts = []
+        size = 0
+        async for chunk in answer.chunks():
+            size += len(chunk)
+            if size > self._byte_cap:
+                raise SourceFailed(FaultCode.TOO_LARGE)
+            parts.append(chunk)
+        if length is not None and size != length:
+            raise SourceFailed(FaultCode.TRUNCATED)
+        return b"".join(parts)
+
+
+class _Unauthenticated(SourceFailed):
+    """The source answered 401: the one status after which fresh credentials may help."""
+
+
+def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, AddressRule]:
+    """Return the origin, the path before every path, and the rule for addresses. Raises ValueError."""
+    parts = urlsplit(base_url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    prefix = parts.path.rstrip("/")
+    # urlsplit drops what it does not understand, so what it understood must be all there was
+    if not _ORIGIN.fullmatch(origin) or origin + parts.path != base_url:
+        raise ValueError("a base URL is scheme, host, optional port and path: no user, query or fragment")
+    if prefix and (not _PATH.fullmatch(prefix) or _PATH_TRICKS.search(prefix)):
+        raise ValueError("the path of a base URL must be percent-encoded and without dot segments")
+    host = (parts.hostname or "").lower()
+    plain = parts.scheme == "http"
+    loopback = is_loopback_host(host)
+    if plain and not loopback and not allow_private:
+        raise ValueError("a source is reached over https unless on this machine or where private addresses are allowed")
+    rule = AddressRule(allow_private=allow_private, loopback_named=loopback, plain_http=plain)
+    literal = literal_address(host)
+    if literal is not None and not rule.permits(literal):
+        raise ValueError("no source may have this address")
+    return origin, prefix, rule
+
+
+def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str | None]:
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    if json is not None:
+        return msgspec.json.encode(json), "application/json"
+    return None, None
+
+
+def _header_token(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("a request id or traceparent is letters, digits, dots and dashes")
+    return value
+
+
+def _failure_of_status(answer: Answer) -> SourceFailed:
+    status = answer.status
+    if status == 401:
+        return _Unauthenticated(FaultCode.AUTH)
+    if status == 403:
+        return SourceFailed(FaultCode.AUTH)
+    if status in (429, 503):
+        code = FaultCode.RATE_LIMITED if status == 429 else FaultCode.OVERLOADED
+        return SourceFailed(code, retry_after_seconds=_retry_after(answer.headers.get("Retry-After")))
+    if status >= 500:
+        return SourceFailed(FaultCode.STATUS_5XX)
+    if status == 404:
+        return SourceFailed(FaultCode.NOT_FOUND_BARE)
+    if 300 <= status < 400:
+        return SourceFailed(FaultCode.REDIRECT)
+    if status == 204:
+        return SourceFailed(FaultCode.EMPTY)
+    return SourceFailed(FaultCode.STATUS_UNEXPECTED)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3), at most an hour, or None if not usable."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,12}", value):
+        seconds = float(value)
+    else:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+        if seconds < 0:
+            return None
+    return min(seconds, MAX_RETRY_AFTER_SECONDS)
+
+
+def _framing(answer: Answer) -> int | None:
+    """Return the announced length, None if chunked. Raises SourceFailed if only the closing would end the body."""
+    lengths = []
+    chunked = False
+    for name, value in answer.raw_headers:
+        lower = name.lower()
+        if lower == b"content-length":
+            lengths.append(value)
+        elif lower == b"transfer-encoding":
+            if chunked or value.strip().lower() != b"chunked":
+                raise SourceFailed(FaultCode.ENCODING)
+            chunked = True
+        elif lower == b"content-encoding" and value.strip().lower() != b"identity":
+            raise SourceFailed(FaultCode.ENCODING)
+    if chunked and not lengths:
+        return None
+    # both, or several lengths: two readers would cut the response differently (RFC 9112 section 6.3)
+    if chunked or len(lengths) != 1 or not lengths[0].isdigit():
+        raise SourceFailed(FaultCode.UNFRAMED)
+    return int(lengths[0])
+
+
+@lru_cache(maxsize=256)
+def _is_json(content_type: str) -> bool:
+    essence, _, parameters = content_type.partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
+    return _JSON_TYPE.fullmatch(essence.strip().lower()) is not None and (
+        charset is None or charset[1].lower() == "utf-8"
+    )
+
+
+def _parse(status: int, headers: Mapping[str, str], body: bytes, decode: type | None) -> Any:
+    if 300 <= status < 400:
+        return None  # asked for its Location
+    if not body:
+        raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.EMPTY)
+    if not _is_json(headers.get("Content-Type", "")):
+        raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.CONTENT_TYPE)
+    try:
+        value = strict_json.decode(body)
+    except strict_json.NotStrictJSON:
+        raise SourceFailed(FaultCode.BAD_JSON) from None
+    if decode is None or not 200 <= status < 300:
+        return value
+    try:
+        return msgspec.convert(value, decode)
+    except msgspec.ValidationError:
+        raise SourceFailed(FaultCode.SCHEMA) from None
