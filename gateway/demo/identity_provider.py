@@ -22,7 +22,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.demo.access_tokens import ALGORITHM, Minter, SignIn, signing_key
-from gateway.demo.authorization_server import PERSONA_GRANT, DemoAuthorizationServer, Parameters, demo_clients
+from gateway.demo.authorization_server import DemoAuthorizationServer, Parameters
+from gateway.demo.clients import PERSONA_GRANT, demo_clients
 from gateway.demo.personas import ACR_VALUES, PERSONAS
 from gateway.demo.sign_in_page import CONTENT_SECURITY_POLICY, sign_in_page
 
