@@ -1,0 +1,264 @@
+"""A request to an operation that is parsed, measured and validated; at most once for each text.
+
+What stays in memory: for a text without a string and without a run of six digits, the document without locations (so
+without its text and comments) under the text's SHA-256, or the refusal of it: a class, a fixed sentence and a line and
+column. A text that holds a string or a long number may hold an identifier, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    ValueNode,
+    VariableNode,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+
+from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
+from gateway.graphql.body import GraphQLRequest
+from gateway.graphql.guard import (
+    DocumentLimits,
+    RootFields,
+    check_root_fields,
+    check_source,
+    is_query,
+    locations_of,
+    measure,
+    root_fields,
+)
+
+Parse = Callable[..., DocumentNode]
+
+_MAY_HOLD_AN_IDENTIFIER = re.compile(r'"|[0-9]{6}')
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One valid operation. `node` and `fragments` carry no locations, and no values unless `may_be_kept` is false."""
+
+    document: DocumentNode = field(repr=False)
+    node: OperationDefinitionNode = field(repr=False)
+    fragments: Mapping[str, FragmentDefinitionNode] = field(repr=False)
+    #: SHA-256 of the text, in hexadecimal. Of a text with identifiers it is a fingerprint of them: see `may_be_kept`.
+    document_sha256: str = field(repr=False)
+    #: False when the text may hold an identifier: then keep, log and cache nothing that is derived from it.
+    may_be_kept: bool
+    is_query: bool
+    introspects: bool
+    root_field_names: tuple[str, ...]
+    #: `child` or `findChild`, else None
+    lookup_field: str | None
+    lookup_node: FieldNode | None = field(repr=False)
+
+
+_Examined = Mapping[str | None, Operation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    kind: type[RequestError]
+    sentence: str
+    locations: Locations
+
+    def error(self) -> RequestError:
+        """Return a new error: raising one object twice would join the tracebacks of two callers."""
+        error = self.kind(locations=self.locations)
+        error.sentence = self.sentence
+        return error
+
+
+class Documents:
+    """The documents of one schema."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: DocumentLimits | None = None,
+        *,
+        remembered: int = 256,
+        parse: Parse = parse,
+    ) -> None:
+        self._schema = schema
+        self._limits = limits or DocumentLimits()
+        self._parse = parse
+        self._accepted: _Remembered[bytes, _Examined] = _Remembered(remembered)
+        # apart, so that a client that errs again and again cannot push out what others use
+        self._refused: _Remembered[bytes, _Refusal] = _Remembered(remembered)
+
+    def check_source(self, request: GraphQLRequest) -> None:
+        """Raise LimitExceeded for a text beyond the lexical limits; before anybody is known to have sent it."""
+        # only what an authenticated caller has sent is remembered
+        if hashlib.sha256(_bytes(request.query)).digest() not in self._accepted:
+            check_source(request.query, self._limits)
+
+    def prepare(self, request: GraphQLRequest, *, may_introspect: bool) -> Operation:
+        """Return the operation that the request names, or the only one.
+
+        Raises ParseFailed, LimitExceeded, ValidationFailed, and BadUserInput for a literal that its type does not take.
+        For a caller who may not introspect, `__schema` and `__type` are fields that do not exist.
+        """
+        operations = self._examined(request.query)
+        if not may_introspect and any(operation.introspects for operation in operations.values()):
+            raise ValidationFailed(locations=self._where_it_introspects(request.query))
+        if request.operation_name is None:
+            if len(operations) > 1:
+                raise ValidationFailed("Name the operation to run in `operationName`.")
+            return next(iter(operations.values()))
+        operation = operations.get(request.operation_name)
+        if operation is None:
+            raise ValidationFailed("`operationName` names no operation of the document.")
+        return operation
+
+    def coerce(self, operation: Operation, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the coerced values of the operation's variables (GraphQL, section 6.1.2); raise BadUserInput."""
+        definitions = operation.node.variable_definitions
+        if not definitions:
+            return {}
+        values = get_variable_values(self._schema, definitions, dict(variables), max_errors=1, hide_suggestions=True)
+        if isinstance(values, list):
+            # the errors say which value and what is wrong with it, in the caller's own words: told to nobody
+            raise BadUserInput("A variable is missing, or its value is not valid for its type.")
+        return values.coerced
+
+    def _examined(self, text: str) -> _Examined:
+        digest = hashlib.sha256(_bytes(text)).digest()
+        known = self._accepted.get(digest)
+        if known is not None:
+            return known
+        refusal = self._refused.get(digest)
+        if refusal is not None:
+            raise refusal.error()
+        may_be_kept = not _MAY_HOLD_AN_IDENTIFIER.search(text)
+        try:
+            examined = self._examine(text, digest.hex(), may_be_kept)
+        except RequestError as error:
+            error.__cause__ = error.__context__ = None
+            if may_be_kept:
+                self._refused.keep(digest, _Refusal(type(error), error.sentence, error.locations))
+            raise
+        if may_be_kept:
+            self._accepted.keep(digest, examined)
+        return examined
+
+    def _examine(self, text: str, sha256: str, may_be_kept: bool) -> _Examined:
+        # once more, because `prepare` may be called by what did not read a body
+        check_source(text, self._limits)
+        try:
+            return self._valid(self._parsed(text, located=False), sha256, may_be_kept)
+        except (ValidationFailed, BadUserInput):
+            # only a refusal has to say where, so only a refusal pays for locations; this raises the same again
+            return self._valid(self._parsed(text, located=True), sha256, may_be_kept)
+
+    def _parsed(self, text: str, *, located: bool) -> DocumentNode:
+        try:
+            return self._parse(
+                text,
+                no_location=not located,
+                max_lexical_tokens=self._limits.max_lexical_tokens,
+                max_comments=self._limits.max_comments,
+                max_source_length=self._limits.max_source_length,
+            )
+        except GraphQLSyntaxError as error:
+            # `from None`: the parser's message quotes the text
+            raise ParseFailed(locations=_locations_in(error)) from None
+
+    def _valid(self, document: DocumentNode, sha256: str, may_be_kept: bool) -> _Examined:
+        measured = measure(document, self._limits)
+        roots = {name: root_fields(node, measured.fragments) for name, node in measured.operations.items()}
+        errors = validate(self._schema, document, max_errors=1, hide_suggestions=True)
+        if errors:
+            raise _refusal_of(errors[0])
+        for root in roots.values():
+            check_root_fields(root, measured.fragments)
+        return {
+            name: _operation(document, node, measured.fragments, roots[name], sha256, may_be_kept)
+            for name, node in measured.operations.items()
+        }
+
+    def _where_it_introspects(self, text: str) -> Locations:
+        measured = measure(self._parsed(text, located=True), self._limits)
+        for node in measured.operations.values():
+            field = root_fields(node, measured.fragments).introspection
+            if field is not None:
+                return locations_of(field)
+        return ()
+
+
+def _operation(
+    document: DocumentNode,
+    node: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    root: RootFields,
+    sha256: str,
+    may_be_kept: bool,
+) -> Operation:
+    return Operation(
+        document=document,
+        node=node,
+        fragments=fragments,
+        document_sha256=sha256,
+        may_be_kept=may_be_kept,
+        is_query=is_query(node),
+        introspects=root.introspection is not None,
+        root_field_names=root.names,
+        lookup_field=root.lookup.name.value if root.lookup else None,
+        lookup_node=root.lookup,
+    )
+
+
+def _refusal_of(error: GraphQLError) -> RequestError:
+    """Return the refusal for the first validation error: its kind and place, nothing of its message."""
+    node = error.nodes[0] if error.nodes else None
+    if isinstance(node, ValueNode) and not isinstance(node, VariableNode):
+        return BadUserInput(locations=_locations_in(error))
+    return ValidationFailed(locations=_locations_in(error))
+
+
+def _locations_in(error: GraphQLError) -> Locations:
+    return tuple((location.line, location.column) for location in (error.locations or ())[:1])
+
+
+def _bytes(text: str) -> bytes:
+    # a text that did not come through `gateway.graphql.body` may hold what UTF-8 cannot
+    return text.encode("utf-8", "surrogatepass")
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value")
+
+
+class _Remembered(Generic[_Key, _Value]):
+    """The last so many values used."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[_Key, _Value] = OrderedDict()
+
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._values
+
+    def get(self, key: _Key) -> _Value | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def keep(self, key: _Key, value: _Value) -> None:
+        self._values[key] = value
+        if len(self._values) > self._size:
+            self._values.popitem(last=False)

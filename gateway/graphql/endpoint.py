@@ -1,0 +1,241 @@
+"""`/graphql`: one ASGI application from bytes to bytes.
+
+Order: method, Accept, byte limits, JSON, lexical limits; then the token; then the document and its variables; then the
+answer. What stands before the token knows nothing of the schema, so nobody learns of it without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from gateway.errors import GatewayError, InternalServerError, MethodNotAllowed
+from gateway.graphql.body import (
+    BodyLimits,
+    ClientDisconnected,
+    GraphQLRequest,
+    Receive,
+    parse_body,
+    parse_query_string,
+    read_body,
+)
+from gateway.graphql.documents import Documents, Operation
+from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Caller = TypeVar("Caller")
+
+log = structlog.get_logger("gateway.graphql")
+
+_encode = msgspec.json.Encoder().encode
+_FIXED_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What belongs to one request and to no caller. `variables` are as they were sent; identifiers stand in them."""
+
+    request_id: str
+    method: str
+    started: float
+    variables: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedAnswer:
+    """An executed operation. `body`, when given, is sent as it is: the bytes that the log says were disclosed."""
+
+    data: Mapping[str, Any] | None = field(default=None, repr=False)
+    errors: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    extensions: Mapping[str, Any] | None = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+    def encoded(self) -> bytes:
+        """Return the response body (GraphQL, section 7.1)."""
+        if self.body is not None:
+            return self.body
+        response: dict[str, Any] = {}
+        if self.errors:
+            response["errors"] = self.errors
+        response["data"] = self.data
+        if self.extensions:
+            response["extensions"] = self.extensions
+        return _encode(response)
+
+
+Authenticate = Callable[[Sequence[str]], Awaitable[Caller]]
+Answer = Callable[[Caller, Operation, Mapping[str, Any], RequestContext], Awaitable[ExecutedAnswer]]
+#: Told of each refusal of the front door, before it is sent; a GatewayError that it raises is sent instead.
+Refused = Callable[[GatewayError, Caller | None, Operation | None, RequestContext], Awaitable[None]]
+
+
+class GraphQLEndpoint(Generic[Caller]):
+    """Reads, authenticates, prepares, answers. `authenticate`, `answer` and `refused` raise GatewayError to refuse."""
+
+    def __init__(
+        self,
+        *,
+        documents: Documents,
+        authenticate: Authenticate[Caller],
+        may_introspect: Callable[[Caller], bool],
+        answer: Answer[Caller],
+        refused: Refused[Caller],
+        limits: BodyLimits | None = None,
+    ) -> None:
+        self._documents = documents
+        self._authenticate = authenticate
+        self._may_introspect = may_introspect
+        self._answer = answer
+        self._refused = refused
+        self._limits = limits or BodyLimits()
+        #: answers under way: held here, so that one whose client went away is not lost before its record is complete
+        self._answering: set[asyncio.Task[ExecutedAnswer]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # no subscriptions, so no WebSocket: closing before accepting is a refusal over HTTP
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        request_id = _request_id(headers)
+        negotiated = MediaType.JSON
+        extra: Sequence[tuple[bytes, bytes]] = ()
+        error: GatewayError | None = None
+        try:
+            negotiated = negotiate(_joined(headers, b"accept"))
+            answer = await self._respond(scope, receive, headers, request_id)
+            body, extra = answer.encoded(), answer.headers
+        except ClientDisconnected:
+            return
+        except GatewayError as refusal:
+            error = refusal
+        except Exception as exception:
+            _log_failure(exception, request_id)
+            error = InternalServerError(request_id)
+        if error is not None:
+            body, extra = encoded_error(error), error.headers()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status_of(error, negotiated),
+                "headers": [
+                    (b"content-type", media_type_of(error, negotiated).header),
+                    (b"content-length", str(len(body)).encode("ascii")),
+                    (b"x-request-id", request_id.encode("ascii")),
+                    *_FIXED_HEADERS,
+                    *extra,
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    async def drain(self) -> None:
+        """Return when every answer under way has ended; for shutdown, before the log is closed."""
+        while self._answering:
+            await asyncio.wait(self._answering)
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, headers: list[tuple[bytes, bytes]], request_id: str
+    ) -> ExecutedAnswer:
+        method: str = scope["method"]
+        caller: Caller | None = None
+        operation: Operation | None = None
+        context = RequestContext(request_id, method, time.monotonic(), {})
+        try:
+            request = await self._read(scope, method, receive, headers)
+            context = RequestContext(request_id, method, context.started, request.variables)
+            self._documents.check_source(request)
+            credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+            caller = await self._authenticate(credentials)
+            operation = self._documents.prepare(request, may_introspect=self._may_introspect(caller))
+            if method == "GET" and (operation.lookup_field is not None or not operation.is_query):
+                # identifiers do not go in URLs, and a GET changes nothing
+                raise MethodNotAllowed
+            variables = self._documents.coerce(operation, request.variables)
+        except GatewayError as refusal:
+            await self._refused(refusal, caller, operation, context)
+            raise
+        return await self._to_its_end(self._answer(caller, operation, variables, context), request_id)
+
+    async def _read(
+        self, scope: Scope, method: str, receive: Receive, headers: list[tuple[bytes, bytes]]
+    ) -> GraphQLRequest:
+        if method == "POST":
+            return parse_body(await read_body(receive, headers, self._limits), self._limits)
+        if method != "GET":
+            raise MethodNotAllowed("GET, POST")
+        if not any(name == b"graphql-require-preflight" for name, _ in headers):
+            # a header that no page of another origin can send without asking first
+            raise MethodNotAllowed
+        return parse_query_string(scope.get("query_string", b""), self._limits)
+
+    async def _to_its_end(self, answer: Awaitable[ExecutedAnswer], request_id: str) -> ExecutedAnswer:
+        """Return the answer; when this request is cancelled, the answer still runs on to its own end."""
+        task = asyncio.ensure_future(answer)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(lambda ended: _log_unheard(ended, request_id))
+            raise
+
+
+def encoded_error(error: GatewayError) -> bytes:
+    """Return the response body for an error; `data` only when execution began (GraphQL, section 7.1.1)."""
+    response: dict[str, Any] = {"errors": [error.formatted()]}
+    if error.executed:
+        response["data"] = None
+    return _encode(response)
+
+
+def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return the client's request id if it is one well-formed UUID, else a new one."""
+    offered = [value for name, value in headers if name == b"x-request-id"]
+    if len(offered) == 1 and len(offered[0]) == 36:
+        try:
+            return str(uuid.UUID(offered[0].decode("ascii")))
+        except ValueError:
+            pass
+    return str(uuid.uuid4())
+
+
+def _joined(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
+    """Return the field's lines as one (RFC 9110, section 5.3), or None."""
+    values = [value for name, value in headers if name == wanted]
+    return b", ".join(values) if values else None
+
+
+def _log_unheard(task: asyncio.Task[ExecutedAnswer], request_id: str) -> None:
+    """Log how an answer failed whose client had gone; without this the loop would print it, with what it holds."""
+    if not task.cancelled() and (exception := task.exception()) is not None:
+        _log_failure(exception, request_id)
+
+
+def _log_failure(exception: BaseException, request_id: str) -> None:
+    """Log where it happened and of which type. Not the message and not the locals: both may quote the request."""
+    frames = []
+    traceback = exception.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_qualname}")
+        traceback = traceback.tb_next
+    causes: list[str] = []
+    cause: BaseException | None = exception
+    while cause is not None and len(causes) < 10:
+        causes.append(type(cause).__qualname__)
+        cause = cause.__cause__ or cause.__context__
+    log.error("request_failed", request_id=request_id, exceptions=causes, frames=frames[-30:])

@@ -1,0 +1,369 @@
+"""What a document may ask for, decided before the schema is looked at.
+
+Two passes, both linear in the document: `check_source` over the text, before anybody is known to have sent it, and
+`measure` over the parsed document, for an authenticated caller. Each fragment is measured once, however often and from
+wherever it is spread: the usual recursive limiters walk every path, of which twenty-five fragments make thirty million.
+Pure functions; every refusal is a GatewayError and names nothing of the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    get_location,
+)
+
+from gateway.errors import LimitExceeded, Locations, ValidationFailed
+
+LOOKUP_FIELDS = frozenset({"child", "findChild"})
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
+_CONDITIONS = frozenset({"skip", "include"})
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLimits:
+    """Ceilings for one document; the introspection ones hold under `__schema` and `__type` only."""
+
+    max_source_length: int = 8_000
+    max_lexical_tokens: int = 800
+    max_comments: int = 20
+    max_bracket_nesting: int = 48
+    max_operations: int = 10
+    max_fragments: int = 10
+    max_depth: int = 8
+    max_fields: int = 200
+    max_aliases: int = 10
+    max_directives: int = 20
+    max_repeats_of_a_response_key: int = 10
+    max_introspection_depth: int = 20
+    max_introspection_fields: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one pass over a document found. `visited` counts the nodes looked at, each at most once."""
+
+    operations: Mapping[str | None, OperationDefinitionNode]
+    fragments: Mapping[str, FragmentDefinitionNode]
+    visited: int
+
+
+@dataclass(frozen=True, slots=True)
+class RootFields:
+    """The fields that an operation asks of the root, fragments included."""
+
+    names: tuple[str, ...]
+    lookup: FieldNode | None
+    lookup_is_conditional: bool
+    introspection: FieldNode | None
+
+
+# Never counts fewer tokens than the parser's own lexer would before its first error. Possessive, so an unclosed string
+# costs its length once.
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]++|\\(?:""")?|"(?!""))*+"""'
+    r'|"(?:[^"\\\n\r]++|\\.)*+"'
+    r"|\#[^\n\r]*+"
+    r"|[_A-Za-z][_0-9A-Za-z]*+"
+    r"|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+    r"|\.\.\."
+    r"|[!$&()\[\]{}:=@|]"
+)
+
+
+def check_source(text: str, limits: DocumentLimits) -> None:
+    """Raise LimitExceeded for a text that is too long to parse: characters, tokens, comments, nested brackets."""
+    if len(text) > limits.max_source_length:
+        raise LimitExceeded("The document is too long.")
+    tokens = comments = nesting = 0
+    for token in _TOKEN.findall(text):
+        first = token[0]
+        if first == "#":
+            comments += 1
+            continue
+        tokens += 1
+        if first in "{[(":
+            nesting += 1
+            if nesting > limits.max_bracket_nesting:
+                raise LimitExceeded("The document is nested too deep.")
+        elif first in "}])":
+            nesting -= 1
+    if tokens > limits.max_lexical_tokens:
+        raise LimitExceeded("The document has too many tokens.")
+    if comments > limits.max_comments:
+        raise LimitExceeded("The document has too many comments.")
+
+
+def measure(document: DocumentNode, limits: DocumentLimits) -> Measured:
+    """Return the operations and fragments of a document that keeps every limit.
+
+    Raises LimitExceeded, or ValidationFailed for what makes measuring meaningless: definitions that are not
+    executable, fragments that are unknown, unused, named twice or part of a cycle, and empty selection sets.
+    """
+    return _Measure(document, limits).run()
+
+
+def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> RootFields:
+    """Return what the operation asks of the root; raise LimitExceeded when that is more than one lookup.
+
+    A fragment is walked once for each way to reach it (under a condition, or not), as in CollectFields (GraphQL,
+    section 6.3.2).
+    """
+    names: dict[str, None] = {}
+    # by node: one field is reached more than once when its fragment is spread twice
+    lookups: dict[int, FieldNode] = {}
+    unconditional: set[int] = set()
+    introspection: FieldNode | None = None
+    for field, conditional in _fields_at_top(operation.selection_set, fragments):
+        name = field.name.value
+        names[name] = None
+        if name in LOOKUP_FIELDS:
+            lookups[id(field)] = field
+            if not conditional:
+                unconditional.add(id(field))
+        elif name in INTROSPECTION_FIELDS and introspection is None:
+            introspection = field
+    if len(lookups) > 1:
+        raise LimitExceeded("Ask for one child in one operation.")
+    return RootFields(
+        names=tuple(names),
+        lookup=next(iter(lookups.values()), None),
+        lookup_is_conditional=bool(lookups) and not unconditional,
+        introspection=introspection,
+    )
+
+
+def check_root_fields(root: RootFields, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    """Raise ValidationFailed unless the root fields keep the rules of a lookup. For a document that is valid.
+
+    `outcome` is what keeps an incomplete answer from reading as an empty one, so nothing may take it away: not its
+    absence, not another response key, not a condition on it or on anything around it.
+    """
+    if root.lookup is None:
+        return
+    if root.introspection is not None:
+        raise ValidationFailed(
+            "A lookup and introspection do not share an operation.", locations=locations_of(root.introspection)
+        )
+    if root.lookup.name.value != "child":
+        return
+    if root.lookup_is_conditional or not _selects_outcome(root.lookup, fragments):
+        raise ValidationFailed(
+            "Select `outcome` in `child`, under that name and without @skip or @include on it or around it.",
+            locations=locations_of(root.lookup),
+        )
+
+
+def locations_of(node: Node) -> Locations:
+    """Return line and column of a node, or nothing for a document that was parsed without locations."""
+    if node.loc is None:
+        return ()
+    location = get_location(node.loc.source, node.loc.start)
+    return ((location.line, location.column),)
+
+
+def _selects_outcome(child: FieldNode, fragments: Mapping[str, FragmentDefinitionNode]) -> bool:
+    return child.selection_set is not None and any(
+        field.name.value == "outcome" and _response_key(field) == "outcome" and not conditional
+        for field, conditional in _fields_at_top(child.selection_set, fragments)
+    )
+
+
+def _fields_at_top(
+    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[tuple[FieldNode, bool]]:
+    """Return the fields of a selection set and of the fragments in it, each with whether a condition governs it."""
+    found: list[tuple[FieldNode, bool]] = []
+    walked: set[tuple[str, bool]] = set()
+    waiting: list[tuple[SelectionSetNode, bool]] = [(selection_set, False)]
+    while waiting:
+        selections, around = waiting.pop()
+        for selection in selections.selections:
+            conditional = around or any(directive.name.value in _CONDITIONS for directive in selection.directives or ())
+            if isinstance(selection, FieldNode):
+                found.append((selection, conditional))
+            elif isinstance(selection, InlineFragmentNode):
+                waiting.append((selection.selection_set, conditional))
+            elif isinstance(selection, FragmentSpreadNode):
+                spread = (selection.name.value, conditional)
+                if spread not in walked:
+                    walked.add(spread)
+                    waiting.append((fragments[spread[0]].selection_set, conditional))
+    return found
+
+
+def _response_key(field: FieldNode) -> str:
+    return field.alias.value if field.alias else field.name.value
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What a selection set holds with its fragments spread out. `introspection_*` is what lies under `__schema`."""
+
+    depth: int
+    fields: int
+    aliases: int
+    directives: int
+    introspection_depth: int
+    introspection_fields: int
+    response_keys: dict[str, int]
+
+    def add(self, other: _Totals) -> None:
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.introspection_fields += other.introspection_fields
+        self.depth = max(self.depth, other.depth)
+        self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
+
+
+class _Measure:
+    def __init__(self, document: DocumentNode, limits: DocumentLimits) -> None:
+        self.document = document
+        self.limits = limits
+        self.visited = 0
+        self.fragments: dict[str, FragmentDefinitionNode] = {}
+        self.operations: dict[str | None, OperationDefinitionNode] = {}
+        #: the totals of each fragment; None while it is being measured, which is how a cycle is seen
+        self.measured: dict[str, _Totals | None] = {}
+        # what is deeper or larger than both ceilings is refused at once, so no number grows beyond them
+        self.deepest = max(limits.max_depth, limits.max_introspection_depth)
+        self.most_fields = max(limits.max_fields, limits.max_introspection_fields)
+
+    def run(self) -> Measured:
+        self._collect_definitions()
+        whole = _empty_totals()
+        for operation in self.operations.values():
+            whole.add(self._selection_set(operation.selection_set))
+            whole.directives += len(operation.directives or ())
+            for variable in operation.variable_definitions or ():
+                self.visited += 1
+                whole.directives += len(variable.directives or ())
+            self._check(whole)
+        if whole.depth > self.limits.max_depth:
+            raise LimitExceeded("The document is nested too deep.")
+        if whole.fields > self.limits.max_fields:
+            raise LimitExceeded("The document selects too many fields.")
+        for name, fragment in self.fragments.items():
+            if name not in self.measured:
+                raise ValidationFailed("A fragment is not used.", locations=locations_of(fragment))
+        return Measured(MappingProxyType(self.operations), MappingProxyType(self.fragments), self.visited)
+
+    def _collect_definitions(self) -> None:
+        for definition in self.document.definitions:
+            if isinstance(definition, FragmentDefinitionNode):
+                if definition.name.value in self.fragments:
+                    raise ValidationFailed(locations=locations_of(definition))
+                self.fragments[definition.name.value] = definition
+            elif isinstance(definition, OperationDefinitionNode):
+                name = definition.name.value if definition.name else None
+                if name in self.operations or (self.operations and None in {name, *self.operations}):
+                    # of two operations one of which has no name, nobody can say which is meant
+                    raise ValidationFailed(locations=locations_of(definition))
+                self.operations[name] = definition
+            else:
+                raise ValidationFailed(locations=locations_of(definition))
+        if not self.operations:
+            raise ValidationFailed
+        if len(self.operations) > self.limits.max_operations:
+            raise LimitExceeded("The document has too many operations.")
+        if len(self.fragments) > self.limits.max_fragments:
+            raise LimitExceeded("The document has too many fragments.")
+
+    def _selection_set(self, selection_set: SelectionSetNode) -> _Totals:
+        self.visited += 1
+        if not selection_set.selections:
+            # it would ask whether a child exists, and disclose no field that a record could name
+            raise ValidationFailed("A selection set is empty.", locations=locations_of(selection_set))
+        totals = _empty_totals()
+        for selection in selection_set.selections:
+            totals.directives += len(selection.directives or ())
+            if isinstance(selection, FieldNode):
+                self._field(selection, totals)
+            else:
+                if isinstance(selection, InlineFragmentNode):
+                    self.visited += 1
+                    inner = self._selection_set(selection.selection_set)
+                else:
+                    assert isinstance(selection, FragmentSpreadNode)  # noqa: S101 - the third and last kind
+                    inner = self._spread(selection)
+                totals.add(inner)
+                for key, count in inner.response_keys.items():
+                    totals.response_keys[key] = totals.response_keys.get(key, 0) + count
+            self._check(totals)
+        return totals
+
+    def _field(self, field: FieldNode, totals: _Totals) -> None:
+        self.visited += 1
+        key = _response_key(field)
+        totals.response_keys[key] = totals.response_keys.get(key, 0) + 1
+        totals.aliases += field.alias is not None
+        totals.fields += 1
+        totals.depth = max(totals.depth, 1)
+        if field.selection_set is None:
+            return
+        inner = self._selection_set(field.selection_set)
+        totals.aliases += inner.aliases
+        totals.directives += inner.directives
+        if field.name.value in INTROSPECTION_FIELDS:
+            totals.introspection_fields += inner.fields + inner.introspection_fields
+            totals.introspection_depth = max(totals.introspection_depth, inner.depth, inner.introspection_depth)
+        else:
+            totals.fields += inner.fields
+            totals.introspection_fields += inner.introspection_fields
+            totals.depth = max(totals.depth, 1 + inner.depth)
+            totals.introspection_depth = max(totals.introspection_depth, inner.introspection_depth)
+
+    def _spread(self, spread: FragmentSpreadNode) -> _Totals:
+        self.visited += 1
+        name = spread.name.value
+        if name in self.measured:
+            totals = self.measured[name]
+            if totals is None:
+                raise ValidationFailed("A fragment spreads itself.", locations=locations_of(spread))
+            return totals
+        fragment = self.fragments.get(name)
+        if fragment is None:
+            raise ValidationFailed(locations=locations_of(spread))
+        self.visited += 1
+        self.measured[name] = None
+        totals = self._selection_set(fragment.selection_set)
+        totals.directives += len(fragment.directives or ())
+        self.measured[name] = totals
+        return totals
+
+    def _check(self, totals: _Totals) -> None:
+        limits = self.limits
+        if max(totals.depth, totals.introspection_depth) > self.deepest:
+            raise LimitExceeded("The document is nested too deep.")
+        if max(totals.fields, totals.introspection_fields) > self.most_fields:
+            raise LimitExceeded("The document selects too many fields.")
+        if totals.aliases > limits.max_aliases:
+            raise LimitExceeded("The document has too many aliases.")
+        if totals.directives > limits.max_directives:
+            raise LimitExceeded("The document has too many directives.")
+        # two fields with one response key are compared, and what is below them, pair by pair
+        if totals.response_keys and max(totals.response_keys.values()) > limits.max_repeats_of_a_response_key:
+            raise LimitExceeded("The document selects one response key too often.")
+
+
+def _empty_totals() -> _Totals:
+    return _Totals(0, 0, 0, 0, 0, 0, {})
+
+
+def is_query(operation: OperationDefinitionNode) -> bool:
+    """Return whether the operation is a query: what a GET may carry."""
+    return operation.operation is OperationType.QUERY
