@@ -1,0 +1,61 @@
+"""Every field that a caller can select declares what decides its disclosure; a field that does not stops the build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import strawberry
+from graphql import GraphQLObjectType, GraphQLSchema
+from strawberry.schema_directive import Location
+
+from schema.sections import UndeclaredDisclosure
+from schema.vocabulary import Scope
+
+_KEY = "disclosure"
+
+
+class Disclosure(StrEnum):
+    """What decides whether a field's value may leave."""
+
+    CALLER = "CALLER"  # a function of the caller and the configuration alone
+    LOOKUP = "LOOKUP"  # the frame of an answer: outcome, sources, receipt
+    INVOLVEMENT = "INVOLVEMENT"  # a row that the door let through
+    PRACTITIONER = "PRACTITIONER"  # a named person in such a row
+    SECTION = "SECTION"  # a deeper field, opened by its own scope
+    AUDIT = "AUDIT"  # the log, read by its auditors
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="requiresScopes",
+    description="Scopes a token needs for the field to open: one of the outer lists, all of the inner.",
+)
+class RequiresScopes:
+    """The SDL's statement of what `auth` enforces; clients and reviewers read it, nothing else does."""
+
+    scopes: list[list[str]]
+
+
+def shown(disclosure: Disclosure, description: str | None = None, *, scope: Scope | None = None, **more: Any) -> Any:
+    """Return a Strawberry field that declares its disclosure class, with `@requiresScopes` if a scope opens it."""
+    directives = [RequiresScopes(scopes=[[scope.value]])] if scope else []
+    return strawberry.field(description=description, metadata={_KEY: disclosure}, directives=directives, **more)
+
+
+def undeclared(schema: GraphQLSchema) -> Iterator[str]:
+    """Yield the coordinate of every object field without a disclosure class."""
+    for name, kind in sorted(schema.type_map.items()):
+        if name.startswith("__") or not isinstance(kind, GraphQLObjectType):
+            continue
+        for field_name, field in kind.fields.items():
+            definition = field.extensions.get("strawberry-definition")
+            if not isinstance(getattr(definition, "metadata", {}).get(_KEY), Disclosure):
+                yield f"{name}.{field_name}"
+
+
+def require_declared(schema: GraphQLSchema) -> None:
+    """Raise UndeclaredDisclosure naming every field that nobody decided about."""
+    if missing := list(undeclared(schema)):
+        raise UndeclaredDisclosure("no disclosure class: " + ", ".join(missing))
