@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
 from auth.paths import SCOPES
+from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
 
 SHIPPED = Path(__file__).parent / "agreements"

@@ -234,7 +234,7 @@ def _lookup_type() -> type:
             fields[only.name] = (hint, shown(Disclosure.SECTION, scope=only.scope))
         else:
             hint = _maybe(SECTION_TYPES[name])
-            fields[_python(name)] = (hint, shown(Disclosure.SECTION, declaration.cls.__doc__))
+            fields[python_name(name)] = (hint, shown(Disclosure.SECTION, declaration.cls.__doc__))
     body: dict[str, Any] = {"__annotations__": {n: hint for n, (hint, _) in fields.items()}, "__module__": __name__}
     body |= {n: field for n, (_, field) in fields.items()}
     body["__annotations__"].pop("involvements")
@@ -245,7 +245,8 @@ def _lookup_type() -> type:
     )
 
 
-def _python(name: str) -> str:
+def python_name(name: str) -> str:
+    """Return the Python spelling of a GraphQL name: `startedOn` -> `started_on`."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 

@@ -1,0 +1,271 @@
+"""The door: the only place where what sources say becomes what a caller may see.
+
+Pure: facts, entitlement and standing in, types out. Every refusal here is silent by design: withheld looks absent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import strawberry
+
+from auth.caller import Caller
+from auth.entitlements import Entitlement, Entitlements
+from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
+from auth.sharing import Custodian
+from schema import records, types
+from schema.records import Answered, Involvement
+from schema.sections import SECTIONS, SectionDeclaration
+from schema.vocabulary import (
+    ContactMode,
+    DisclosureBasis,
+    InvolvementRelationship,
+    InvolvementStatus,
+    Relationship,
+    Sensitivity,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """One source's complete answer, with what the door must know of the source itself."""
+
+    custodian: Custodian
+    agency: records.Agency
+    broker: records.Agency | None  # who makes contact with this source's sensitive services; None: nobody can
+    answer: Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks, and how opaque ids are made for them: stable for this viewer, meaningless to another."""
+
+    caller: Caller
+    opaque_id: Callable[[str, str], str]  # (custodian id, local id) -> id
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """What the door let through: rows (not yet merged) and section values by their lookup field (Python name)."""
+
+    rows: tuple[types.Involvement, ...]
+    sections: dict[str, Any]
+
+
+NOTHING = Disclosed((), {})
+
+
+def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationship:
+    """Return how the caller stands to the child, from current entries about the child itself.
+
+    PRACTITIONER by registration number only, never by name; ORGANISATION if the caller's organisation owns such a
+    source. An entry about a linked adult makes no relationship to the child.
+    """
+    best = Relationship.NONE
+    for fact in facts:
+        for row in fact.answer.involvements:
+            if row.relationship is not InvolvementRelationship.CHILD or row.status is not InvolvementStatus.CURRENT:
+                continue
+            if _is_theirs(caller, row):
+                return Relationship.PRACTITIONER
+            if fact.custodian.organisation == caller.organisation:
+                best = Relationship.ORGANISATION
+    return best
+
+
+def _is_theirs(caller: Caller, row: Involvement) -> bool:
+    held = row.practitioner.registration if row.practitioner else None
+    stated = caller.practitioner_registration
+    return held is not None and stated is not None and f"{held.body}:{held.number}" == stated
+
+
+def may_show(row: Involvement, entitlement: Entitlement, relationship: Relationship, today: date) -> bool:
+    """Return whether a row may be shown at all, before shields and corroboration are considered."""
+    opens = entitlement.at(relationship)
+    if row.never_share:
+        return False
+    if row.relationship is InvolvementRelationship.LINKED_ADULT:
+        if LINKED_ADULT not in opens:
+            return False
+    elif INVOLVEMENTS not in opens:
+        return False
+    if row.status is InvolvementStatus.PREVIOUS and PREVIOUS not in opens:
+        return False
+    if row.sensitivity is Sensitivity.STANDARD:
+        return True
+    # Unknown sensitivity is treated as sensitive.
+    return SENSITIVE in opens and _has_basis(row, today)
+
+
+def _has_basis(row: Involvement, today: date) -> bool:
+    if row.basis is DisclosureBasis.SIGNIFICANT_HARM:
+        return True
+    return row.basis is DisclosureBasis.CONSENT and row.basis_until is not None and today <= row.basis_until
+
+
+def proves_identity(row: Involvement, entitlement: Entitlement, relationship: Relationship, today: date) -> bool:
+    """Return whether a row's own identity may corroborate the asker's: only what this caller could be shown.
+
+    Sensitive and adult-linked rows never prove it; shields are judged by the caller of this function.
+    """
+    return (
+        row.relationship is InvolvementRelationship.CHILD
+        and row.sensitivity is Sensitivity.STANDARD
+        and may_show(row, entitlement, relationship, today)
+    )
+
+
+def disclose(
+    facts: Sequence[SourceFacts], entitlements: Entitlements, relationship: Relationship, viewer: Viewer, today: date
+) -> Disclosed:
+    """Return what this viewer may see of a corroborated, unshielded (or seen-through) child."""
+    rows: list[types.Involvement] = []
+    for fact in facts:
+        entitlement = entitlements.by_custodian[fact.custodian.id]
+        for row in fact.answer.involvements:
+            if may_show(row, entitlement, relationship, today):
+                shown = _row(fact, row, entitlement.at(relationship), viewer)
+                if shown is not None:
+                    rows.append(shown)
+    sections: dict[str, Any] = {}
+    for name, declaration in SECTIONS.items():
+        value = _section(name, declaration, facts, entitlements, relationship)
+        if value is not None:
+            sections[types.python_name(name)] = value
+    return Disclosed(tuple(rows), sections)
+
+
+def _row(fact: SourceFacts, row: Involvement, opens: frozenset[str], viewer: Viewer) -> types.Involvement | None:
+    opaque = strawberry.ID(viewer.opaque_id(fact.custodian.id, row.local_id))
+    if row.sensitivity is not Sensitivity.STANDARD:
+        return _brokered(fact, row, opaque)
+    named = row.practitioner if PRACTITIONER in opens and row.contact_mode is ContactMode.DIRECT else None
+    agency = agency_type(fact.agency)
+    return types.Involvement(
+        id=opaque,
+        agency=agency,
+        sources=[agency],
+        service=types.Service(code=row.service.code, name=row.service.name) if row.service else None,
+        practitioner=_practitioner(named) if named else None,
+        role=row.role,
+        team=types.Team(name=row.team.name) if row.team else None,
+        contact=_contact(row, named),
+        status=row.status,
+        started_on=row.started_on,
+        ended_on=row.ended_on,
+        lead=row.lead,
+        relationship=row.relationship,
+        last_confirmed_at=row.last_confirmed_at,
+    )
+
+
+def _brokered(fact: SourceFacts, row: Involvement, opaque: strawberry.ID) -> types.Involvement | None:
+    """A sensitive service appears under its broker's name or not at all: neither what it is, nor who works there."""
+    if fact.broker is None:
+        return None
+    agency = agency_type(fact.broker)
+    lead = fact.broker.safeguarding_lead
+    return types.Involvement(
+        id=opaque,
+        agency=agency,
+        sources=[agency],
+        service=None,
+        practitioner=None,
+        role=None,
+        team=None,
+        contact=types.Contact(
+            mode=ContactMode.BROKERED,
+            phone=lead.phone if lead else None,
+            email=lead.email if lead else None,
+            out_of_hours=lead.out_of_hours if lead else None,
+            expected_response=lead.expected_response if lead else None,
+        ),
+        status=row.status,
+        started_on=None,
+        ended_on=None,
+        lead=False,
+        relationship=row.relationship,
+        last_confirmed_at=None,
+    )
+
+
+def _practitioner(named: records.Practitioner) -> types.Practitioner:
+    held = named.registration
+    return types.Practitioner(
+        name=named.name,
+        role=named.role,
+        registration=types.Registration(body=held.body, number=held.number) if held else None,
+    )
+
+
+def _contact(row: Involvement, named: records.Practitioner | None) -> types.Contact:
+    """The practitioner's own contact where they may be named, completed by the team's; else the team's alone."""
+    team = row.team
+    phone = team.phone if team else None
+    email = team.email if team else None
+    mode = row.contact_mode
+    if named is not None:
+        phone, email = named.phone or phone, named.email or email
+    elif mode is ContactMode.DIRECT:
+        mode = ContactMode.TEAM_ONLY
+    return types.Contact(
+        mode=mode if phone or email or (team and team.out_of_hours) else ContactMode.NONE,
+        phone=phone,
+        email=email,
+        out_of_hours=team.out_of_hours if team else None,
+        expected_response=row.expected_response,
+    )
+
+
+def agency_type(agency: records.Agency) -> types.Agency:
+    """Return an agency as callers see it; it depends on the configuration alone."""
+    lead = agency.safeguarding_lead
+    return types.Agency(
+        id=strawberry.ID(agency.id),
+        name=agency.name,
+        kind=agency.kind,
+        area=agency.area,
+        safeguarding_lead=types.Contact(**_fields(lead)) if lead else None,
+    )
+
+
+def _section(
+    name: str,
+    declaration: SectionDeclaration,
+    facts: Sequence[SourceFacts],
+    entitlements: Entitlements,
+    relationship: Relationship,
+) -> Any:
+    values: dict[str, Any] = {}
+    for field in declaration.fields:
+        for fact in facts:
+            said = fact.answer.sections.get(declaration.cls)
+            if said is None or field.path not in entitlements.by_custodian[fact.custodian.id].at(relationship):
+                continue
+            value = getattr(said, field.name)
+            if field.item is not None:
+                shown = [_item(item, fact.agency) for item in value or ()]
+                values[field.name] = values.get(field.name, []) + shown
+            elif values.get(field.name) is None:
+                # one value, not a list: the first source in configured order that holds it
+                values[field.name] = list(value) if isinstance(value, tuple) else value
+    # Nothing held and nothing allowed are the same null.
+    values = {field.name: values.get(field.name) or None for field in declaration.fields}
+    if not any(v is not None for v in values.values()):
+        return None
+    if declaration.hoisted:
+        return values[declaration.fields[0].name]
+    return types.SECTION_TYPES[name](**values)
+
+
+def _item(item: Any, agency: records.Agency) -> Any:
+    # stamped with the source that said it, whatever the item claims of itself
+    return types.ITEM_TYPES[type(item)](**(_fields(item) | {"agency": agency_type(agency)}))
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
