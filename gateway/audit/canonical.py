@@ -1,0 +1,57 @@
+"""One value, one text: canonical JSON in the manner of RFC 8785 (JCS), for whatever is hashed.
+
+Narrower than RFC 8785 where that removes a doubt: no floats at all, integers only where every reader holds them exactly
+(I-JSON, RFC 7493 section 2.2), and keys in ASCII, so that sorting by byte, by code point and by UTF-16 unit agree.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+_LARGEST_INTEGER: Final = 2**53 - 1
+_DEEPEST: Final = 32
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class NotCanonical(ValueError):
+    """A value has no canonical form here; the message names the kind of fault, never the value."""
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON of dicts, lists, tuples, strings, integers, booleans and None, in UTF-8.
+
+    Raises NotCanonical for anything else (the encoder alone would write NaN as null and a date as text).
+    """
+    _check(value, _DEEPEST)
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        raise NotCanonical("a lone surrogate has no UTF-8 form") from None
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth == 0:
+        raise NotCanonical("nested too deeply")
+    kind = type(value)
+    if kind is dict:
+        for key, each in value.items():
+            if type(key) is not str or not key.isascii():
+                raise NotCanonical("a key must be a string in ASCII")
+            # strings are most of what is recorded: no call for them
+            if type(each) is not str:
+                _check(each, depth - 1)
+    elif kind is list or kind is tuple:
+        for each in value:
+            if type(each) is not str:
+                _check(each, depth - 1)
+    elif kind is int:
+        if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+            raise NotCanonical("an integer is too large to be exact everywhere")
+    elif kind is bool or value is None or kind is str:
+        return
+    # members of our closed word lists are strings; any other enumeration could be written in two ways
+    elif not (isinstance(value, str) and isinstance(value, Enum)):
+        raise NotCanonical(f"a value of type {kind.__name__} has no canonical form")

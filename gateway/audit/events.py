@@ -1,0 +1,103 @@
+"""The words of the log: the kinds of record, what an ADMIN record can report, and which keys each kind may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+
+class EventKind(StrEnum):
+    """What a leaf says happened. Every kind is public within the log: it stays when the payload is purged."""
+
+    INTENT = "INTENT"
+    """Agencies are about to be asked about a child. Durable before the first is."""
+
+    OUTCOME = "OUTCOME"
+    """What a lookup disclosed, or that it disclosed nothing. Durable before a byte of it leaves."""
+
+    DENIED = "DENIED"
+    """A lookup was refused before any agency was asked; there is no INTENT."""
+
+    ADMIN = "ADMIN"
+    """Something was done to the gateway itself; `action` is an AdminAction."""
+
+    REVIEW = "REVIEW"
+    """Somebody read the log, or reviewed an override."""
+
+    HEARTBEAT = "HEARTBEAT"
+    """The log can be written. Written when an outage ends, so that readiness does not wait for a caller."""
+
+
+class AdminAction(StrEnum):
+    STARTED = "STARTED"
+    STOPPED = "STOPPED"
+    OPEN_INTENTS_FOUND = "OPEN_INTENTS_FOUND"
+    SHIELD_ADDED = "SHIELD_ADDED"
+    SHIELD_REMOVED = "SHIELD_REMOVED"
+    SHIELDS_LOADED = "SHIELDS_LOADED"
+    AGREEMENTS_LOADED = "AGREEMENTS_LOADED"
+    PAYLOAD_PURGED = "PAYLOAD_PURGED"
+    INVALID_ANSWER_ALARM = "INVALID_ANSWER_ALARM"
+
+
+_WHO: Final = frozenset(
+    # pseudonyms and identifiers of people in the gateway's own namespace; never a child's
+    {
+        "caller",  # sub, client, organisation, on behalf of, roles, scopes, assurance, token hash
+        "request",  # correlation id
+        "operation",  # name and document digest
+    }
+)
+_WHY: Final = frozenset({"purpose", "reason", "caseReference", "override"})
+_SUBJECT: Final = frozenset({"subject", "key"})  # the child's pseudonym; the encrypted child key
+
+PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
+    {
+        EventKind.INTENT: _WHO | _WHY | _SUBJECT | {"receipt", "fields", "sources", "agreements"},
+        EventKind.OUTCOME: _WHO
+        | _SUBJECT
+        | {
+            "intent",  # seq of the INTENT in the same shard that this closes; every OUTCOME has it
+            "receipt",
+            "outcome",
+            "complete",
+            "sources",
+            "disclosed",
+            "withheld",
+            "rules",
+            "agreements",
+            "response",
+            "shields",
+            "relationship",
+            "identity",
+        },
+        EventKind.DENIED: _WHO | _WHY | _SUBJECT | {"receipt", "code", "rule", "rules", "agreements"},
+        EventKind.ADMIN: frozenset(
+            {
+                "action",
+                "key",  # STARTED: id of the audit key
+                "origin",  # STARTED: name of the shard to the outside
+                "count",
+                "intents",  # OPEN_INTENTS_FOUND: seqs of the INTENTs that a crash left open
+                "shard",  # PAYLOAD_PURGED: whose payloads
+                "first",  # PAYLOAD_PURGED: first seq, included
+                "last",  # PAYLOAD_PURGED: last seq, included
+                "source",
+                "subject",
+                "version",
+                "by",
+                "detail",
+            }
+        ),
+        EventKind.REVIEW: _WHO | _WHY | {"of", "filter", "count", "verdict", "by"},
+        EventKind.HEARTBEAT: frozenset(),
+    }
+)
+"""The closed list of payload keys. The builders' tests hold them to it; the log itself writes what it is given."""
+
+
+def unlisted_keys(kind: EventKind, payload: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys of a payload that its kind may not hold."""
+    return frozenset(payload) - PAYLOAD_KEYS[kind]

@@ -1,0 +1,137 @@
+"""The audit key: one master secret in a private file, and the subkeys drawn from it (HKDF-SHA256, RFC 5869)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_VERSION: Final = 1
+_SECRET_SIZE: Final = 32
+_NONCE_SIZE: Final = 12
+_OPAQUE_SIZE: Final = 18  # 144 bits: 24 characters without padding
+
+
+class KeyFileRefused(Exception):
+    """The key file cannot be used; the message says why and holds nothing of the key."""
+
+
+class NotDecrypted(Exception):
+    """A ciphertext is not one that this key made about this."""
+
+
+class AuditKeys:
+    """The subkeys in use. Holds no master secret, shows nothing of itself, and may be used from any thread."""
+
+    __slots__ = ("_aead", "_opaque", "_pseudonym", "created", "key_id", "signing_seed")
+
+    def __init__(self, secret: bytes, key_id: str, *, created: bool) -> None:
+        """`created` says that the key is new: records made under an earlier one cannot be matched or read with it."""
+        if len(secret) != _SECRET_SIZE:
+            raise KeyFileRefused("the audit key does not hold 32 bytes")
+        self.key_id = key_id
+        self.created = created
+        self._pseudonym = _subkey(secret, b"pseudonym")
+        self._opaque = _subkey(secret, b"opaque-id")
+        self._aead = AESGCM(_subkey(secret, b"encryption"))
+        self.signing_seed = _subkey(secret, b"signing")
+
+    def __repr__(self) -> str:
+        return f"AuditKeys(key_id={self.key_id!r})"
+
+    @classmethod
+    def load_or_create(cls, path: Path | str) -> Self:
+        """Return the keys of a file, or of a new one (mode 0600) if there is none: then `created` is true.
+
+        Raises KeyFileRefused when others may read the file, or when it is not a key file.
+        """
+        file = Path(path)
+        try:
+            created = not file.exists() and _create(file)
+            return cls._load(file, created=created)
+        except OSError as error:
+            raise KeyFileRefused(f"the audit key file cannot be read or made: {error.strerror}") from None
+
+    @classmethod
+    def _load(cls, file: Path, *, created: bool) -> Self:
+        with file.open("rb") as opened:
+            # of the file that was opened, not of the name
+            if os.fstat(opened.fileno()).st_mode & 0o077:
+                raise KeyFileRefused("the audit key file may be read or written by others; its mode must be 0600")
+            content = opened.read(4096)
+        try:
+            match json.loads(content):
+                case {"version": version, "key_id": str(key_id), "secret": str(secret)} if key_id:
+                    if version != _VERSION:
+                        raise KeyFileRefused("the audit key file has a version that this program does not know")
+                    return cls(base64.b64decode(secret, validate=True), key_id, created=created)
+        except (ValueError, binascii.Error):
+            pass
+        raise KeyFileRefused("the audit key file does not hold an audit key")
+
+    def pseudonym(self, nhs_number: str) -> str:
+        """Return the keyed pseudonym of an NHS number: HMAC-SHA256 in hex. The number alone gives nothing away."""
+        return hmac.digest(self._pseudonym, nhs_number.encode(), "sha256").hex()
+
+    def encrypt(self, plaintext: str, *, about: bytes) -> str:
+        """Return base64 of nonce and AES-256-GCM ciphertext, which opens only with the same `about`."""
+        nonce = secrets.token_bytes(_NONCE_SIZE)
+        return base64.b64encode(nonce + self._aead.encrypt(nonce, plaintext.encode(), about)).decode()
+
+    def decrypt(self, ciphertext: str, *, about: bytes) -> str:
+        """Return what was encrypted. Raises NotDecrypted if any of text, key and `about` is not what it was."""
+        try:
+            raw = base64.b64decode(ciphertext, validate=True)
+            return self._aead.decrypt(raw[:_NONCE_SIZE], raw[_NONCE_SIZE:], about).decode()
+        except (InvalidTag, ValueError):
+            raise NotDecrypted("this was not encrypted with this key about this") from None
+
+    def opaque_id(self, *parts: str) -> str:
+        """Return 24 URL-safe characters that depend on every part and its place, and tell nothing about them."""
+        # with its length before each part, ("ab", "c") and ("a", "bc") differ
+        message = b"".join(b"%d:%b" % (len(each), each) for each in (part.encode() for part in parts))
+        digest = hmac.digest(self._opaque, message, "sha256")
+        return base64.urlsafe_b64encode(digest[:_OPAQUE_SIZE]).decode()
+
+
+def _subkey(secret: bytes, use: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"contactpoint/audit/v1/" + use).derive(secret)
+
+
+def _create(file: Path) -> bool:
+    """Write a new key file and return whether ours is the one that stands; another process may have been first."""
+    content = {
+        "version": _VERSION,
+        "key_id": secrets.token_hex(8),
+        "secret": base64.b64encode(secrets.token_bytes(_SECRET_SIZE)).decode(),
+    }
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as opened:
+            json.dump(content, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        try:
+            # complete or absent under its name, and never over another's
+            os.link(draft, file)
+        except FileExistsError:
+            return False
+    finally:
+        draft.unlink()
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return True

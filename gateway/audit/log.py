@@ -1,0 +1,242 @@
+"""The log that everything waits for: a record is acknowledged when it is on disk, and not before.
+
+Callers queue; one thread commits. While a commit is being flushed the next callers queue, and they are the next batch:
+the slower the disk, the larger the batch, without any timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gateway.audit.canonical import canonical
+from gateway.audit.errors import AlongsideRefused, AuditClosed, AuditError, AuditFailed, AuditUnavailable
+from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.keys import AuditKeys
+from gateway.audit.recovery import ShardClaim, origin_of, recover
+from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, sqlite_error_of
+
+_LARGEST_BATCH: Final = 512
+_PROBE_SECONDS: Final = 1.0
+_START_SECONDS: Final = 5.0
+_MOST_INTENTS_NAMED: Final = 512
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a durable record is. Not for callers of the gateway: a seq tells them how many lookups there are."""
+
+    shard: str
+    seq: int
+
+
+class _Entry:
+    """A record on its way to the disk, and who waits for it."""
+
+    __slots__ = ("alongside", "body", "future", "kind", "loop", "since")
+
+    def __init__(self, kind: EventKind, body: bytes, alongside: Alongside) -> None:
+        self.kind = kind
+        self.body = body
+        self.alongside = alongside
+        self.since = time.monotonic()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.future: asyncio.Future[Receipt] | None = None
+
+
+class AuditLog:
+    """One shard of the log, with its only writer."""
+
+    def __init__(self, writer: ShardWriter, claim: ShardClaim, on_fatal: Callable[[], None]) -> None:
+        """Use `AuditLog.open`."""
+        self._writer = writer
+        self._claim = claim
+        self._on_fatal = on_fatal
+        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        # held from the look at `_refusal` to the put, so that nothing is queued that nobody will answer
+        self._gate = threading.Lock()
+        self._refusal: type[AuditError] | None = None
+        self._writable = True
+        self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, engine: sa.Engine, keys: AuditKeys, *, on_fatal: Callable[[], None]) -> AuditLog:
+        """Take up the oldest shard that no process holds, or begin one; the log is then open, and its start recorded.
+
+        `on_fatal` is called once, from the log's own thread, when storage has failed: the process must then stop.
+        Blocks. Raises AuditDamaged, AnotherKey, AuditUnavailable, and DurabilityNotMet or another StorageError.
+        """
+        claim = ShardClaim.first_free(engine)
+        try:
+            with engine.connect() as connection:
+                tail = recover(connection, claim.shard, keys.key_id)
+            writer = ShardWriter(engine.connect(), claim.shard, tail.tree)
+            try:
+                started = {"action": AdminAction.STARTED, "key": keys.key_id, "origin": origin_of(claim.shard)}
+                records = [_Entry(EventKind.ADMIN, canonical(started), ())]
+                if tail.open_intents:
+                    found = {
+                        "action": AdminAction.OPEN_INTENTS_FOUND,
+                        "count": len(tail.open_intents),
+                        "intents": tail.open_intents[:_MOST_INTENTS_NAMED],
+                    }
+                    records.append(_Entry(EventKind.ADMIN, canonical(found), ()))
+                writer.write(records, until=time.monotonic() + _START_SECONDS)
+            except BaseException:
+                writer.close()
+                raise
+        except BaseException:
+            claim.release()
+            raise
+        return cls(writer, claim, on_fatal)
+
+    @property
+    def shard(self) -> str:
+        return self._claim.shard
+
+    @property
+    def ready(self) -> bool:
+        """Whether a record would be taken, and the last attempt to write one succeeded."""
+        return self._refusal is None and self._writable
+
+    @property
+    def failed(self) -> bool:
+        """Whether storage has failed. It stays so: only a new process may try again."""
+        return self._refusal is AuditFailed
+
+    async def append(self, kind: EventKind, payload: Mapping[str, Any], *, alongside: Alongside = ()) -> Receipt:
+        """Return when the record, and all of `alongside`, is on disk; the statements run in the record's transaction.
+
+        Cancelling the wait does not cancel the write. Raises NotCanonical for a payload that has no canonical form,
+        AuditUnavailable, AuditFailed, or AlongsideRefused; in no case was anything acknowledged, and after
+        AuditUnavailable and AlongsideRefused nothing was written either.
+        """
+        if type(kind) is not EventKind:
+            raise TypeError("the kind of a record is an EventKind")
+        entry = _Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside)
+        loop = entry.loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+        entry.future = future
+        with self._gate:
+            if self._refusal is not None:
+                raise _error(self._refusal)
+            self._queue.put(entry)
+        return await future
+
+    def close(self) -> None:
+        """Write what is queued, record the stop, end the thread. Blocks. Does nothing a second time or after a failure."""
+        with self._gate:
+            if self._refusal is None:
+                self._refusal = AuditClosed
+                self._queue.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # What follows runs in the log's own thread.
+
+    def _run(self) -> None:
+        batch: list[_Entry] = []
+        try:
+            stopping = False
+            while not stopping:
+                stopping = self._collect(batch)
+                self._commit(batch)
+                batch.clear()
+            with suppress(AuditUnavailable):
+                stopped = _Entry(EventKind.ADMIN, canonical({"action": AdminAction.STOPPED}), ())
+                self._writer.write([stopped], until=time.monotonic() + RETRY_SECONDS)
+            self._writer.close()
+            self._claim.release()
+        except BaseException as error:
+            # whatever it was, nobody knows what is on disk: no acknowledgement after this
+            self._fail(batch, error)
+
+    def _collect(self, batch: list[_Entry]) -> bool:
+        """Wait for a record; add it, and all that queued meanwhile, to the batch. Return whether to stop after it."""
+        try:
+            entry = self._queue.get(timeout=None if self._writable else _PROBE_SECONDS)
+            while entry is not None:
+                batch.append(entry)
+                if len(batch) == _LARGEST_BATCH:
+                    return False
+                entry = self._queue.get_nowait()
+            return True
+        except Empty:
+            if not batch:
+                # not ready means no callers, and no callers would mean never ready again
+                batch.append(_Entry(EventKind.HEARTBEAT, canonical({}), ()))
+            return False
+
+    def _commit(self, batch: list[_Entry]) -> None:
+        while batch:
+            try:
+                first = self._writer.write(batch, until=batch[0].since + RETRY_SECONDS)
+            except AlongsideRefused as refused:
+                # one caller's mistake is not everybody's: the others go on without that record
+                _answer([batch.pop(refused.index)], AlongsideRefused)
+                continue
+            except AuditUnavailable:
+                self._writable = False
+                _answer(batch, AuditUnavailable)
+                return
+            self._writable = True
+            _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
+            return
+
+    def _fail(self, batch: list[_Entry], error: BaseException) -> None:
+        with self._gate:
+            self._refusal = AuditFailed
+        with suppress(Empty):
+            while True:
+                if (entry := self._queue.get_nowait()) is not None:
+                    batch.append(entry)
+        _answer(batch, AuditFailed)
+        cause = sqlite_error_of(error)
+        # not the text of the error: SQLAlchemy puts parameters into it
+        _logger.critical(
+            "the audit log has failed: %s %s", type(cause).__name__, getattr(cause, "sqlite_errorname", "")
+        )
+        self._on_fatal()
+
+
+def _error(kind: type[AuditError]) -> AuditError:
+    if kind is AuditUnavailable:
+        return AuditUnavailable("the log could not be written in time")
+    if kind is AlongsideRefused:
+        return AlongsideRefused("what was to be written with the record is at fault", 0)
+    return kind("the log is closed" if kind is AuditClosed else "the log has failed; this process must stop")
+
+
+def _answer(batch: Sequence[_Entry], answers: Sequence[Receipt] | type[AuditError]) -> None:
+    """Wake every waiter of the batch: one call into its event loop, of which there is nearly always just one."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Receipt | type[AuditError]]]] = {}
+    for index, entry in enumerate(batch):
+        if entry.loop is not None and entry.future is not None:
+            answer = answers if isinstance(answers, type) else answers[index]
+            by_loop.setdefault(entry.loop, []).append((entry.future, answer))
+    for loop, answered in by_loop.items():
+        # a closed loop has nobody waiting
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, answered)
+
+
+def _settle(answered: Sequence[tuple[asyncio.Future[Receipt], Receipt | type[AuditError]]]) -> None:
+    for future, answer in answered:
+        # a waiter that was cancelled no longer asks; its record stands
+        if not future.done():
+            if isinstance(answer, Receipt):
+                future.set_result(answer)
+            else:
+                future.set_exception(_error(answer))

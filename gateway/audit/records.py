@@ -1,0 +1,77 @@
+"""One record of the log: how its leaf is written, and how records are read back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.audit.events import EventKind
+from gateway.audit.tables import audit_leaf, audit_payload
+
+SALT_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A leaf and, unless it has been purged, its payload."""
+
+    shard: str
+    seq: int
+    time_ms: int
+    kind: EventKind
+    payload: dict[str, Any] | None
+    leaf: bytes
+    hash: bytes
+
+
+class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of a leaf, version 1."""
+
+    kind: EventKind
+    ph: str
+    seq: int
+    shard: str
+    t: int
+    v: int
+
+
+def leaf_bytes(shard: str, seq: int, time_ms: int, kind: str, payload_hash: str) -> bytes:
+    """Return the canonical leaf. Its strings need no escaping: a shard and a hash are hex, a kind is a word."""
+    return f'{{"kind":"{kind}","ph":"{payload_hash}","seq":{seq},"shard":"{shard}","t":{time_ms},"v":1}}'.encode()
+
+
+def payload_hash(salt: bytes, body: bytes) -> str:
+    """Return SHA-256(salt || payload) in hex. Without the salt, an NHS number in a payload could be found by trying."""
+    return sha256(salt + body).hexdigest()
+
+
+parse_leaf = msgspec.json.Decoder(Leaf).decode
+"""Return the Leaf of a body. Raises msgspec.ValidationError or msgspec.DecodeError (both ValueError)."""
+
+
+def read_records(engine: sa.Engine, shard: str | None = None) -> Iterator[Record]:
+    """Yield every record, or those of one shard, by shard and then in the order in which they were written.
+
+    One consistent view, whatever is appended meanwhile. Checks nothing: `gateway.audit.verify` does.
+    """
+    query = (
+        sa.select(audit_leaf.c.shard, audit_leaf.c.seq, audit_leaf.c.body, audit_leaf.c.hash, audit_payload.c.body)
+        .outerjoin_from(
+            audit_leaf,
+            audit_payload,
+            sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
+        )
+        .order_by(audit_leaf.c.shard, audit_leaf.c.seq)
+    )
+    if shard is not None:
+        query = query.where(audit_leaf.c.shard == shard)
+    with engine.connect() as connection:
+        for of_shard, seq, body, stored_hash, payload in connection.execution_options(yield_per=500).execute(query):
+            leaf = parse_leaf(body)
+            content = None if payload is None else msgspec.json.decode(payload)
+            yield Record(of_shard, seq, leaf.t, leaf.kind, content, body, stored_hash)

@@ -1,0 +1,214 @@
+"""Taking up a shard again after a stop or a crash: whose it is, and whether its end is sound."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.audit import merkle
+from gateway.audit.errors import AnotherKey, AuditDamaged, AuditUnavailable
+from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.records import parse_leaf, payload_hash
+from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
+
+_TAIL: Final = 256
+_HIGHEST_LEVEL: Final = 62
+
+
+def origin_of(shard: str) -> str:
+    """Return the name of a shard to the outside; it needs no storage to be checked."""
+    return f"contactpoint-gateway/audit/{shard}"
+
+
+class ShardClaim:
+    """The right to write to one shard: an advisory lock on a file beside the database, gone with the process.
+
+    Two processes on one database therefore write two shards, and neither continues the other's tree.
+    """
+
+    def __init__(self, shard: str, descriptor: int) -> None:
+        self.shard = shard
+        self._descriptor = descriptor
+
+    @classmethod
+    def first_free(cls, engine: sa.Engine) -> ShardClaim:
+        """Claim the oldest open shard that no process holds, or a new one."""
+        database = Path(engine.url.database or "")
+        with engine.connect() as connection:
+            known = connection.scalars(
+                sa.select(audit_shard.c.id).where(audit_shard.c.state == "OPEN").order_by(audit_shard.c.opened)
+            ).all()
+        for shard in (*known, uuid.uuid4().hex):
+            if (claim := cls._take(database, shard)) is not None:
+                return claim
+        raise AuditUnavailable("no shard of the log could be claimed")
+
+    @classmethod
+    def _take(cls, database: Path, shard: str) -> ShardClaim | None:
+        if not (shard.isascii() and shard.isalnum()):
+            raise AuditDamaged("a shard has a name that is not one of ours")
+        file = database.with_name(f"{database.name}-{shard}.lock")
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return cls(shard, descriptor)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a stored shard: enough to go on from."""
+
+    tree: merkle.Frontier
+    open_intents: tuple[int, ...]
+
+
+def recover(connection: sa.Connection, shard: str, key_id: str) -> Tail:
+    """Return where a shard ends, having recomputed its last leaves and every hash that the next leaf builds on.
+
+    `open_intents` are the INTENTs of the last run that no OUTCOME closes: to be treated as disclosed.
+    Raises AuditDamaged if anything read contradicts anything else, and AnotherKey.
+    """
+    size = _size(connection, shard)
+    if size == 0:
+        return Tail(merkle.Frontier(), ())
+    _check_key(connection, shard, key_id)
+    leaves = _checked_leaves(connection, shard, size)
+    stored = _checked_nodes(connection, shard, size, leaves)
+    return Tail(merkle.Frontier(size, stored), tuple(_open_intents(connection, shard)))
+
+
+def _size(connection: sa.Connection, shard: str) -> int:
+    last = connection.scalar(sa.select(sa.func.max(audit_leaf.c.seq)).where(audit_leaf.c.shard == shard))
+    if last is None:
+        last = -1
+    beyond = connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(audit_payload)
+        .where(audit_payload.c.shard == shard, audit_payload.c.seq > last)
+    )
+    if beyond:
+        raise AuditDamaged("payloads are stored beyond the last leaf")
+    for level in range(1, _HIGHEST_LEVEL):
+        highest = connection.scalar(
+            sa.select(sa.func.max(audit_node.c.ix)).where(audit_node.c.shard == shard, audit_node.c.level == level)
+        )
+        if (-1 if highest is None else highest) != ((last + 1) >> level) - 1:
+            raise AuditDamaged("the stored tree and the stored leaves differ in size")
+    return int(last) + 1
+
+
+def _check_key(connection: sa.Connection, shard: str, key_id: str) -> None:
+    first = connection.scalar(
+        sa.select(audit_payload.c.body).where(audit_payload.c.shard == shard, audit_payload.c.seq == 0)
+    )
+    if first is not None and msgspec.json.decode(first).get("key") != key_id:
+        raise AnotherKey("this log was begun with another audit key; use that key, or another database")
+
+
+def _checked_leaves(connection: sa.Connection, shard: str, size: int) -> dict[int, bytes]:
+    """Return the hashes of the last leaves by seq, each recomputed from the leaf, and that from its payload."""
+    hashes: dict[int, bytes] = {}
+    first = max(0, size - _TAIL)
+    query = (
+        sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_leaf.c.hash, audit_payload.c.salt, audit_payload.c.body)
+        .outerjoin_from(
+            audit_leaf,
+            audit_payload,
+            sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
+        )
+        .where(audit_leaf.c.shard == shard, audit_leaf.c.seq >= first)
+        .order_by(audit_leaf.c.seq)
+    )
+    for expected, (seq, body, stored, salt, payload) in enumerate(connection.execute(query), start=first):
+        try:
+            leaf = parse_leaf(body)
+        except ValueError:
+            raise AuditDamaged("a leaf cannot be read") from None
+        if seq != expected or leaf.seq != seq or leaf.shard != shard or merkle.leaf_hash(body) != stored:
+            raise AuditDamaged("a leaf is not the one that was written there")
+        if payload is not None and payload_hash(salt, payload) != leaf.ph:
+            raise AuditDamaged("a payload is not the one that its leaf binds")
+        hashes[seq] = stored
+    if len(hashes) != size - first:
+        raise AuditDamaged("leaves are missing")
+    return hashes
+
+
+def _checked_nodes(connection: sa.Connection, shard: str, size: int, leaves: dict[int, bytes]) -> list[bytes]:
+    """Return the peaks of the tree: recomputed where their leaves were read, and taken as stored beyond that."""
+
+    def fetch(level: int, ix: int) -> bytes:
+        stored = (
+            leaves[ix]
+            if level == 0
+            else connection.scalar(
+                sa.select(audit_node.c.hash).where(
+                    audit_node.c.shard == shard, audit_node.c.level == level, audit_node.c.ix == ix
+                )
+            )
+        )
+        if not isinstance(stored, bytes) or len(stored) != merkle.HASH_SIZE:
+            raise AuditDamaged("a node of the tree is missing")
+        if (
+            level
+            and ix << level in leaves
+            and merkle.node_hash(fetch(level - 1, 2 * ix), fetch(level - 1, 2 * ix + 1)) != stored
+        ):
+            raise AuditDamaged("a node of the tree is not what its leaves give")
+        return stored
+
+    return [fetch(level, ix) for level, ix in merkle.peak_positions(size)]
+
+
+class _Closing(msgspec.Struct):
+    intent: int | None = None
+    action: str | None = None
+
+
+_closing = msgspec.json.Decoder(_Closing).decode
+
+
+def _open_intents(connection: sa.Connection, shard: str) -> list[int]:
+    """Return the INTENTs since the last STARTED that no OUTCOME names, oldest first. A clean stop ends the search."""
+    query = (
+        sa.select(audit_leaf.c.body, audit_payload.c.body)
+        .join_from(
+            audit_leaf,
+            audit_payload,
+            sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
+        )
+        .where(audit_leaf.c.shard == shard)
+        .order_by(audit_leaf.c.seq.desc())
+        .execution_options(yield_per=500)
+    )
+    closed: set[int] = set()
+    opened: list[int] = []
+    with connection.execute(query) as rows:
+        for leaf_body, payload in rows:
+            leaf = parse_leaf(leaf_body)
+            match leaf.kind:
+                case EventKind.INTENT:
+                    if leaf.seq not in closed:
+                        opened.append(leaf.seq)
+                case EventKind.OUTCOME:
+                    if (intent := _closing(payload).intent) is not None:
+                        closed.add(intent)
+                case EventKind.ADMIN:
+                    if _closing(payload).action == AdminAction.STARTED:
+                        break
+    return opened[::-1]

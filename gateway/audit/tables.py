@@ -1,0 +1,100 @@
+"""The tables of the log, and the triggers that refuse to rewrite it.
+
+A leaf says that something happened and binds the payload by a salted hash; the payload says what. They are apart so
+that a payload can be purged when its retention ends without breaking a single proof.
+
+The triggers stop mistakes and ordinary code; somebody who may change the schema can drop them. What shows that person's
+work is the tree, so `gateway.audit.verify` checks the data and the triggers both.
+
+A DELETE of a payload is refused as well: no purge exists in this version. The purge will arrive with a migration that
+replaces `audit_payload_keep` by a trigger admitting only rows that a committed PAYLOAD_PURGED record announces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.storage import metadata
+
+# Bodies are bytes, not text: what is hashed is exactly what is stored, and a damaged byte can still be read back.
+
+audit_shard = sa.Table(
+    "audit_shard",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("opened", sa.BigInteger, nullable=False),
+    sa.Column("closed", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""One log with one writer. `opened` is the time of its first leaf, `closed` that of its last; OPEN or CLOSED."""
+
+audit_leaf = sa.Table(
+    "audit_leaf",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The canonical leaf and its hash, which is level 0 of the tree."""
+
+audit_payload = sa.Table(
+    "audit_payload",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What happened, in canonical JSON, with the salt that keeps its hash from being found by trying."""
+
+audit_node = sa.Table(
+    "audit_node",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("level", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("ix", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The root of every complete subtree of two leaves or more: node `ix` of `level` covers leaves [ix << level, ...)."""
+
+
+def _refuse(name: str, when: str, table: str, why: str, only_if: str = "") -> tuple[str, str]:
+    return name, f"CREATE TRIGGER {name} BEFORE {when} ON {table} {only_if}BEGIN SELECT RAISE(ABORT, '{why}'); END"
+
+
+def _once(table: str, *key: str) -> tuple[str, str]:
+    # INSERT OR REPLACE removes the old row without firing its DELETE trigger, unless recursive_triggers is on
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    only_if = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) "  # noqa: S608 the names are ours
+    return _refuse(f"{table}_once", "INSERT", table, "the log is written once", only_if)
+
+
+TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(
+    dict(
+        [
+            _refuse("audit_shard_keep", "DELETE", "audit_shard", "a shard of the log is kept"),
+            _refuse("audit_shard_fixed", "UPDATE OF id, origin, opened", "audit_shard", "a shard keeps its identity"),
+            _once("audit_shard", "id"),
+            _refuse("audit_leaf_keep", "DELETE", "audit_leaf", "the log is only added to"),
+            _refuse("audit_leaf_fixed", "UPDATE", "audit_leaf", "the log is only added to"),
+            _once("audit_leaf", "shard", "seq"),
+            _refuse("audit_node_keep", "DELETE", "audit_node", "the log is only added to"),
+            _refuse("audit_node_fixed", "UPDATE", "audit_node", "the log is only added to"),
+            _once("audit_node", "shard", "level", "ix"),
+            _refuse("audit_payload_keep", "DELETE", "audit_payload", "no purge announces this row"),
+            _refuse("audit_payload_fixed", "UPDATE", "audit_payload", "the log is only added to"),
+            _once("audit_payload", "shard", "seq"),
+        ]
+    )
+)
+"""Name and text of every trigger that the schema must hold, as SQLite keeps them."""
