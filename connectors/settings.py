@@ -188,15 +188,6 @@ class HTTPSettings(ConnectorSettings):
     auth: AuthSettings | None = None
     allow_private: bool = False  # plain http and private addresses; for a source beside the gateway, and for the demo
 
-    @checked_whole(mode="after")
-    def _no_plain_http(self) -> Self:
-        urls = [self.base_url]
-        if isinstance(self.auth, ClientCredentialsSettings):
-            urls.append(self.auth.token_url)
-        if not self.allow_private and any(urlsplit(url).scheme != "https" for url in urls):
-            raise _fault("base_url and auth.token_url must be https unless allow_private is true")
-        return self
-
 
 S = TypeVar("S", bound=ConnectorSettings)
 

@@ -1,0 +1,1 @@
+"""Police forces: our own JSON interface, in the POLE vocabulary."""
