@@ -1,0 +1,260 @@
+"""An answer, for people: the outcome and what it does not mean first, then who is involved, then how far to trust it.
+
+No sentence here says that a child is known to nobody: an answer without a name is not a statement about the child.
+Everything that an agency wrote is printed as text: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gateway.commands.rendering_sections import section_rows
+
+Fields = Mapping[str, Any]
+
+_REASONS = {
+    "CONNECT": "it could not be reached",
+    "TIMEOUT": "it took too long",
+    "PROTOCOL": "its answer was broken",
+    "INVALID_ANSWER": "its answer could not be trusted",
+    "REFUSED": "it refused the gateway",
+    "RATE_LIMITED": "it was asked too often",
+    "OVERLOADED": "it is overloaded",
+    "CIRCUIT_OPEN": "it has been failing and is left to recover",
+    "AWAITING": "it has not fetched the question yet",
+    "NO_AGREEMENT": "no agreement opens it for you and this purpose",
+    "DISABLED": "it is switched off here",
+    "OUT_OF_AREA": "its agreement does not cover your organisation's area",
+}
+_WITHHELD = {
+    "MISSING_SCOPE": "your sign-in lacks the scope",
+    "ROLE_NOT_GRANTED": "not open to your role",
+    "PURPOSE_NOT_GRANTED": "not open for this purpose",
+    "STEP_UP_REQUIRED": "sign in with a second factor",
+    "AGREEMENT_LAPSED": "your organisation's agreement has lapsed",
+}
+_CONTACT_COLUMNS, _LONGEST_UNBROKEN = 22, 40
+_NOT_WITH_THE_CHILD = {"LINKED_ADULT": "with an adult linked to the child", "UNBORN": "before the child's birth"}
+
+
+def plain(text: object) -> str:
+    """Return text without what could steer a terminal or reverse its reading: control and format characters."""
+    return "".join(" " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in str(text))
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def render_lookup(body: Fields, *, asker: str | None) -> RenderableType:
+    """Return what to print for one response body; `asker` heads it where several stand one under another."""
+    heading = [_line(f"As {asker}", "bold underline")] if asker else []
+    child = (body.get("data") or {}).get("child")
+    if not child:
+        return Group(*heading, *_refusals(body), Text(""))
+    silent = [source for source in _all(child, "sources") if source.get("status") == "NO_ANSWER"]
+    incomplete = bool(silent) or child.get("complete") is not True or child.get("outcome") == "INCOMPLETE"
+    parts: list[RenderableType] = [
+        *heading,
+        *(_warning(silent) if incomplete else [_outcome(child)]),
+        _line(child.get("advice", ""), ""),
+        Text(""),
+        *_involvements(child),
+        *_deeper(child),
+        *_sources(child),
+        *_withheld(body),
+        *_refusals(body),
+    ]
+    if incomplete:
+        parts += [_line("Remember: this answer is INCOMPLETE.", "bold red"), Text("")]
+    parts.append(_line(f"Receipt {child.get('receipt', '')}", "dim"))
+    return Group(*parts)
+
+
+def _line(text: object, style: str) -> Text:
+    return Text(plain(text), style=style)
+
+
+def _all(fields: Fields, name: str) -> Sequence[Fields]:
+    return [item for item in fields.get(name) or () if isinstance(item, Mapping)]
+
+
+def _agency(fields: Fields) -> str:
+    return plain((fields.get("agency") or {}).get("name", ""))
+
+
+def _refusals(body: Fields) -> Iterator[Text]:
+    for error in _all(body, "errors"):
+        code = (error.get("extensions") or {}).get("code", "ERROR")
+        yield _line(f"{code}: {error.get('message', 'the request was refused')}", "bold red")
+
+
+def _outcome(child: Fields) -> Text:
+    style = "bold green" if child.get("outcome") == "DISCLOSED" else "bold yellow"
+    return _line(child.get("outcome", ""), style)
+
+
+def _warning(silent: Sequence[Fields]) -> list[RenderableType]:
+    """The frame that cannot be overlooked, in colour or without."""
+    said = Text("INCOMPLETE. ", style="bold")
+    if silent:
+        said.append("No answer from:\n")
+        for source in silent:
+            said.append(f"  {_agency(source)}: {_reason(source)}\n")
+    else:
+        said.append("At least one source gave no answer.\n")
+    said.append("People there may be working with this child. Contact the agency directly, or ask again.")
+    return [Panel(said, box=box.HEAVY, border_style="bold red", expand=True)]
+
+
+def _reason(source: Fields) -> str:
+    code = source.get("reason")
+    if code is None:
+        return "no reason given" if source.get("status") == "NO_ANSWER" else ""
+    return plain(f"{_REASONS.get(code, 'see the reason')} ({code})")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        expand=False,
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _involvements(child: Fields) -> Iterator[RenderableType]:
+    rows = _all(child, "involvements")
+    if not rows:
+        yield Text("No practitioner can be shown in this answer. Work with this child may be going on all the same.\n")
+        return
+    table = _table("Who is involved", "Practitioner", "Role and team", "Agency", "How to reach them", "Since", "Lead")
+    table.leading = 1
+    # a number or an address that breaks across lines is read or copied wrongly
+    *_, contact, since, lead = table.columns
+    contact.width = min(_LONGEST_UNBROKEN, max(_CONTACT_COLUMNS, *(_address_length(row) for row in rows)))
+    since.no_wrap = lead.no_wrap = True
+    for row in rows:
+        table.add_row(_who(row), _what(row), _where(row), _contact(row), _since(row), _lead(row))
+    yield table
+    leading = ((child.get("leadPractitioner") or {}).get("practitioner") or {}).get("name")
+    if leading:
+        yield _line(f"Lead practitioner: {leading}\n", "")
+
+
+def _cell(*lines: object) -> Text:
+    return Text("\n".join(plain(line) for line in lines if line))
+
+
+def _name(fields: Fields, key: str) -> str:
+    return str((fields.get(key) or {}).get("name") or "")
+
+
+def _who(row: Fields) -> Text:
+    practitioner = row.get("practitioner") or {}
+    registration = practitioner.get("registration") or {}
+    number = f"{registration.get('body', '')} {registration.get('number', '')}".strip()
+    return _cell(
+        practitioner.get("name") or "(not named)", number, _NOT_WITH_THE_CHILD.get(row.get("relationship", ""))
+    )
+
+
+def _what(row: Fields) -> Text:
+    practitioner = row.get("practitioner") or {}
+    return _cell(row.get("role") or practitioner.get("role"), _name(row, "team"), _name(row, "service"))
+
+
+def _where(row: Fields) -> Text:
+    agency = row.get("agency") or {}
+    kind = str(agency.get("kind") or "").replace("_", " ").lower()
+    return _cell(agency.get("name"), f"{kind}, {agency['area']}" if agency.get("area") else kind)
+
+
+def _contact(row: Fields) -> Text:
+    contact = row.get("contact") or {}
+    mode = contact.get("mode")
+    first = {
+        "TEAM_ONLY": "through the team:",
+        "BROKERED": "through the broker, who makes the contact:",
+        "NONE": "no contact details given; call the agency",
+    }.get(str(mode))
+    hours = f"out of hours {contact['outOfHours']}" if contact.get("outOfHours") else None
+    response = f"replies: {contact['expectedResponse']}" if contact.get("expectedResponse") else None
+    return _cell(first, contact.get("phone"), contact.get("email"), hours, response)
+
+
+def _address_length(row: Fields) -> int:
+    contact = row.get("contact") or {}
+    return max(len(str(contact.get(name) or "")) for name in ("phone", "email"))
+
+
+def _since(row: Fields) -> Text:
+    ended = f"to {row['endedOn']}" if row.get("endedOn") else None
+    before = "previous" if row.get("status") == "PREVIOUS" else None
+    return _cell(row.get("startedOn") or "not given", ended, before)
+
+
+def _lead(row: Fields) -> Text:
+    return Text("lead", style="bold") if row.get("lead") is True else Text("")
+
+
+def _deeper(child: Fields) -> Iterator[RenderableType]:
+    rows = list(section_rows(child))
+    if rows:
+        table = _table("What else you may see", "What", "Agency", "Entry", "Since")
+        for row in rows:
+            table.add_row(*(_cell(cell) for cell in row))
+        yield table
+
+
+def _sources(child: Fields) -> Iterator[RenderableType]:
+    sources = _all(child, "sources")
+    words = {"ANSWERED": "answered", "NO_ANSWER": "NO ANSWER", "NOT_ASKED": "not asked"}
+    counts = {status: sum(s.get("status") == status for s in sources) for status in words}
+    title = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+    table = _table(f"Sources: {title or 'no source is configured'}", "Agency", "Answer", "Why")
+    styles = {"NO_ANSWER": "bold red", "NOT_ASKED": "dim"}
+    for source in sources:
+        status = str(source.get("status", ""))
+        as_of = f"as of {source['asOf']}" if source.get("asOf") else ""
+        table.add_row(
+            _agency(source),
+            _line(words.get(status, status), styles.get(status, "")),
+            _cell(_reason(source) or as_of),
+        )
+    yield table
+
+
+def _withheld(body: Fields) -> Iterator[RenderableType]:
+    disclosure = (body.get("extensions") or {}).get("disclosure") or {}
+    withheld = _all(disclosure, "withheld")
+    if not withheld:
+        return
+    table = _table("Closed to you, whatever the child", "What", "Why", "Scope that would be needed")
+    for entry in withheld:
+        code = str(entry.get("code", ""))
+        path = entry.get("path", "")
+        table.add_row(
+            _cell(path if isinstance(path, str) else ".".join(map(str, path))),
+            _cell(f"{_WITHHELD.get(code, 'closed')} ({code})"),
+            _cell(*(entry.get("requiredScopes") or ())),
+        )
+    yield table
+
+
+def spaced(renderable: RenderableType) -> RenderableType:
+    """Return the same with an empty line below, for answers that stand one under another."""
+    return Padding(renderable, (0, 0, 1, 0))
