@@ -40,7 +40,8 @@ _MAX_HEADER_VALUE = 200
 _HEADER_MEMBERS = frozenset({"alg", "typ", "kid", "cty"})
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-_SECOND_BEARER = re.compile(r",\s*bearer\s", re.IGNORECASE)
+# a comma and another scheme: two headers that something on the way joined (RFC 9110, section 5.3)
+_SECOND_CREDENTIALS = re.compile(r",\s*[A-Za-z][A-Za-z0-9-]*\s+\S")
 _REGISTRIES = {name: jws.JWSRegistry(algorithms=[name]) for name in ALGORITHMS}
 
 
@@ -178,10 +179,9 @@ def _bearer(authorization: Sequence[str]) -> str:
     if len(authorization) > 1:
         raise InvalidRequest
     scheme, _, token = authorization[0].partition(" ")
-    is_bearer = scheme.lower() == "bearer"
-    if ("," in token and is_bearer) or _SECOND_BEARER.search(authorization[0]):
+    if _SECOND_CREDENTIALS.search(authorization[0]):
         raise InvalidRequest
-    if not is_bearer:
+    if scheme.lower() != "bearer":
         # RFC 6750, section 3.1: no error code for an unsupported authentication method
         raise Unauthenticated(None, Reason.OTHER_SCHEME)
     token = token.lstrip(" ")
