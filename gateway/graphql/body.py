@@ -22,8 +22,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
 _Bytes = TypeVar("_Bytes", bytes, bytearray)
 
-# possessive: an unclosed string is given up at once, never retried
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# An unclosed string runs to the end, where every reader stops too; looking for its end once for each quote in it would
+# cost the square of its length (a second for 16 KiB). Possessive for the same reason.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTENT_TYPE = re.compile(rb'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*;?\s*', re.IGNORECASE)

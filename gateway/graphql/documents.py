@@ -19,15 +19,18 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLInputType,
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     ValueNode,
-    VariableNode,
     parse,
+    specified_rules,
     validate,
 )
 from graphql.execution.values import get_variable_values
+from graphql.language.visitor import VisitorAction
+from graphql.validation import ValuesOfCorrectTypeRule
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
@@ -80,6 +83,25 @@ class _Refusal:
         error = self.kind(locations=self.locations)
         error.sentence = self.sentence
         return error
+
+
+class _LiteralFault(GraphQLError):
+    """A literal that its type does not take; holds no message, for the scalar's own may quote the literal."""
+
+
+class _LiteralsOfCorrectType(ValuesOfCorrectTypeRule):
+    """The specified rule, with its errors marked: a bad literal is the caller's value and not a document's fault."""
+
+    def is_valid_value_node(self, node: ValueNode, input_type: GraphQLInputType | None) -> VisitorAction:
+        self._literal = node
+        return super().is_valid_value_node(node, input_type)
+
+    def report_error(self, error: GraphQLError) -> None:
+        super().report_error(_LiteralFault("", error.nodes or self._literal))
+
+
+# Built once. Every limit that keeps the pairwise OverlappingFieldsCanBeMerged cheap holds before these run.
+_RULES = tuple(_LiteralsOfCorrectType if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules)
 
 
 class Documents:
@@ -180,7 +202,7 @@ class Documents:
     def _valid(self, document: DocumentNode, sha256: str, may_be_kept: bool) -> _Examined:
         measured = measure(document, self._limits)
         roots = {name: root_fields(node, measured.fragments) for name, node in measured.operations.items()}
-        errors = validate(self._schema, document, max_errors=1, hide_suggestions=True)
+        errors = validate(self._schema, document, _RULES, max_errors=1, hide_suggestions=True)
         if errors:
             raise _refusal_of(errors[0])
         for root in roots.values():
@@ -223,10 +245,8 @@ def _operation(
 
 def _refusal_of(error: GraphQLError) -> RequestError:
     """Return the refusal for the first validation error: its kind and place, nothing of its message."""
-    node = error.nodes[0] if error.nodes else None
-    if isinstance(node, ValueNode) and not isinstance(node, VariableNode):
-        return BadUserInput(locations=_locations_in(error))
-    return ValidationFailed(locations=_locations_in(error))
+    kind = BadUserInput if isinstance(error, _LiteralFault) else ValidationFailed
+    return kind(locations=_locations_in(error))
 
 
 def _locations_in(error: GraphQLError) -> Locations:

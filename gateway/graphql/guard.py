@@ -71,11 +71,11 @@ class RootFields:
     introspection: FieldNode | None
 
 
-# Never counts fewer tokens than the parser's own lexer would before its first error. Possessive, so an unclosed string
-# costs its length once.
+# Never counts fewer tokens than the parser's own lexer would before its first error. An unclosed string runs on, and
+# nothing is tried twice (possessive), or a text of quotes would cost the square of its length.
 _TOKEN = re.compile(
-    r'"""(?:[^"\\]++|\\(?:""")?|"(?!""))*+"""'
-    r'|"(?:[^"\\\n\r]++|\\.)*+"'
+    r'"""(?:[^"\\]++|\\(?:""")?|"(?!""))*+(?:""")?'
+    r'|"(?:[^"\\\n\r]++|\\.)*+"?'
     r"|\#[^\n\r]*+"
     r"|[_A-Za-z][_0-9A-Za-z]*+"
     r"|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
