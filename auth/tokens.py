@@ -148,14 +148,12 @@ class TokenValidator:
         header, claims = _parts(token)
         settings, keys = self._issuer(claims)
         algorithm = _algorithm(header, settings)
-        generation = keys.generation
         key = await keys.key(header["kid"])
+        # nothing awaits from here on: what is remembered belongs to the set that the key is from
         _check_signature(token, key, algorithm)
         caller = caller_from(claims, self._rules, settings.clients, now)
-        if generation == keys.generation:
-            self._remember(
-                digest, _Verified(caller, keys, generation, now, min(now + CACHE_SECONDS, caller.expires_at))
-            )
+        until = min(now + CACHE_SECONDS, caller.expires_at)
+        self._remember(digest, _Verified(caller, keys, keys.generation, now, until))
         return caller
 
     def _issuer(self, claims: dict[str, Any]) -> tuple[IssuerSettings, IssuerKeys]:

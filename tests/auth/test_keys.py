@@ -82,6 +82,9 @@ HOSTILE: list[Any] = [
     ),
     pytest.param(_off_curve, SetFault.MALFORMED_KEY, id="point-off-the-curve"),
     pytest.param(lambda: {**GOOD, "kid": "k", "x": GOOD["x"][:-2]}, SetFault.MALFORMED_KEY, id="short-coordinate"),
+    pytest.param(
+        lambda: {**GOOD, "kid": "k", "y": base64url(bytes(31))}, SetFault.MALFORMED_KEY, id="31-byte-coordinate"
+    ),
     pytest.param(lambda: {"kty": "EC", "crv": "P-256", "kid": "k"}, SetFault.MALFORMED_KEY, id="ec-empty"),
     pytest.param(lambda: {**GOOD, "kid": "k", "alg": "PS256"}, SetFault.MALFORMED_KEY, id="alg-of-another-type"),
     pytest.param(lambda: GOOD, SetFault.DUPLICATE_KID, id="kid-twice"),
@@ -169,6 +172,7 @@ def test_an_imported_key_cannot_sign() -> None:
         "http://10.0.0.1/jwks",
         "http://127.0.0.1.example/jwks",
         "file:///etc/passwd",
+        "ftp://id.amber.example/jwks",
         "https:///jwks",
         "https://user:secret@id.amber.example/jwks",
         "https://[/jwks",
@@ -309,6 +313,18 @@ async def test_a_thousand_unknown_kids_cost_at_most_one_fetch_a_minute() -> None
     assert site.calls == 2
 
 
+async def test_without_the_pause_every_unknown_kid_would_cost_a_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys_module, "REFETCH_PAUSE_SECONDS", 0.0)
+    site = Site()
+    keys, validator, _ = set_up(site)
+    await keys.load()
+
+    for number in range(10):
+        await reason(validator, OLD.bearer(header={"kid": f"k{number}"}))
+
+    assert site.calls == 1 + 10
+
+
 async def test_the_first_token_of_a_cold_server_costs_one_fetch_even_with_an_unknown_kid() -> None:
     site = Site()
     _, validator, _ = set_up(site)
@@ -331,6 +347,19 @@ async def test_a_removed_key_is_dead_within_five_minutes_even_for_a_token_seen_b
 
     assert await reason(validator, seen) is Reason.KEY
     assert keys_module.REFRESH_SECONDS + 60 <= 300
+
+
+async def test_what_was_verified_with_a_set_is_dropped_when_the_set_changes() -> None:
+    site = Site()
+    keys, validator, clock = set_up(site)
+    seen = OLD.bearer()
+    await validator.authenticate([seen])
+
+    site.document = NEW.jwks()
+    clock.now += 180
+    await keys.keep_fresh()
+
+    assert await reason(validator, seen) is Reason.KEY
 
 
 async def test_an_unchanged_set_keeps_what_was_verified() -> None:
