@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from authlib.common.security import is_secure_transport
 
 from gateway.commands.errors import CommandError, CommandRefused
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _DEADLINE_SECONDS = 30.0
+_BAD_URL = f"--url must be an http or https address, such as {DEFAULT_URL}"
 
 
 def post(url: str, path: str, *, headers: Mapping[str, str], **body: Any) -> httpx.Response:
@@ -20,14 +20,17 @@ def post(url: str, path: str, *, headers: Mapping[str, str], **body: Any) -> htt
 
     Raises CommandError if the URL is unusable or nothing listens there, CommandRefused if no answer came.
     """
-    address = f"{url.rstrip('/')}{path}"
+    try:
+        address = httpx.URL(f"{url.rstrip('/')}{path}")
+    except httpx.InvalidURL:
+        raise CommandError(_BAD_URL) from None
+    if address.scheme not in {"http", "https"} or not address.host or address.userinfo:
+        raise CommandError(_BAD_URL)
     # a proxy set for the internet cannot reach a demo on this machine
-    proxied = is_secure_transport(url) and url.startswith("https:")
+    proxied = address.scheme == "https"
     try:
         with httpx.Client(timeout=_DEADLINE_SECONDS, trust_env=proxied, follow_redirects=False) as client:
             return client.post(address, headers=dict(headers), **body)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
-        raise CommandError("--url must be an http or https address, such as http://127.0.0.1:8000") from None
     except httpx.TimeoutException:
         raise CommandRefused(f"no answer within {_DEADLINE_SECONDS:.0f} s; ask again") from None
     except httpx.ConnectError as error:

@@ -6,7 +6,6 @@ Everything that an agency wrote is printed as text: no markup, no control charac
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,12 +46,8 @@ _NOT_WITH_THE_CHILD = {"LINKED_ADULT": "with an adult linked to the child", "UNB
 
 
 def plain(text: object) -> str:
-    """Return text without what could steer a terminal or reverse its reading: control and format characters."""
-    return "".join(" " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in str(text))
-
-
-def _steers(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+    """Return text without what could steer a terminal or reverse its reading: controls and format characters."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
 
 
 def render_lookup(body: Fields, *, asker: str | None) -> RenderableType:

@@ -1,0 +1,208 @@
+"""What a person reads: nothing that says "nobody", and an INCOMPLETE answer that cannot be overlooked."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from gateway.commands.rendering import plain, render_lookup
+from schema.vocabulary import SourceReason, SourceStatus, WithheldCode
+
+ANSWERS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "answers").glob("*.json")}
+ANSWERED = sorted(name for name, body in ANSWERS.items() if body["data"])
+
+
+def printed(body: dict[str, Any], *, asker: str | None = None, width: int = 100, colour: bool = False) -> str:
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        highlight=False,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+    )
+    console.print(render_lookup(body, asker=asker))
+    return stream.getvalue()
+
+
+def words(text: str) -> str:
+    return " ".join("".join(c if c.isalnum() or c in "_.@:'-" else " " for c in text).split())
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_no_answer_says_that_the_child_is_known_to_nobody(name: str) -> None:
+    text = words(printed(ANSWERS[name])).lower()
+
+    for claim in ("nobody", "no one", "no-one", "not involved", "no involvement", "none", "unknown", "not found"):
+        assert claim not in text
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERED if name.startswith("incomplete")])
+def test_an_incomplete_answer_says_so_first_and_last_and_names_who_is_silent(name: str) -> None:
+    body = ANSWERS[name]
+    text = printed(body)
+
+    head, tail = text[: len(text) // 2], text.rstrip().splitlines()[-3:]
+    silent = [s["agency"]["name"] for s in body["data"]["child"]["sources"] if s["status"] == "NO_ANSWER"]
+    assert text.lstrip("┏━┓\n ┃").startswith("INCOMPLETE")
+    assert any("INCOMPLETE" in line for line in tail)
+    assert all(agency in head for agency in silent)
+    assert "may be working with this child" in head
+    assert "NO ANSWER" in text
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERED if not name.startswith("incomplete")])
+def test_a_complete_answer_is_not_called_incomplete(name: str) -> None:
+    assert "INCOMPLETE" not in printed(ANSWERS[name])
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        pytest.param({"complete": False}, id="complete-is-false"),
+        pytest.param({"complete": None}, id="complete-is-null"),
+        pytest.param({"outcome": "INCOMPLETE"}, id="the-outcome-says-so"),
+        pytest.param(
+            {"sources": [{"agency": {"name": "A"}, "status": "NO_ANSWER", "reason": None}]}, id="a-source-is-silent"
+        ),
+    ],
+)
+def test_any_one_sign_of_a_missing_answer_is_enough(flaw: dict[str, Any]) -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    body["data"]["child"] |= flaw
+
+    text = printed(body)
+
+    assert "INCOMPLETE" in text.splitlines()[1]
+
+
+def test_an_empty_answer_says_what_it_does_not_mean() -> None:
+    text = words(printed(ANSWERS["nothing-disclosable"]))
+
+    assert text.startswith("NOTHING_DISCLOSABLE Nothing can be shown to you. This does not mean")
+    assert "Work with this child may be going on all the same" in text
+    assert "Who is involved" not in text
+
+
+def test_the_parts_stand_in_the_order_in_which_they_are_needed() -> None:
+    text = printed(ANSWERS["withheld"])
+
+    order = ["DISCLOSED", "Only what you may see", "Who is involved", "Sources:", "Closed to you", "Receipt"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_everything_needed_to_reach_a_practitioner_is_on_the_screen() -> None:
+    text = printed(ANSWERS["disclosed"])
+
+    for unbroken in ("Sam Okoro", "SW900001", "01632 960123", "sam.okoro@northshire.example", "01632 960999"):
+        assert unbroken in text
+    everything = words(text)
+    for part in ("through the team", "through the broker", "linked to the", "lead", "2026-02-03", "to 2025-01-01"):
+        assert part in everything
+    assert "Lead practitioner: Sam Okoro" in everything
+
+
+def test_every_section_that_is_open_is_printed_with_its_agency() -> None:
+    text = words(printed(ANSWERS["disclosed"], width=160))
+
+    for entry in (
+        "The child as traced Ada Mae Amis born 2019-01-02",
+        "Status Northshire Council CP_PLAN 2026-03-01",
+        "Plan Northshire Council CHILD_PROTECTION 2026-03-02",
+        "RCCO Child concerns",
+        "level 2 category 1",
+        "Y99901",
+        "EARLY_HELP held by Family hub 2025-11-11",
+        "DOMESTIC_ABUSE OPEN 2026-01-01",
+    ):
+        assert entry in text
+    assert "What else you may see" not in printed(ANSWERS["incomplete"])
+
+
+def test_what_is_closed_is_said_with_its_code_and_the_scope_that_would_be_needed() -> None:
+    text = words(printed(ANSWERS["withheld"]))
+
+    assert "probation.risk your sign-in lacks the scope MISSING_SCOPE probation.risk:read" in text
+    for code in WithheldCode:
+        assert code in text
+
+
+@pytest.mark.parametrize("reason", SourceReason)
+def test_every_reason_is_put_in_words(reason: SourceReason) -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    body["data"]["child"]["sources"] = [
+        {"agency": {"name": "A"}, "status": SourceStatus.NOT_ASKED.value, "reason": reason.value}
+    ]
+
+    text = words(printed(body))
+
+    assert f"see the reason {reason}" not in text
+    assert reason in text
+
+
+def test_a_refusal_prints_its_code_under_who_asked() -> None:
+    text = printed(ANSWERS["forbidden"], asker="Ines Ward, immigration officer, home-office-immigration")
+
+    lines = text.splitlines()
+    assert lines[0] == "As Ines Ward, immigration officer, home-office-immigration"
+    assert lines[1] == "FORBIDDEN: You may not look up a child for this purpose."
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_no_line_is_wider_than_the_page(name: str, width: int) -> None:
+    assert max(map(len, printed(ANSWERS[name], width=width).splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_there_is_colour_on_a_terminal_and_none_in_a_pipe(name: str) -> None:
+    assert "\x1b[" not in printed(ANSWERS[name])
+    assert "\x1b[" in printed(ANSWERS[name], colour=True)
+
+
+def test_what_an_agency_wrote_neither_steers_the_terminal_nor_is_markup() -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    child = body["data"]["child"]
+    child["advice"] = "[red]advice[/red]\x1b[2J"
+    child["involvements"][0]["practitioner"]["name"] = "[link=x]Sam\x1b]0;t\x07\u202eokO"
+    child["sources"][0]["agency"]["name"] = "\x9b31mCouncil"
+
+    text = printed(body)
+
+    assert not set("\x1b\x07\x9b\u202e") & set(text)
+    assert "[red]advice[/red]" in text
+    assert "[link=x]Sam" in words_kept(text)
+
+
+def words_kept(text: str) -> str:
+    return text.replace(" ", "")
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_plain_text_holds_no_control_or_direction_character(text: str) -> None:
+    result = plain(text)
+
+    assert len(result) == len(text)
+    assert result.isprintable()
+
+
+@settings(deadline=None)
+@given(st.sampled_from(ANSWERED), st.data())
+def test_an_answer_with_a_field_left_out_is_still_printed(name: str, data: st.DataObject) -> None:
+    body = copy.deepcopy(ANSWERS[name])
+    child = body["data"]["child"]
+    del child[data.draw(st.sampled_from(sorted(child)))]
+    for row in child.get("involvements", []):
+        del row[data.draw(st.sampled_from(sorted(row)))]
+
+    assert printed(body)
