@@ -49,6 +49,8 @@ _PRAGMAS: Final = (
     ("busy_timeout", str(_BUSY_MILLISECONDS), _BUSY_MILLISECONDS),
     # purged payloads must not stay readable in free pages
     ("secure_delete", "ON", 1),
+    # without it, INSERT OR REPLACE removes a row without firing the trigger that refuses its DELETE
+    ("recursive_triggers", "ON", 1),
     # functions named by a hostile schema are not run
     ("trusted_schema", "OFF", 0),
 )

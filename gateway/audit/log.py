@@ -136,7 +136,7 @@ class AuditLog:
         return await future
 
     def close(self) -> None:
-        """Write what is queued, record the stop, end the thread. Blocks. Does nothing a second time or after a failure."""
+        """Write what is queued, record the stop, end the thread. Blocks. May be called again, and after a failure."""
         with self._gate:
             if self._refusal is None:
                 self._refusal = AuditClosed

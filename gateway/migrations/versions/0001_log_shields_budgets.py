@@ -54,7 +54,6 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("salt", sa.LargeBinary, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "audit_node",
@@ -67,16 +66,10 @@ def upgrade() -> None:
 
     _refuse("audit_shard_keep", "DELETE ON audit_shard", "a shard of the log is kept")
     _refuse("audit_shard_fixed", "UPDATE OF id, origin, opened ON audit_shard", "a shard keeps its identity")
-    _once("audit_shard", "id = NEW.id")
-    for table, key in (
-        ("audit_leaf", "shard = NEW.shard AND seq = NEW.seq"),
-        ("audit_node", "shard = NEW.shard AND level = NEW.level AND ix = NEW.ix"),
-        ("audit_payload", "shard = NEW.shard AND seq = NEW.seq"),
-    ):
+    for table in ("audit_leaf", "audit_node", "audit_payload"):
         kept = "no purge announces this row" if table == "audit_payload" else "the log is only added to"
         _refuse(f"{table}_keep", f"DELETE ON {table}", kept)
         _refuse(f"{table}_fixed", f"UPDATE ON {table}", "the log is only added to")
-        _once(table, key)
 
 
 def downgrade() -> None:
@@ -85,12 +78,3 @@ def downgrade() -> None:
 
 def _refuse(name: str, when: str, why: str) -> None:
     op.execute(f"CREATE TRIGGER {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'); END")
-
-
-def _once(table: str, key: str) -> None:
-    # INSERT OR REPLACE removes the old row without firing its DELETE trigger
-    _refuse(
-        f"{table}_once",
-        f"INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key})",  # noqa: S608 the names are ours
-        "the log is written once",
-    )
