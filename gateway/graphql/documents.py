@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -46,6 +46,9 @@ from gateway.graphql.guard import (
 )
 
 Parse = Callable[..., DocumentNode]
+_Value = TypeVar("_Value")
+#: the SHA-256 of the text, and whether the caller may introspect
+_Key = tuple[bytes, bool]
 
 _MAY_HOLD_AN_IDENTIFIER = re.compile(r'"|[0-9]{6}')
 
@@ -118,14 +121,15 @@ class Documents:
         self._schema = schema
         self._limits = limits or DocumentLimits()
         self._parse = parse
-        self._accepted: _Remembered[bytes, _Examined] = _Remembered(remembered)
+        self._accepted: _Remembered[_Examined] = _Remembered(remembered)
         # apart, so that a client that errs again and again cannot push out what others use
-        self._refused: _Remembered[bytes, _Refusal] = _Remembered(remembered)
+        self._refused: _Remembered[_Refusal] = _Remembered(remembered)
 
     def check_source(self, request: GraphQLRequest) -> None:
         """Raise LimitExceeded for a text beyond the lexical limits; before anybody is known to have sent it."""
         # only what an authenticated caller has sent is remembered
-        if hashlib.sha256(_bytes(request.query)).digest() not in self._accepted:
+        digest = hashlib.sha256(_bytes(request.query)).digest()
+        if (digest, False) not in self._accepted and (digest, True) not in self._accepted:
             check_source(request.query, self._limits)
 
     def prepare(self, request: GraphQLRequest, *, may_introspect: bool) -> Operation:
@@ -134,9 +138,7 @@ class Documents:
         Raises ParseFailed, LimitExceeded, ValidationFailed, and BadUserInput for a literal that its type does not take.
         For a caller who may not introspect, `__schema` and `__type` are fields that do not exist.
         """
-        operations = self._examined(request.query)
-        if not may_introspect and any(operation.introspects for operation in operations.values()):
-            raise ValidationFailed(locations=self._where_it_introspects(request.query))
+        operations = self._examined(request.query, may_introspect)
         if request.operation_name is None:
             if len(operations) > 1:
                 raise ValidationFailed("Name the operation to run in `operationName`.")
@@ -157,34 +159,35 @@ class Documents:
             raise BadUserInput("A variable is missing, or its value is not valid for its type.")
         return values.coerced
 
-    def _examined(self, text: str) -> _Examined:
+    def _examined(self, text: str, may_introspect: bool) -> _Examined:
         digest = hashlib.sha256(_bytes(text)).digest()
-        known = self._accepted.get(digest)
+        key = (digest, may_introspect)
+        known = self._accepted.get(key)
         if known is not None:
             return known
-        refusal = self._refused.get(digest)
+        refusal = self._refused.get(key)
         if refusal is not None:
             raise refusal.error()
         may_be_kept = not _MAY_HOLD_AN_IDENTIFIER.search(text)
         try:
-            examined = self._examine(text, digest.hex(), may_be_kept)
+            examined = self._examine(text, digest.hex(), may_be_kept, may_introspect)
         except RequestError as error:
             error.__cause__ = error.__context__ = None
             if may_be_kept:
-                self._refused.keep(digest, _Refusal(type(error), error.sentence, error.locations))
+                self._refused.keep(key, _Refusal(type(error), error.sentence, error.locations))
             raise
         if may_be_kept:
-            self._accepted.keep(digest, examined)
+            self._accepted.keep(key, examined)
         return examined
 
-    def _examine(self, text: str, sha256: str, may_be_kept: bool) -> _Examined:
+    def _examine(self, text: str, sha256: str, may_be_kept: bool, may_introspect: bool) -> _Examined:
         # once more, because `prepare` may be called by what did not read a body
         check_source(text, self._limits)
         try:
-            return self._valid(self._parsed(text, located=False), sha256, may_be_kept)
+            return self._valid(self._parsed(text, located=False), sha256, may_be_kept, may_introspect)
         except (ValidationFailed, BadUserInput):
             # only a refusal has to say where, so only a refusal pays for locations; this raises the same again
-            return self._valid(self._parsed(text, located=True), sha256, may_be_kept)
+            return self._valid(self._parsed(text, located=True), sha256, may_be_kept, may_introspect)
 
     def _parsed(self, text: str, *, located: bool) -> DocumentNode:
         try:
@@ -199,9 +202,12 @@ class Documents:
             # `from None`: the parser's message quotes the text
             raise ParseFailed(locations=_locations_in(error)) from None
 
-    def _valid(self, document: DocumentNode, sha256: str, may_be_kept: bool) -> _Examined:
+    def _valid(self, document: DocumentNode, sha256: str, may_be_kept: bool, may_introspect: bool) -> _Examined:
         measured = measure(document, self._limits)
         roots = {name: root_fields(node, measured.fragments) for name, node in measured.operations.items()}
+        if not may_introspect:
+            # before validation, which knows the types of introspection and would say what is wrong below them
+            _check_no_introspection(roots.values())
         errors = validate(self._schema, document, _RULES, max_errors=1, hide_suggestions=True)
         if errors:
             raise _refusal_of(errors[0])
@@ -212,13 +218,11 @@ class Documents:
             for name, node in measured.operations.items()
         }
 
-    def _where_it_introspects(self, text: str) -> Locations:
-        measured = measure(self._parsed(text, located=True), self._limits)
-        for node in measured.operations.values():
-            field = root_fields(node, measured.fragments).introspection
-            if field is not None:
-                return locations_of(field)
-        return ()
+
+def _check_no_introspection(roots: Iterable[RootFields]) -> None:
+    for root in roots:
+        if root.introspection is not None:
+            raise ValidationFailed(locations=locations_of(root.introspection))
 
 
 def _operation(
@@ -258,11 +262,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-_Key = TypeVar("_Key", bound=Hashable)
-_Value = TypeVar("_Value")
-
-
-class _Remembered(Generic[_Key, _Value]):
+class _Remembered(Generic[_Value]):
     """The last so many values used."""
 
     def __init__(self, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 from typing import Any
@@ -78,9 +79,7 @@ def test_refusals_do_not_push_out_what_others_use(schema: GraphQLSchema, countin
     assert counting_parse.calls == parsed
 
 
-def test_the_memory_is_bounded_and_forgets_what_was_used_longest_ago(
-    schema: GraphQLSchema, counting_parse: Any
-) -> None:
+def test_the_memory_is_bounded_and_forgets_the_longest_unused(schema: GraphQLSchema, counting_parse: Any) -> None:
     documents = Documents(schema, remembered=2, parse=counting_parse)
     for text in ("{ __typename }", "{ a: __typename }", "{ __typename }", "{ b: __typename }", "{ __typename }"):
         documents.prepare(request(text), may_introspect=False)
@@ -105,10 +104,8 @@ def test_nothing_is_kept_of_a_text_that_may_hold_an_identifier(
     documents: Documents, counting_parse: Any, text: str
 ) -> None:
     for _ in range(2):
-        try:
+        with contextlib.suppress(GatewayError):
             assert not documents.prepare(request(text), may_introspect=False).may_be_kept
-        except GatewayError:
-            pass
 
     assert counting_parse.calls >= 2
     assert not documents._accepted._values
@@ -146,9 +143,11 @@ def test_introspection_without_the_scope_is_a_field_that_does_not_exist(document
         return refused.value.formatted()
 
     assert refusal("{ __schema { types { name } } }") == refusal("{ _schema_ { types { name } } }")
-    assert refusal("{\n ...F } fragment F on Query { __type(name: A) { name } }") != refusal("{\n nobody }")
+    assert refusal("{ __type(name: A) { nobody } }") == refusal("{ _type(name: A) { nobody } }")
     assert documents.prepare(request(get_introspection_query()), may_introspect=True).introspects
-    assert refusal(get_introspection_query())["locations"] == [{"line": 2, "column": 7}] or True
+    # what one caller may is not remembered for another
+    assert refusal(get_introspection_query())["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+    assert documents.prepare(request(get_introspection_query()), may_introspect=True).introspects
 
 
 @pytest.mark.parametrize(
