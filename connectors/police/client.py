@@ -17,6 +17,8 @@ from schema.records import Answer, ChildRef, SubjectRef
 from schema.sections import PoliceRecord
 
 SCOPE = "pole.nominal.search"
+EVENTS = "police.events"
+ORDERS = "police.orders"
 HOLDS = frozenset({answers.INVOLVEMENTS, answers.PREVIOUS}) | answers.paths(PoliceRecord)
 
 
@@ -83,13 +85,14 @@ def from_settings(entry: Mapping[str, Any]) -> PoliceConnector:
 def _search(children: Sequence[ChildRef], mask: FieldMask, ask: Ask) -> dict[str, Any]:
     include = {
         "officers": mask.any(answers.INVOLVEMENTS, answers.PREVIOUS),
-        "events": "police.events" in mask,
-        "orders": "police.orders" in mask,
+        "events": EVENTS in mask,
+        "orders": ORDERS in mask,
     }
+    status = {"OPEN": mask.any(answers.INVOLVEMENTS, EVENTS), "CLOSED": answers.PREVIOUS in mask}
     return {
         "requestId": ask.request_id,
         "purposeClass": ask.purpose_class.value,
         "subjects": [{"nhsNumber": str(child.nhs_number)} for child in children],
         "include": [name for name, asked in include.items() if asked],
-        "status": ["OPEN", "CLOSED"] if answers.PREVIOUS in mask else ["OPEN"],
+        "status": [name for name, asked in status.items() if asked],
     }

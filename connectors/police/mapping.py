@@ -49,10 +49,15 @@ def answers_of(
         raise SourceFailed(FaultCode.SCHEMA) from None
     if envelope.request_id != request_id:
         raise SourceFailed(FaultCode.MISMATCH)
-    if not envelope.complete or envelope.count != len(envelope.results):
-        raise SourceFailed(FaultCode.SCHEMA)
     results = _by_child(envelope.results, children)
+    if not envelope.complete or envelope.count != _matches_in(envelope.results):
+        raise SourceFailed(FaultCode.SCHEMA)
     return {child: _answer(child, results[child], agency, mask) for child in children}
+
+
+def _matches_in(results: Iterable[Mapping[str, Any]]) -> int:
+    counts = [result.get("count") for result in results]
+    return sum(count for count in counts if isinstance(count, int))
 
 
 def _by_child(results: Iterable[Mapping[str, Any]], children: Sequence[ChildRef]) -> dict[ChildRef, list[Any]]:

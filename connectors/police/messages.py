@@ -117,7 +117,7 @@ class Force(_Form, frozen=True):
 
 
 class Envelope(_Form, frozen=True):
-    """The whole answer. The results stay unread, so that a fault in one is that one's."""
+    """The whole answer; `count` is of all its matches. Results stay unread, so that a fault in one is that one's."""
 
     request_id: str
     force: Force

@@ -385,7 +385,8 @@ async def test_every_item_of_a_section_is_stamped_with_the_connectors_agency(cas
         assert isinstance(answer, Answered)
         for section in answer.sections.values():
             for name in type(section).__dataclass_fields__:  # type: ignore[attr-defined]
-                for item in getattr(section, name) or ():
+                told = getattr(section, name)
+                for item in told if isinstance(told, tuple) else ():
                     stamp = getattr(item, "agency", None)
                     assert stamp is None or (isinstance(stamp, Agency) and stamp == connector.manifest.agency)
 
