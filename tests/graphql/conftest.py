@@ -38,11 +38,6 @@ type Agency { id: ID! name: String! safeguardingLead: Contact }
 type Contact { phone: String }
 type Viewer { subject: String! roles: [String!]! }
 """
-#: planted in requests; may stand in no response and in no log line
-CANARY = "9990000018"
-KEY = {"nhsNumber": CANARY, "dateOfBirth": "2015-04-09", "familyName": "Amis"}
-ACCESS = {"purpose": "CP_S47", "reason": "strategy discussion"}
-LOOKUP = "query Who($key: ChildKey!, $access: AccessRequest!) { child(key: $key, access: $access) { outcome } }"
 CHALLENGE = 'Bearer resource_metadata="https://gateway.example/.well-known/oauth-protected-resource"'
 
 
@@ -184,4 +179,6 @@ def counting_parse() -> CountingParse:
     return CountingParse()
 
 
-Send = Callable[..., Any]
+@pytest.fixture
+def make_door() -> Callable[..., FrontDoor]:
+    return build_front_door
