@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from auth.sharing import COVERS, Agreement, AgreementSet, Custodian, Organisation
 from auth.caller import Caller
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, SCOPES
+from auth.sharing import COVERS, Agreement, AgreementSet, Custodian, Organisation
 from schema.vocabulary import Assurance, Purpose, Relationship, SourceReason, WithheldCode
 
 _ENOUGH = {
@@ -52,15 +52,16 @@ class Entitlements:
     scopes: frozenset[str]
     floor: Relationship  # what the caller has before anything is known of the child: NONE, or OVERRIDE
 
-    def withheld(self, path: str) -> tuple[WithheldCode, tuple[str, ...]] | None:
+    def withheld(self, path: str, only: Entitlement | None = None) -> tuple[WithheldCode, tuple[str, ...]] | None:
         """Return why a path is withheld from this caller, with the scopes it lacks; None if some custodian opens it.
 
-        Computed from the caller alone, never from the child.
+        Computed from the caller alone, never from the child. `only` asks about one custodian instead of all.
         """
         scope = SCOPES[path]
         if scope not in self.scopes:
             return WithheldCode.MISSING_SCOPE, (scope.value,)
-        held = [e for e in self.by_custodian.values() if path in e.custodian.holds]
+        asked = self.by_custodian.values() if only is None else (only,)
+        held = [e for e in asked if path in e.custodian.holds]
         if any(path in e.ever for e in held):
             return None
         if any(path in e.at_strong for e in held):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from auth.caller import Caller
 from auth.decision import Decision, Deny, Permit
 from auth.entitlements import Entitlements
-from schema.vocabulary import Assurance, InvolvementStatus, Purpose, Scope
+from schema.vocabulary import Assurance, Purpose, Scope
 
 
 class Refusal(StrEnum):
@@ -32,7 +32,7 @@ class LookupRequest:
     purpose: Purpose
     case_reference: str | None
     entitlements: Entitlements
-    statuses: frozenset[InvolvementStatus]  # which entries the operation asks for
+    previous_alone: bool  # the operation asks for ended entries and no others
     override: bool
     accepts_review: bool
 
@@ -115,6 +115,6 @@ class PreviousAloneIsGranted:
 
     def decide(self, asked: LookupRequest) -> Decision:
         """Deny PREVIOUS_NOT_GRANTED when nothing but PREVIOUS is asked for and nobody opens it."""
-        if asked.statuses == {InvolvementStatus.PREVIOUS} and asked.entitlements.withheld(self.previous_path):
+        if asked.previous_alone and asked.entitlements.withheld(self.previous_path):
             return Deny("previous-alone-is-granted", Refusal.PREVIOUS_NOT_GRANTED)
         return Permit("previous-alone-is-granted")

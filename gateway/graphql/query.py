@@ -26,46 +26,55 @@ class ExecutionContext:
     access: Callable[[Purpose], list[types.FieldAccess]]
 
 
+def _access(info: strawberry.Info, purpose: Purpose) -> list[types.FieldAccess]:
+    context: ExecutionContext = info.context
+    return context.access(purpose)
+
+
 @strawberry.type(description="Who is asking, and what is open to them.")
 class Viewer(types.ViewerFacts):
     """The caller's own standing; nothing of any child."""
 
-    @shown(Disclosure.CALLER, "What is open to this caller for a purpose, at each agency, whatever the child.")
-    def access(self, info: strawberry.Info, purpose: Purpose) -> list[types.FieldAccess]:
-        """Return one entry for each agency and path."""
-        context: ExecutionContext = info.context
-        return context.access(purpose)
+    access: list[types.FieldAccess] = shown(
+        Disclosure.CALLER,
+        "What is open to this caller for a purpose, at each agency, whatever the child.",
+        resolver=_access,
+    )
+
+
+def _child(info: strawberry.Info, key: types.ChildKey, access: types.AccessRequest) -> types.ChildLookup:
+    return info.context.lookup
+
+
+def _viewer(info: strawberry.Info) -> Viewer:
+    caller: Caller = info.context.caller
+    return Viewer(
+        subject=caller.subject,
+        organisation=caller.organisation,
+        on_behalf_of=caller.on_behalf_of.subject if caller.on_behalf_of else None,
+        roles=sorted(caller.effective_roles),
+        scopes=sorted(caller.scopes),
+    )
+
+
+def _agencies(info: strawberry.Info) -> list[types.Agency]:
+    return list(info.context.agencies)
 
 
 @strawberry.type
 class Query:
     """The root."""
 
-    @shown(
+    child: types.ChildLookup = shown(
         Disclosure.LOOKUP,
         "Who else is working with this child, and how do I reach them? `outcome` must be selected.",
         scope=Scope.INVOLVEMENT,
+        resolver=_child,
     )
-    def child(self, info: strawberry.Info, key: types.ChildKey, access: types.AccessRequest) -> types.ChildLookup:
-        """Return the lookup that was run before execution began."""
-        return info.context.lookup
-
-    @shown(Disclosure.CALLER, "The caller.")
-    def viewer(self, info: strawberry.Info) -> Viewer:
-        """Return who is asking."""
-        caller: Caller = info.context.caller
-        return Viewer(
-            subject=caller.subject,
-            organisation=caller.organisation,
-            on_behalf_of=caller.on_behalf_of.subject if caller.on_behalf_of else None,
-            roles=sorted(caller.effective_roles),
-            scopes=sorted(caller.scopes),
-        )
-
-    @shown(Disclosure.CALLER, "The agencies that this gateway can ask.")
-    def agencies(self, info: strawberry.Info) -> list[types.Agency]:
-        """Return the configured agencies."""
-        return list(info.context.agencies)
+    viewer: Viewer = shown(Disclosure.CALLER, "The caller.", resolver=_viewer)
+    agencies: list[types.Agency] = shown(
+        Disclosure.CALLER, "The agencies that this gateway can ask.", resolver=_agencies
+    )
 
 
 SCHEMA = strawberry.Schema(

@@ -1,0 +1,91 @@
+"""What the caller asks, checked from the input alone: the child's key and the access request.
+
+Every fault is BAD_USER_INPUT with a fixed sentence; nothing of the input is in it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from gateway.errors import BadUserInput
+from schema.identifiers import NHSNumber
+from schema.vocabulary import Purpose
+
+ADULT_AT = 18
+ADULT_WITH_CONSENT_AT = 26
+_MOST_NAME, _MOST_REASON, _MOST_REFERENCE = 100, 500, 100
+_TEST_RANGE = "9"  # 900-999 are never issued to anybody
+
+
+class AdultRefused(BadUserInput):
+    """The date of birth is an adult's. There is no look-up of adults; told like any bad value, and recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Who is meant, as the asker states it."""
+
+    nhs_number: NHSNumber
+    date_of_birth: date
+    family_name: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Why the asker asks. `justification` is None unless break-glass is used."""
+
+    purpose: Purpose
+    reason: str = field(repr=False)
+    case_reference: str | None = field(repr=False)
+    justification: str | None = field(repr=False)
+    accepts_review: bool
+
+
+def key_from(given: Mapping[str, Any], purpose: Purpose, today: date) -> Key:
+    """Return the key of a `ChildKey` argument. Raises BadUserInput, AdultRefused."""
+    number, handle = given.get("nhsNumber"), given.get("handle")
+    if (number is None) == (handle is None):
+        raise BadUserInput("Give exactly one of `nhsNumber` and `handle`.")
+    if number is None:
+        # handles come from findChild, which this version does not offer: none can be valid
+        raise BadUserInput("The handle is not one that can be used.")
+    born: date = given["dateOfBirth"]
+    if born > today:
+        raise BadUserInput("`dateOfBirth` is in the future.")
+    if _age(born, today) >= (ADULT_WITH_CONSENT_AT if purpose is Purpose.CONSENT else ADULT_AT):
+        raise AdultRefused("`dateOfBirth` is not a child's. Adults cannot be looked up.")
+    if purpose is Purpose.SYSTEM_TEST and not number.startswith(_TEST_RANGE):
+        raise BadUserInput("SYSTEM_TEST takes numbers from the test range only.")
+    return Key(number, born, _text(given["familyName"], _MOST_NAME, "`familyName` must have 1 to 100 characters."))
+
+
+def access_from(given: Mapping[str, Any]) -> Access:
+    """Return the access request of an `AccessRequest` argument. Raises BadUserInput."""
+    override = given.get("override")
+    reference = given.get("caseReference")
+    return Access(
+        purpose=given["purpose"],
+        reason=_text(given["reason"], _MOST_REASON, "`reason` must have 1 to 500 characters."),
+        case_reference=_text(reference, _MOST_REFERENCE, "`caseReference` must have 1 to 100 characters.")
+        if reference is not None
+        else None,
+        justification=_text(override["justification"], _MOST_REASON, "`justification` must have 1 to 500 characters.")
+        if override is not None
+        else None,
+        accepts_review=bool(override["acceptReview"]) if override is not None else False,
+    )
+
+
+def _text(value: str, most: int, sentence: Any) -> str:
+    text = unicodedata.normalize("NFC", value).strip()
+    if not 1 <= len(text) <= most or any(unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} for c in text):
+        raise BadUserInput(sentence)
+    return text
+
+
+def _age(born: date, today: date) -> int:
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))

@@ -1,0 +1,55 @@
+"""Does the asker mean this child? The number alone proves nothing: a random valid NHS number is often a real child.
+
+Exact date of birth, and the normalised family name against current, former and alias names.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+
+from auth.disclosure import SourceFacts, proves_identity
+from auth.entitlements import Entitlements
+from schema.records import IdentityClaim
+
+
+def normalised(name: str) -> str:
+    """Return a family name as it is compared: without case, accents, spaces, hyphens and apostrophes.
+
+    >>> normalised("O'Brien-Núñez") == normalised("obrien nunez")
+    True
+    """
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(c for c in decomposed if c.isalnum())
+
+
+def agrees(claim: IdentityClaim, date_of_birth: date, family_name: str) -> bool:
+    """Return whether a claim is about somebody born that day who bears or bore that family name."""
+    wanted = normalised(family_name)
+    return claim.date_of_birth == date_of_birth and any(normalised(n) == wanted for n in claim.family_names if wanted)
+
+
+def corroborated(
+    facts: Sequence[SourceFacts], entitlements: Entitlements, date_of_birth: date, family_name: str, today: date
+) -> bool:
+    """Return whether an identity trace, or one row that this caller could be shown, proves the asker's key.
+
+    Sensitive, shielded and adult-linked rows never prove it. Once proven, other sources' rows under the same number
+    count too.
+    """
+    for fact in facts:
+        answer = fact.answer
+        if answer.trace is not None and agrees(answer.trace, date_of_birth, family_name):
+            return True
+        if answer.shielded:
+            continue
+        entitlement = entitlements.by_custodian[fact.custodian.id]
+        for row in answer.involvements:
+            if (
+                row.identity is not None
+                and proves_identity(row, entitlement, entitlements.floor, today)
+                and agrees(row.identity, date_of_birth, family_name)
+            ):
+                return True
+    return False

@@ -1,0 +1,160 @@
+"""Asks every source at once, each within its own deadline; one source's trouble costs its own answer.
+
+Linked-adult sources wait for the sources that name adults, then are called in every lookup: with the adults'
+identifiers, or by their health call over the same deadline and pool, so that their status does not depend on the child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
+from connectors.faults import SourceFailed
+from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
+from schema.vocabulary import PurposeClass, SourceReason, SourceStatus
+
+log = structlog.get_logger("gateway.fanout")
+
+OUR_FAULT = "CONNECTOR_FAULT"
+NOT_NAMED = "ADULT_NOT_NAMED"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOutcome:
+    """What one source did in one lookup. `answers` may hold some of several adults' answers beside a NO_ANSWER."""
+
+    source: str
+    status: SourceStatus
+    reason: SourceReason | None
+    code: str | None  # the finer code, for audit and metrics only
+    answers: tuple[Answered, ...]
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """One fan-out: what is the same for every source."""
+
+    request_id: str
+    traceparent: str | None
+    purpose_class: PurposeClass
+    asker: Asker
+    deadline: Deadline  # of the whole fan-out
+    source_seconds: float  # what one source may take of it
+
+    async def ask_all(
+        self, child: ChildRef, connectors: Sequence[Connector], masks: Mapping[str, FieldMask]
+    ) -> dict[str, SourceOutcome]:
+        """Return the outcome of every connector that has a mask, by id. Raises nothing but cancellation."""
+        asked = [c for c in connectors if c.manifest.agency.id in masks]
+        about_child = [c for c in asked if ChildRef in c.manifest.subjects]
+        about_adults = [c for c in asked if ChildRef not in c.manifest.subjects]
+        tasks = {
+            c.manifest.agency.id: asyncio.ensure_future(self._ask(c, (child,), masks[c.manifest.agency.id]))
+            for c in about_child
+        }
+        naming = [tasks[c.manifest.agency.id] for c in about_child if c.manifest.names_adults]
+        for c in about_adults:
+            tasks[c.manifest.agency.id] = asyncio.ensure_future(
+                self._ask_adults(c, naming, masks[c.manifest.agency.id])
+            )
+        try:
+            outcomes = await asyncio.gather(*tasks.values())
+        finally:
+            for task in tasks.values():
+                task.cancel()
+        return {outcome.source: outcome for outcome in outcomes}
+
+    async def _ask_adults(
+        self, connector: Connector, naming: Sequence[asyncio.Future[SourceOutcome]], mask: FieldMask
+    ) -> SourceOutcome:
+        named = await asyncio.gather(*naming)
+        adults = linked_adults(named)
+        if adults:
+            outcome = await self._ask(connector, adults, mask)
+        else:
+            outcome = await self._health(connector)
+        silent = next((n for n in named if n.status is SourceStatus.NO_ANSWER), None)
+        if silent is None or outcome.status is SourceStatus.NO_ANSWER:
+            return outcome
+        # who could have named an adult did not answer: this source cannot be said to have been asked about everybody
+        return SourceOutcome(
+            outcome.source, SourceStatus.NO_ANSWER, silent.reason, NOT_NAMED, outcome.answers, outcome.milliseconds
+        )
+
+    async def _health(self, connector: Connector) -> SourceOutcome:
+        source, started = connector.manifest.agency.id, asyncio.get_running_loop().time()
+        try:
+            ask = self._as(connector)
+            async with asyncio.timeout(ask.deadline.remaining()):
+                await connector.health(ask)
+        except SourceFailed as failed:
+            return _none(source, failed.reason, failed.code, started)
+        except TimeoutError:
+            return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
+        except Exception as fault:
+            return _ours(source, fault, started)
+        return SourceOutcome(source, SourceStatus.ANSWERED, None, None, (), _since(started))
+
+    async def _ask(self, connector: Connector, subjects: Sequence[SubjectRef], mask: FieldMask) -> SourceOutcome:
+        source, started = connector.manifest.agency.id, asyncio.get_running_loop().time()
+        try:
+            ask = self._as(connector)
+            async with asyncio.timeout(ask.deadline.remaining()):
+                answers = await connector.involvements(subjects, mask, ask)
+        except TimeoutError:
+            return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
+        except Exception as fault:
+            return _ours(source, fault, started)
+        answered: list[Answered] = []
+        trouble: NoAnswer | None = None
+        for subject in subjects:
+            answer = answers.get(subject)
+            if isinstance(answer, Answered) and answer.subject == subject:
+                answered.append(answer)
+            elif isinstance(answer, NoAnswer):
+                trouble = trouble or answer
+            else:
+                trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, "MISMATCH")
+        if trouble is None:
+            return SourceOutcome(source, SourceStatus.ANSWERED, None, None, tuple(answered), _since(started))
+        return SourceOutcome(
+            source, SourceStatus.NO_ANSWER, trouble.reason, trouble.code, tuple(answered), _since(started)
+        )
+
+    def _as(self, connector: Connector) -> Ask:
+        return Ask(
+            request_id=self.request_id,
+            traceparent=self.traceparent,
+            purpose_class=self.purpose_class,
+            deadline=Deadline(min(self.deadline.at, Deadline.after(self.source_seconds).at)),
+            asker=self.asker if connector.manifest.answers_depend_on_asker else None,
+        )
+
+
+def linked_adults(named: Sequence[SourceOutcome]) -> tuple[AdultRef, ...]:
+    """Return every adult that the answers name, once each, in the order in which they are named."""
+    found: dict[AdultRef, None] = {}
+    for outcome in named:
+        for answer in outcome.answers:
+            for link in answer.linked_adults:
+                found[link.adult] = None
+    return tuple(found)
+
+
+def _none(source: str, reason: SourceReason, code: str, started: float) -> SourceOutcome:
+    return SourceOutcome(source, SourceStatus.NO_ANSWER, reason, code, (), _since(started))
+
+
+def _ours(source: str, fault: Exception, started: float) -> SourceOutcome:
+    # the type alone: an exception's text may quote what was asked
+    log.error("connector_fault", source=source, exception=type(fault).__qualname__)
+    return _none(source, SourceReason.PROTOCOL, OUR_FAULT, started)
+
+
+def _since(started: float) -> int:
+    return round((asyncio.get_running_loop().time() - started) * 1000)

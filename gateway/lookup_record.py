@@ -1,0 +1,140 @@
+"""The log's words for one lookup: the payloads of INTENT, OUTCOME and DENIED."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auth.caller import Caller
+from auth.decision import Decision
+from auth.sharing import AgreementSet, LawfulBasis
+from gateway.asked import Access, Key
+from gateway.audit.keys import AuditKeys
+from gateway.fanout import SourceOutcome
+from gateway.plan import Plan
+from gateway.shields import ShieldWrite
+
+_KEY = b"child-key"
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRecord:
+    """What every record of one lookup holds."""
+
+    caller: Caller
+    access: Access
+    key: Key | None  # None: nothing of the person is kept
+    request_id: str
+    receipt: str
+    document_sha256: str
+    keys: AuditKeys
+
+    def intent(self, plan: Plan, agreements: AgreementSet, basis: LawfulBasis | None) -> dict[str, Any]:
+        """Return the payload of INTENT: who is about to ask whom for which paths, and why."""
+        return {
+            **self._who(),
+            **self._why(),
+            **self._subject(),
+            "receipt": self.receipt,
+            "fields": {source: sorted(mask.paths) for source, mask in plan.masks.items()},
+            "sources": list(plan.masks),
+            "agreements": {"version": agreements.version, "basis": _basis(basis)},
+        }
+
+    def denied(self, code: str, decision: Decision | None, agreements: AgreementSet) -> dict[str, Any]:
+        """Return the payload of DENIED: no agency was asked."""
+        return {
+            **self._who(),
+            **self._why(),
+            **self._subject(),
+            "receipt": self.receipt,
+            "code": code,
+            "rule": decision.rule if decision is not None else None,
+            "agreements": {"version": agreements.version},
+        }
+
+    def outcome(
+        self,
+        *,
+        intent: int,
+        outcome: str,
+        plan: Plan,
+        relationship: str,
+        identity: str,
+        sources: Iterable[SourceOutcome],
+        shields: ShieldWrite,
+        shielded: Sequence[str],
+        entries: Sequence[Mapping[str, Any]],
+        sections: Sequence[str],
+        body: bytes,
+    ) -> dict[str, Any]:
+        """Return the payload of OUTCOME: exactly the fields that the body holds, and what every source did."""
+        return {
+            **self._who(),
+            "subject": self._subject()["subject"],
+            "intent": intent,
+            "receipt": self.receipt,
+            "outcome": outcome,
+            "complete": all(s.reason is None for s in sources),
+            "relationship": relationship,
+            "identity": identity,
+            "sources": [
+                {"id": s.source, "status": s.status, "reason": s.reason, "code": s.code, "ms": s.milliseconds}
+                for s in sources
+            ],
+            "disclosed": {"entries": list(entries), "sections": list(sections)},
+            "withheld": [w.formatted() for w in plan.withheld],
+            "agreements": {"version": plan.entitlements.version},
+            "shields": {"by": list(shielded), "added": list(shields.added), "removed": list(shields.removed)},
+            "response": hashlib.sha256(body).hexdigest(),
+        }
+
+    def _who(self) -> dict[str, Any]:
+        caller = self.caller
+        acting = caller.on_behalf_of
+        return {
+            "caller": {
+                "issuer": caller.issuer,
+                "subject": caller.subject,
+                "client": caller.client_id,
+                "organisation": caller.organisation,
+                "actor": caller.actor,
+                "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
+                "name": caller.practitioner_name,
+                "registration": caller.practitioner_registration,
+                "roles": sorted(caller.effective_roles),
+                "scopes": sorted(caller.scopes),
+                "assurance": caller.assurance,
+                "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
+            },
+            "request": self.request_id,
+            "operation": {"document": self.document_sha256},
+        }
+
+    def _why(self) -> dict[str, Any]:
+        access = self.access
+        override = {"justification": access.justification} if access.justification is not None else None
+        return {
+            "purpose": access.purpose,
+            "reason": access.reason,
+            "caseReference": access.case_reference,
+            "override": override,
+        }
+
+    def _subject(self) -> dict[str, Any]:
+        key = self.key
+        if key is None:
+            return {"subject": None, "key": None}
+        stated = f"{key.nhs_number}\n{key.date_of_birth.isoformat()}\n{key.family_name}"
+        return {
+            "subject": self.keys.pseudonym(key.nhs_number),
+            "key": self.keys.encrypt(stated, about=_KEY + self.receipt.encode()),
+        }
+
+
+def _basis(basis: LawfulBasis | None) -> dict[str, Any] | None:
+    if basis is None:
+        return None
+    return {"gateway": basis.gateway, "regime": basis.regime, "recipientRegime": basis.recipient_regime}

@@ -1,0 +1,71 @@
+"""One list from what the door let through: joined by registration number only, never by name; provenance kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from schema import types
+from schema.vocabulary import InvolvementStatus
+
+
+def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
+    """Return the rows joined and in an order that depends on visible values alone.
+
+    Two rows are one entry when they are about the same registered practitioner in the same standing and contradict each
+    other nowhere; rows that contradict each other both stay, each with its source.
+    """
+    entries: list[types.Involvement] = []
+    by_person: dict[tuple[str, ...], list[types.Involvement]] = {}
+    for row in sorted(rows, key=_visible_order):
+        person = _registered(row)
+        if person is not None:
+            known = by_person.setdefault(person, [])
+            same = next((entry for entry in known if _agree(entry, row)), None)
+            if same is not None:
+                same.sources = same.sources + [a for a in row.sources if all(a.id != b.id for b in same.sources)]
+                _complete(same, row)
+                continue
+            known.append(row)
+        entries.append(row)
+    return entries
+
+
+def _registered(row: types.Involvement) -> tuple[str, ...] | None:
+    held = row.practitioner.registration if row.practitioner else None
+    return (held.body, held.number, row.status, row.relationship) if held else None
+
+
+_TOLD = ("role", "started_on", "ended_on")
+_CONTACT = ("phone", "email", "out_of_hours")
+
+
+def _agree(a: types.Involvement, b: types.Involvement) -> bool:
+    pairs = [(getattr(a, name), getattr(b, name)) for name in _TOLD]
+    pairs += [(getattr(a.contact, name), getattr(b.contact, name)) for name in _CONTACT]
+    pairs.append((a.team.name if a.team else None, b.team.name if b.team else None))
+    return all(x is None or y is None or x == y for x, y in pairs)
+
+
+def _complete(entry: types.Involvement, row: types.Involvement) -> None:
+    for name in _TOLD:
+        if getattr(entry, name) is None:
+            setattr(entry, name, getattr(row, name))
+    for name in _CONTACT:
+        if getattr(entry.contact, name) is None:
+            setattr(entry.contact, name, getattr(row.contact, name))
+    entry.team = entry.team or row.team
+    entry.lead = entry.lead or row.lead
+
+
+def _visible_order(row: types.Involvement) -> tuple[object, ...]:
+    """Current before ended, lead first, then by what a reader sees. Ids come last: they tell nothing."""
+    return (
+        row.status is not InvolvementStatus.CURRENT,
+        not row.lead,
+        row.agency.kind,
+        row.agency.name,
+        row.team.name if row.team else "",
+        row.practitioner.name if row.practitioner else "",
+        str(row.started_on or ""),
+        row.id,
+    )

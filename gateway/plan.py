@@ -1,0 +1,149 @@
+"""The plan of one lookup: operation x entitlement, before anything is executed or asked.
+
+From it come what each source is asked for, which sections may be told, and what is withheld and why. It depends on the
+operation, the caller and the agreements, never on the child, so it is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from auth.caller import Caller
+from auth.entitlements import Entitlements, entitle
+from auth.paths import INVOLVEMENT_PATHS, PREVIOUS
+from auth.sharing import AgreementSet, Custodian
+from connectors.base import FieldMask
+from gateway.graphql.documents import Operation
+from gateway.graphql.selection import Selection, select, selecting_variables
+from gateway.remembered import Remembered
+from schema.vocabulary import InvolvementStatus, Purpose, Relationship
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """One entry of `extensions.disclosure.withheld`."""
+
+    path: str
+    code: str
+    required_scopes: tuple[str, ...]
+
+    def formatted(self) -> dict[str, Any]:
+        """Return the entry as callers see it."""
+        return {"path": self.path, "code": self.code, "requiredScopes": list(self.required_scopes)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this caller's operation may ask of each custodian."""
+
+    selection: Selection
+    entitlements: Entitlements
+    withheld: tuple[Withheld, ...]
+    masks: Mapping[str, FieldMask]  # custodian id -> first wave; a custodian that is not asked is absent
+
+    def more(self, relationship: Relationship) -> Mapping[str, FieldMask]:
+        """Return what opens beyond the first wave once a relationship is known, for the custodians where any does."""
+        found = {}
+        for custodian, first in self.masks.items():
+            entitlement = self.entitlements.by_custodian[custodian]
+            extra = _asked_for(self.selection, entitlement.at(relationship)) - first.paths
+            if extra:
+                found[custodian] = FieldMask(extra)
+        return found
+
+
+class Planner:
+    """Makes plans for one set of custodians; remembers the last so many."""
+
+    def __init__(self, custodians: Sequence[Custodian], *, remembered: int = 1024) -> None:
+        self._custodians = tuple(custodians)
+        self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered)
+        self._plans: Remembered[Hashable, Plan] = Remembered(remembered)
+        self._selecting: Remembered[Hashable, frozenset[str]] = Remembered(remembered)
+
+    def entitlements(
+        self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, *, override: bool
+    ) -> Entitlements:
+        """Return the caller's entitlements; the same object for the same standing."""
+        key = _standing(agreements, caller, purpose, today, override)
+        found = self._entitlements.get(key)
+        if found is None:
+            found = entitle(agreements, self._custodians, caller, purpose, today, override=override)
+            self._entitlements.keep(key, found)
+        return found
+
+    def plan(
+        self,
+        operation: Operation,
+        variables: Mapping[str, Any],
+        agreements: AgreementSet,
+        caller: Caller,
+        purpose: Purpose,
+        today: date,
+        *,
+        override: bool,
+    ) -> Plan:
+        """Return the plan; from memory if nothing that decides it differs."""
+        if not operation.may_be_kept:
+            return _plan(
+                select(operation, variables),
+                self.entitlements(agreements, caller, purpose, today, override=override),
+            )
+        name = operation.node.name.value if operation.node.name else None
+        text = (operation.document_sha256, name)
+        names = self._selecting.get(text)
+        if names is None:
+            names = selecting_variables(operation)
+            self._selecting.keep(text, names)
+        values = tuple((each, _frozen(variables.get(each))) for each in sorted(names))
+        key = (text, values, _standing(agreements, caller, purpose, today, override))
+        found = self._plans.get(key)
+        if found is None:
+            entitlements = self.entitlements(agreements, caller, purpose, today, override=override)
+            found = _plan(select(operation, variables), entitlements)
+            self._plans.keep(key, found)
+        return found
+
+
+def _plan(selection: Selection, entitlements: Entitlements) -> Plan:
+    asked = set(selection.section_paths)
+    if InvolvementStatus.PREVIOUS in selection.statuses:
+        asked.add(PREVIOUS)
+    reasons = ((path, entitlements.withheld(path)) for path in sorted(asked))
+    withheld = tuple(Withheld(f"child.{path}", why[0].value, why[1]) for path, why in reasons if why is not None)
+    masks = {}
+    for custodian, entitlement in entitlements.by_custodian.items():
+        if entitlement.not_asked is None:
+            masks[custodian] = FieldMask(_asked_for(selection, entitlement.at(entitlements.floor)))
+    return Plan(selection, entitlements, withheld, masks)
+
+
+def _asked_for(selection: Selection, opens: frozenset[str]) -> frozenset[str]:
+    """What is both open and wanted. The default answer is always wanted: a lookup asks whether anybody is involved."""
+    wanted = INVOLVEMENT_PATHS | selection.section_paths
+    if InvolvementStatus.PREVIOUS not in selection.statuses:
+        wanted = wanted - {PREVIOUS}
+    return opens & wanted
+
+
+def _standing(
+    agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, override: bool
+) -> tuple[Hashable, ...]:
+    return (
+        agreements.version,
+        caller.organisation,
+        caller.effective_roles,
+        caller.scopes,
+        caller.assurance,
+        purpose,
+        today,
+        override,
+    )
+
+
+def _frozen(value: Any) -> Hashable:
+    found: Hashable = tuple(value) if isinstance(value, list) else value
+    return found

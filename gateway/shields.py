@@ -1,0 +1,96 @@
+"""The shield register on the database: keyed pseudonyms, one row for each source and child.
+
+A row is added by any answer that carries a shield, by a source's full list and by `contactpoint shields load`; it goes
+only by the owning source's own later answer without the shield, or by that command. Both are audited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from auth.shielding import ShieldsUnreadable
+from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.keys import AuditKeys
+from gateway.audit.log import AuditLog
+from gateway.storage import shield
+from schema.identifiers import NHSNumber
+
+Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
+
+_ADD = sa.text(
+    "INSERT INTO shield (source, pseudonym, since) SELECT :source, :pseudonym, :since WHERE :shielded = 1 "
+    "ON CONFLICT (source, pseudonym) DO NOTHING"
+)
+_REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldWrite:
+    """What goes into the register together with OUTCOME, and what of it is a change."""
+
+    statements: Statements
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class DatabaseShields:
+    """The register. Reads see what has been committed; writes go with an audit record, in its transaction."""
+
+    def __init__(self, engine: sa.Engine, keys: AuditKeys) -> None:
+        self._engine = engine
+        self._keys = keys
+
+    def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
+        """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
+        query = sa.select(shield.c.source).where(shield.c.pseudonym == self._keys.pseudonym(nhs_number))
+        try:
+            with self._engine.connect() as connection:
+                return frozenset(connection.execute(query).scalars())
+        except sa.exc.SQLAlchemyError:
+            # its text holds the statement's parameters
+            raise ShieldsUnreadable("the shield register cannot be read") from None
+
+    def observed(
+        self, nhs_number: NHSNumber, said: Mapping[str, bool | None], on_record: frozenset[str]
+    ) -> ShieldWrite:
+        """Return the write for what each asked source said; the same statements for every lookup, shielded or not.
+
+        A source that does not say (None, or no answer) neither adds nor removes.
+        """
+        pseudonym = self._keys.pseudonym(nhs_number)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        # 2 is neither added nor removed: the statement runs all the same
+        words = {True: 1, False: 0, None: 2}
+        rows = [
+            {"source": source, "pseudonym": pseudonym, "since": now, "shielded": words[shielded]}
+            for source, shielded in sorted(said.items())
+        ]
+        return ShieldWrite(
+            statements=[(_ADD, rows), (_REMOVE, rows)] if rows else [],
+            added=tuple(sorted(s for s, shielded in said.items() if shielded and s not in on_record)),
+            removed=tuple(sorted(s for s, shielded in said.items() if shielded is False and s in on_record)),
+        )
+
+    async def load(self, log: AuditLog, source: str, children: Iterable[NHSNumber], *, replace: bool) -> int:
+        """Put a source's list into the register with one ADMIN record; return how many are on it.
+
+        `replace` also lifts the shields of that source that the list lacks: for the load command, which is somebody's
+        decision; a list that a source gave at start-up only adds.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [
+            {"source": source, "pseudonym": self._keys.pseudonym(n), "since": now, "shielded": 1} for n in set(children)
+        ]
+        statements: Statements = []
+        if replace:
+            statements.append((sa.delete(shield).where(shield.c.source == sa.bindparam("of")), {"of": source}))
+        if rows:
+            statements.append((_ADD, rows))
+        payload = {"action": AdminAction.SHIELDS_LOADED, "source": source, "count": len(rows), "replaced": replace}
+        await log.append(EventKind.ADMIN, payload, alongside=statements)
+        return len(rows)

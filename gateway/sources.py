@@ -1,0 +1,48 @@
+"""The configured sources, in the order in which they are configured and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
+from auth.sharing import Custodian
+from connectors.base import Connector, Manifest
+from schema.records import Agency, ChildRef
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source as the gateway runs it. A disabled one is listed and never asked."""
+
+    connector: Connector
+    enabled: bool
+    broker: Agency | None
+
+    @property
+    def id(self) -> str:
+        """The connector's id."""
+        return self.connector.manifest.agency.id
+
+    @property
+    def agency(self) -> Agency:
+        """The agency that callers see."""
+        return self.connector.manifest.agency
+
+    def custodian(self) -> Custodian:
+        """Return the source as the access model sees it."""
+        return custodian_of(self.connector.manifest)
+
+
+def custodian_of(manifest: Manifest) -> Custodian:
+    """Return a manifest as the access model sees it. A source about adults holds no entry about the child itself."""
+    about_adults = ChildRef not in manifest.subjects
+    entries = {LINKED_ADULT, PRACTITIONER} if about_adults else {INVOLVEMENTS, PRACTITIONER, PREVIOUS, SENSITIVE}
+    sections = {path for path in manifest.holds if "." in path and not path.startswith(f"{INVOLVEMENTS}.")}
+    hoisted = {path for path in manifest.holds if "." not in path and path != INVOLVEMENTS}
+    return Custodian(
+        id=manifest.agency.id,
+        kind=manifest.kind,
+        organisation=manifest.organisation,
+        holds=frozenset(entries | sections | hoisted | ({PREVIOUS} & manifest.holds)),
+        about_adults=about_adults,
+    )
