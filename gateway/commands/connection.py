@@ -34,11 +34,17 @@ def post(url: str, path: str, *, headers: Mapping[str, str], **body: Any) -> htt
     except httpx.TimeoutException:
         raise CommandRefused(f"no answer within {_DEADLINE_SECONDS:.0f} s; ask again") from None
     except httpx.ConnectError as error:
-        if isinstance(error.__context__, ssl.SSLError):
-            raise CommandRefused("the server's certificate was not accepted") from None
+        if _concerns_tls(error):
+            raise CommandError("no secure connection: the certificate or the protocol was not accepted") from None
         raise CommandError("nothing listens at --url; start it with `contactpoint demo`") from None
     except httpx.HTTPError:
         raise CommandRefused("the connection broke before an answer came; ask again") from None
+
+
+def _concerns_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def json_object(response: httpx.Response) -> dict[str, Any]:

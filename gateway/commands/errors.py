@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import IO, Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 
 class CommandError(click.ClickException):
@@ -34,12 +34,26 @@ class OneLineCommand(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
-            raise CommandError(_sentence(error, self.params)) from None
+            raise _one_line(error) from None
 
 
-def _sentence(error: click.UsageError, params: Sequence[click.Parameter]) -> str:
-    """Return click's sentence; a bad value is named by its option alone, for it may be an identifier."""
-    if isinstance(error, click.MissingParameter) or not isinstance(error, click.BadParameter):
-        return error.format_message()
-    hint = error.param.get_error_hint(error.ctx) if error.param is not None and error.ctx is not None else "an option"
-    return f"not a valid value for {hint}"
+class OneLineGroup(OneLineCommand, click.Group):
+    """A group of such commands; a command that does not exist is one line as well."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise _one_line(error) from None
+
+
+def _one_line(error: click.UsageError) -> click.ClickException:
+    """Return the error to raise instead; a bad value is named by its option alone, for it may be an identifier."""
+    if isinstance(error, NoArgsIsHelpError):
+        return error
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        hint = error.param.get_error_hint(error.ctx) if error.param and error.ctx else "an option"
+        return CommandError(f"not a valid value for {hint}")
+    return CommandError(error.format_message())

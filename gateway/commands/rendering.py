@@ -11,7 +11,6 @@ from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -248,8 +247,3 @@ def _withheld(body: Fields) -> Iterator[RenderableType]:
             _cell(*(entry.get("requiredScopes") or ())),
         )
     yield table
-
-
-def spaced(renderable: RenderableType) -> RenderableType:
-    """Return the same with an empty line below, for answers that stand one under another."""
-    return Padding(renderable, (0, 0, 1, 0))

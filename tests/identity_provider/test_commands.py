@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import httpx
 import pytest
 import respx
@@ -22,6 +23,7 @@ from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from gateway.commands.errors import OneLineCommand, OneLineGroup
 from gateway.commands.lookup import lookup
 from gateway.commands.token import token
 from gateway.demo.identity_provider import IdentityProvider, identity_provider
@@ -270,10 +272,47 @@ def test_token_speaks_to_a_real_server_on_the_loopback_address() -> None:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
             result = run(token, "--as", "health-visitor", "--url", url)
+            secure = run(token, "--as", "health-visitor", "--url", url.replace("http:", "https:"))
         finally:
             server.should_exit = True
             thread.join()
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count(".") == 2
-    assert assert_one_line(run(token, "--as", "health-visitor", "--url", url), code=2)
+    assert "secure" in assert_one_line(secure, code=2)
+    assert "listens" in assert_one_line(run(token, "--as", "health-visitor", "--url", url), code=2)
+
+
+@click.command(cls=OneLineCommand)
+@click.option("--port", type=click.IntRange(1, 65535))
+def serve(port: int) -> None:
+    """Serve."""
+
+
+@click.group(cls=OneLineGroup)
+def contactpoint() -> None:
+    """Everything."""
+
+
+contactpoint.add_command(serve)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param(["serve", "--port", "9990000018"], "not a valid value for '--port'", id="bad-value"),
+        pytest.param(["serve", "--prot", "1"], "No such option", id="unknown-option"),
+        pytest.param(["serve", "more"], "unexpected extra argument", id="too-many"),
+        pytest.param(["sreve"], "No such command", id="unknown-command"),
+    ],
+)
+def test_every_usage_error_is_one_line(args: list[str], says: str) -> None:
+    line = assert_one_line(run(contactpoint, *args), code=2)
+
+    assert says in line
+    assert "9990000018" not in line
+
+
+def test_a_group_without_a_command_prints_its_help() -> None:
+    assert "Commands:" in run(contactpoint).output
+    assert "--port" in run(contactpoint, "serve", "--help").stdout
