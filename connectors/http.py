@@ -167,6 +167,9 @@ class SourceClient:
 
         Raises SourceFailed.
         """
+        if deadline.remaining() <= 0:
+            # asyncio.timeout would let the first step run, and a connection is already half a disclosure
+            raise SourceFailed(FaultCode.DEADLINE)
         if self._free <= 0:
             raise SourceFailed(FaultCode.BULKHEAD_FULL)
         target = self._target(path, params)

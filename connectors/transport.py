@@ -1,7 +1,7 @@
 """How bytes reach a source: one exchange at a time, without an opinion on what they mean.
 
 `AiohttpExchange` is the one in production. It speaks aiohttp without httpx's request and response objects in between,
-which cost as much again as the call itself. `HttpxExchange` puts any httpx transport in its place: a respx router behind
+which cost as much again as the call itself. `HttpxExchange` puts any httpx transport in its place: a respx router in
 `httpx.MockTransport` in tests, or an operator's own. Both raise SourceFailed and nothing else but cancellation.
 """
 
@@ -14,6 +14,9 @@ from typing import Protocol
 
 import aiohttp
 import httpx
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from connectors.addresses import CheckedResolver, ForbiddenAddress
@@ -92,6 +95,21 @@ def require_verifying(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Never hands out a connection on which bytes came while nothing was asked.
+
+    aiohttp looks only whether it is still open, and would take such bytes for the answer to the next question: another
+    child's answer.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
+
+
 class AiohttpExchange:
     """One source's own pool: no cookies, no redirects, no proxies of the environment, no decompression."""
 
@@ -103,7 +121,7 @@ class AiohttpExchange:
 
     def _open(self) -> aiohttp.ClientSession:
         # Made on first use, because it belongs to the event loop that is running then.
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             resolver=self._resolver,
             ssl=self._ssl,
             limit=0,  # the bulkhead above is the bound, and it does not queue
@@ -120,6 +138,8 @@ class AiohttpExchange:
             max_field_size=_HEADER_BYTES,
             max_headers=_HEADER_COUNT,
         )
+        # aiohttp repeats a GET by itself; how often an agency is asked is decided in one place, and that is not here
+        self._session._retry_connection = False
         return self._session
 
     async def send(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
