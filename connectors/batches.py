@@ -7,29 +7,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from connectors import answers
 from connectors.base import Manifest
-from connectors.faults import FaultCode, SourceFailed
+from connectors.faults import REASON_OF, FaultCode, SourceFailed
 from schema.records import Answer, ChildRef, SubjectRef
+from schema.vocabulary import SourceReason
 
 Fetch = Callable[[Sequence[ChildRef]], Awaitable[Mapping[SubjectRef, Answer]]]
 
 _AT_ONCE = 4
 
-# Failures that one subject of several may have caused. Not those of the way there (connect, sign-in, deadline) and not
-# MISMATCH: a source that answered about somebody else once is not asked again to see whether it does better.
+# Failures that one subject of several may have caused: not those of the way there (connect, deadline, sign-in). Not
+# MISMATCH either: a source that answered about somebody else is not asked again to see whether it does better.
 _SEPARABLE = frozenset(
-    {
-        FaultCode.OVERLOADED,
-        FaultCode.STATUS_5XX,
-        FaultCode.STATUS_UNEXPECTED,
-        FaultCode.NOT_FOUND_BARE,
-        FaultCode.EMPTY,
-        FaultCode.TRUNCATED,
-        FaultCode.CONTENT_TYPE,
-        FaultCode.BAD_JSON,
-        FaultCode.SCHEMA,
-        FaultCode.TOO_LARGE,
-    }
-)
+    code
+    for code, reason in REASON_OF.items()
+    if reason in {SourceReason.PROTOCOL, SourceReason.INVALID_ANSWER, SourceReason.OVERLOADED}
+) - {FaultCode.MISMATCH, FaultCode.BULKHEAD_FULL}
 
 
 async def ask_children(subjects: Sequence[SubjectRef], manifest: Manifest, fetch: Fetch) -> dict[SubjectRef, Answer]:
@@ -49,11 +41,16 @@ async def ask_children(subjects: Sequence[SubjectRef], manifest: Manifest, fetch
     try:
         told.update(await fetch(children))
     except SourceFailed as failure:
-        if len(children) == 1 or failure.during_sign_in or failure.code not in _SEPARABLE:
-            told.update({child: answers.no_answer(child, failure) for child in children})
-        else:
+        if len(children) > 1 and _may_be_one_childs(failure):
             told.update(await _singly(children, fetch))
+        else:
+            told.update({child: answers.no_answer(child, failure) for child in children})
     return told
+
+
+def _may_be_one_childs(failure: SourceFailed) -> bool:
+    # a source that says when to come back speaks for all of it
+    return failure.code in _SEPARABLE and not failure.during_sign_in and failure.retry_after_seconds is None
 
 
 async def _singly(children: Sequence[ChildRef], fetch: Fetch) -> dict[SubjectRef, Answer]:

@@ -72,12 +72,10 @@ class ChildrensServicesConnector:
         for _ in range(MAX_PAGES):
             page = mapping.data_of(await self._post(documents.SHIELDED, {"after": after}, ask), Shielded).shielded
             shielded |= mapping.numbers_of(page)
-            if page.next is None:
-                if not page.complete:
-                    break
-                return shielded
-            if page.next in passed:
+            if not page.complete or page.next in passed:
                 break
+            if page.next is None:
+                return shielded
             passed.add(page.next)
             after = page.next
         raise SourceFailed(FaultCode.SCHEMA)

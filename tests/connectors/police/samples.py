@@ -80,14 +80,13 @@ def result(number: str, *matches: Mapping[str, Any], **changes: Any) -> dict[str
     return {"nhsNumber": number, "complete": True, "count": len(matches), "matches": list(matches), **changes}
 
 
-def envelope(request_id: str, results: Sequence[Mapping[str, Any]], **changes: Any) -> dict[str, Any]:
+def envelope(request_id: str, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "requestId": request_id,
         "force": {"code": "99", "name": "Northshire Constabulary"},
         "complete": True,
         "count": sum(one["count"] for one in results),
         "results": list(results),
-        **changes,
     }
 
 

@@ -1,0 +1,156 @@
+"""What is asked of a force, and what its troubles cost whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.base import Ask, Deadline, FieldMask
+from connectors.faults import SourceFailed
+from connectors.http import SourceClient
+from connectors.police.client import PoliceConnector
+from schema.identifiers import NHSNumber
+from schema.records import Answered, ChildRef, NoAnswer
+from schema.vocabulary import PurposeClass, SourceReason
+from tests.connectors.police import samples
+
+pytestmark = pytest.mark.anyio
+
+ADA, BEN, CAT = (ChildRef(NHSNumber(number)) for number in ("9990000018", "9990000026", "9990000034"))
+EVERYBODY = (ADA, BEN, CAT)
+WELL = samples.well_behaved(child.nhs_number for child in EVERYBODY)
+EVERYTHING = FieldMask(samples.EVERYTHING)
+
+
+class Force:
+    """A force over a mock transport that keeps what it was asked."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._answer = answer
+        client = SourceClient("https://pole.example", allow_private=False, transport=httpx.MockTransport(self._take))
+        self.connector = PoliceConnector(samples.MANIFEST, client)
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(json.loads(request.content or b"{}"))
+        return self._answer(request)
+
+    @property
+    def subjects_asked(self) -> list[list[str]]:
+        return [[subject["nhsNumber"] for subject in asked["subjects"]] for asked in self.asked]
+
+
+def an_ask() -> Ask:
+    return Ask("6f9619ff-8b86-4011-b42d-00c04fc964ff", None, PurposeClass.SAFEGUARDING, Deadline.after(5), None)
+
+
+def about(request: httpx.Request, child: ChildRef) -> bool:
+    return child.nhs_number in request.content.decode()
+
+
+async def test_several_children_are_asked_about_in_one_call() -> None:
+    force = Force(WELL)
+
+    answers = await force.connector.involvements([*EVERYBODY, ADA], EVERYTHING, an_ask())
+
+    assert force.subjects_asked == [[child.nhs_number for child in EVERYBODY]]
+    assert all(isinstance(answer, Answered) for answer in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("mask", "include", "status"),
+    [
+        pytest.param({"involvements"}, ["officers"], ["OPEN"], id="current"),
+        pytest.param({"involvements.previous"}, ["officers"], ["CLOSED"], id="previous"),
+        pytest.param({"involvements", "involvements.previous"}, ["officers"], ["OPEN", "CLOSED"], id="both"),
+        pytest.param({"police.events"}, ["events"], ["OPEN"], id="events"),
+        pytest.param({"police.orders"}, ["orders"], [], id="orders"),
+        pytest.param(samples.EVERYTHING, ["officers", "events", "orders"], ["OPEN", "CLOSED"], id="everything"),
+    ],
+)
+async def test_no_more_is_asked_for_than_the_mask_opens(mask: set[str], include: list[str], status: list[str]) -> None:
+    force = Force(WELL)
+
+    await force.connector.involvements([ADA], FieldMask(frozenset(mask)), an_ask())
+
+    [asked] = force.asked
+    assert asked == {
+        "requestId": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+        "purposeClass": "SAFEGUARDING",
+        "subjects": [{"nhsNumber": "9990000018"}],
+        "include": include,
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(httpx.Response(503), id="overloaded"),
+        pytest.param(httpx.Response(500, json={}), id="broken"),
+        pytest.param(httpx.Response(200, json={}), id="misspoken"),
+        pytest.param(httpx.Response(400, json={}), id="refuses-the-batch"),
+    ],
+)
+async def test_one_childs_trouble_costs_its_own_answer_alone(trouble: httpx.Response) -> None:
+    force = Force(lambda request: trouble if about(request, BEN) else WELL(request))
+
+    answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
+    assert isinstance(answers[BEN], NoAnswer)
+    assert isinstance(answers[ADA], Answered)
+    assert isinstance(answers[CAT], Answered)
+    # once together, once each, and no more
+    assert sorted(map(len, force.subjects_asked)) == [1, 1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        pytest.param(httpx.Response(401, json={}), SourceReason.REFUSED, id="unauthenticated"),
+        pytest.param(httpx.Response(403, json={}), SourceReason.REFUSED, id="forbidden"),
+        pytest.param(httpx.Response(429, json={}), SourceReason.RATE_LIMITED, id="asked-too-often"),
+        pytest.param(
+            httpx.Response(503, headers={"Retry-After": "5"}), SourceReason.OVERLOADED, id="to-come-back-later"
+        ),
+    ],
+)
+async def test_a_force_that_turns_us_away_is_not_asked_again_for_each_child(
+    trouble: httpx.Response, reason: SourceReason
+) -> None:
+    force = Force(lambda _: trouble)
+
+    answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
+    assert {answer.reason for answer in answers.values() if isinstance(answer, NoAnswer)} == {reason}
+    assert len(answers) == 3
+    assert len(force.asked) == 1
+
+
+async def test_an_answer_about_somebody_else_is_not_asked_for_again() -> None:
+    def wrong(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        return samples.answering_json(samples.envelope(asked["requestId"], [samples.result("9990000050")]))
+
+    force = Force(wrong)
+
+    answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
+    assert set(answers.values()) == {NoAnswer(child, SourceReason.INVALID_ANSWER, "MISMATCH") for child in EVERYBODY}
+    assert len(force.asked) == 1
+
+
+async def test_a_force_is_well_when_it_says_ok_and_not_before() -> None:
+    assert await Force(WELL).connector.health(an_ask()) is True
+    for said in ({"status": "starting"}, {}, {"status": "ok", "since": "today"}):
+        with pytest.raises(SourceFailed) as failed:
+            await Force(lambda _, said=said: httpx.Response(200, json=said)).connector.health(an_ask())  # type: ignore[misc]
+        assert failed.value.reason is SourceReason.INVALID_ANSWER
+
+
+async def test_a_force_has_no_list_of_shields() -> None:
+    assert await Force(WELL).connector.shields(an_ask()) is None
