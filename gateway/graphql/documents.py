@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
     DocumentNode,
@@ -23,9 +23,12 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    Undefined,
     ValueNode,
+    coerce_input_value,
     parse,
     specified_rules,
+    type_from_ast,
     validate,
 )
 from graphql.execution.values import get_variable_values
@@ -34,16 +37,8 @@ from graphql.validation import ValuesOfCorrectTypeRule
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
-from gateway.graphql.guard import (
-    DocumentLimits,
-    RootFields,
-    check_root_fields,
-    check_source,
-    is_query,
-    locations_of,
-    measure,
-    root_fields,
-)
+from gateway.graphql.guard import DocumentLimits, check_source, locations_of, measure
+from gateway.graphql.root_fields import RootFields, check_root_fields, is_query, root_fields
 
 Parse = Callable[..., DocumentNode]
 _Value = TypeVar("_Value")
@@ -70,6 +65,7 @@ class Operation:
     #: `child` or `findChild`, else None
     lookup_field: str | None
     lookup_node: FieldNode | None = field(repr=False)
+    variable_types: Mapping[str, GraphQLInputType] = field(repr=False)
 
 
 _Examined = Mapping[str | None, Operation]
@@ -150,9 +146,17 @@ class Documents:
 
     def coerce(self, operation: Operation, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the coerced values of the operation's variables (GraphQL, section 6.1.2); raise BadUserInput."""
-        definitions = operation.node.variable_definitions
-        if not definitions:
-            return {}
+        coerced = {}
+        for name, wanted in operation.variable_types.items():
+            # a nesting that could exhaust the stack has been refused with the body
+            value = coerce_input_value(variables[name], wanted) if name in variables else Undefined
+            if value is Undefined:
+                break
+            coerced[name] = value
+        else:
+            return coerced
+        # a default, a variable that may be left out, or a fault: rare, and the library's to tell apart
+        definitions = operation.node.variable_definitions or ()
         values = get_variable_values(self._schema, definitions, dict(variables), max_errors=1, hide_suggestions=True)
         if isinstance(values, list):
             # the errors say which value and what is wrong with it, in the caller's own words: told to nobody
@@ -214,37 +218,43 @@ class Documents:
         for root in roots.values():
             check_root_fields(root, measured.fragments)
         return {
-            name: _operation(document, node, measured.fragments, roots[name], sha256, may_be_kept)
+            name: self._operation(document, node, measured.fragments, roots[name], sha256, may_be_kept)
             for name, node in measured.operations.items()
         }
+
+    def _operation(
+        self,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        root: RootFields,
+        sha256: str,
+        may_be_kept: bool,
+    ) -> Operation:
+        variable_types = {
+            definition.variable.name.value: type_from_ast(self._schema, definition.type)
+            for definition in node.variable_definitions or ()
+        }
+        return Operation(
+            document=document,
+            node=node,
+            fragments=fragments,
+            document_sha256=sha256,
+            may_be_kept=may_be_kept,
+            is_query=is_query(node),
+            introspects=root.introspection is not None,
+            root_field_names=root.names,
+            lookup_field=root.lookup.name.value if root.lookup else None,
+            lookup_node=root.lookup,
+            # validation has shown that each is an input type
+            variable_types=cast("dict[str, GraphQLInputType]", variable_types),
+        )
 
 
 def _check_no_introspection(roots: Iterable[RootFields]) -> None:
     for root in roots:
         if root.introspection is not None:
             raise ValidationFailed(locations=locations_of(root.introspection))
-
-
-def _operation(
-    document: DocumentNode,
-    node: OperationDefinitionNode,
-    fragments: Mapping[str, FragmentDefinitionNode],
-    root: RootFields,
-    sha256: str,
-    may_be_kept: bool,
-) -> Operation:
-    return Operation(
-        document=document,
-        node=node,
-        fragments=fragments,
-        document_sha256=sha256,
-        may_be_kept=may_be_kept,
-        is_query=is_query(node),
-        introspects=root.introspection is not None,
-        root_field_names=root.names,
-        lookup_field=root.lookup.name.value if root.lookup else None,
-        lookup_node=root.lookup,
-    )
 
 
 def _refusal_of(error: GraphQLError) -> RequestError:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from graphql import GraphQLSchema, get_introspection_query
+from graphql.execution.values import get_variable_values
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import BadUserInput, GatewayError, LimitExceeded, ParseFailed, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
@@ -197,6 +200,35 @@ def test_variables_are_coerced_and_a_bad_one_is_never_quoted(documents: Document
         with pytest.raises(BadUserInput) as refused:
             documents.coerce(operation, bad)
         assert CANARY not in repr(refused.value.formatted())
+
+
+VALUES = st.recursive(
+    st.sampled_from([None, True, 1, 2**40, 1.5, "", "CP_S47", CANARY, "2015-04-09"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["nhsNumber", "handle", "dateOfBirth", "familyName", "purpose", "reason", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(variables=st.dictionaries(st.sampled_from("abcdef"), VALUES))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_variables_are_coerced_as_the_library_does(schema: GraphQLSchema, variables: dict[str, Any]) -> None:
+    text = "query($a: Int = 3, $c: Boolean! = true) { auditEvents(first: $a) @include(if: $c) }"
+    documents = Documents(schema)
+    for document in (text, LOOKUP.replace("$key", "$a").replace("$access", "$b")):
+        operation = documents.prepare(request(document), may_introspect=False)
+        expected = get_variable_values(schema, operation.node.variable_definitions or (), variables)
+        try:
+            coerced = documents.coerce(operation, variables)
+        except BadUserInput:
+            assert isinstance(expected, list)
+        else:
+            assert not isinstance(expected, list)
+            assert coerced == expected.coerced
 
 
 @pytest.mark.parametrize("text", [LITERAL % ("x" + CANARY), "{ n9990000018 }", "{ 9990000018 }", '{ a(b: "9990000018'])

@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, LimitExceeded, ValidationFailed
-from gateway.graphql.guard import (
-    DocumentLimits,
-    Measured,
-    RootFields,
-    check_root_fields,
-    check_source,
-    measure,
-    root_fields,
-)
+from gateway.graphql.guard import DocumentLimits, Measured, check_source, measure
+from gateway.graphql.root_fields import RootFields, check_root_fields, root_fields
 
 LIMITS = DocumentLimits()
 
