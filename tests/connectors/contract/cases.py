@@ -34,7 +34,7 @@ class Case:
     not_held: SubjectRef
     """A subject of whom the source says, in its own typed way, that it holds nothing."""
     another: Handler
-    """A source that answers every ask about `held[0]` with the record of somebody else, well-formed in every respect."""
+    """A source that answers every ask about `held[0]` with the record of somebody else, well-formed throughout."""
     drops_others: bool
     """What is about somebody else is dropped (a list of candidates), rather than refused (a record)."""
     asks_for: Mapping[str, Callable[[httpx.Request], bool]]

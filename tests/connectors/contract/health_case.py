@@ -146,7 +146,7 @@ def source(request: httpx.Request) -> httpx.Response:
 
 
 def another(request: httpx.Request) -> httpx.Response:
-    """Answer about the next child whoever is asked about: a trace that could be a merge, and care teams that are not."""
+    """Answer about the second child when the first is asked about: a trace like a merge, care teams that are none."""
     turned = str(HELD[0].nhs_number), str(HELD[1].nhs_number)
     content = request.content.decode().replace(*turned).encode()
     url = str(request.url).replace(*turned)

@@ -160,7 +160,10 @@ FAULTS = {
     "is-not-found-in-untyped-json": (json_answering("{}", 404), {SourceReason.PROTOCOL, SourceReason.INVALID_ANSWER}),
     "shows-a-sign-in-page": (answering(200, NOT_FOUND_HTML, "text/html"), {SourceReason.INVALID_ANSWER}),
     "does-not-frame-its-answer": (unframed, {SourceReason.PROTOCOL}),
-    "compresses-unasked": (answering(200, b"x", "application/json", **{"Content-Encoding": "gzip"}), {SourceReason.PROTOCOL}),
+    "compresses-unasked": (
+        answering(200, b"x", "application/json", **{"Content-Encoding": "gzip"}),
+        {SourceReason.PROTOCOL},
+    ),
     "says-garbage": (answering(200, b"\x00\xff{", "application/json"), {SourceReason.INVALID_ANSWER}),
     "repeats-a-member": (json_answering('{"data": {}, "data": null}'), {SourceReason.INVALID_ANSWER}),
     "says-null": (json_answering("null"), {SourceReason.INVALID_ANSWER}),
@@ -169,7 +172,10 @@ FAULTS = {
     "says-empty-data": (json_answering('{"data": {}}'), {SourceReason.INVALID_ANSWER}),
     "says-null-data": (json_answering('{"data": null}'), {SourceReason.INVALID_ANSWER}),
     "says-an-error": (json_answering('{"data": null, "errors": [{"message": "no"}]}'), {SourceReason.INVALID_ANSWER}),
-    "says-an-untyped-empty-bundle": (json_answering('{"resourceType": "Bundle", "type": "searchset"}'), {SourceReason.INVALID_ANSWER}),
+    "says-an-untyped-empty-bundle": (
+        json_answering('{"resourceType": "Bundle", "type": "searchset"}'),
+        {SourceReason.INVALID_ANSWER},
+    ),
 }  # fmt: skip
 every_fault = pytest.mark.parametrize(
     ("fault", "reasons"), [pytest.param(*value, id=f"a-source-that-{name}") for name, value in FAULTS.items()]
