@@ -1,0 +1,40 @@
+"""Under every mask a driver answers as the reference does that holds all that the driver could tell."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import httpx
+import pytest
+
+from connectors.base import Ask, Deadline, FieldMask
+from connectors.memory import MemoryConnector
+from schema.records import Answered
+from schema.vocabulary import PurposeClass
+from tests.connectors.contract import childrens_services_case, police_case
+from tests.connectors.contract.cases import Case
+
+pytestmark = pytest.mark.anyio
+
+# An event has the status of the work it belongs to: without what is previous, the force is asked for open events alone.
+# The reference cannot tell the two apart.
+EXCEPT = {"police": lambda mask: "police.events" in mask and "involvements.previous" not in mask}
+
+
+@pytest.mark.parametrize("case", [police_case.CASE, childrens_services_case.CASE], ids=lambda case: str(case.driver))
+async def test_a_driver_tells_under_a_mask_what_the_reference_tells(case: Case) -> None:
+    driver = case.connect(httpx.MockTransport(case.source))
+    holds = driver.manifest.holds
+    ask = Ask("6f9619ff-8b86-4011-b42d-00c04fc964ff", None, PurposeClass.SAFEGUARDING, Deadline.after(60), None)
+    everything = await driver.involvements(case.held, FieldMask(holds), ask)
+    reference = MemoryConnector(
+        driver.manifest, {child: told for child, told in everything.items() if isinstance(told, Answered)}
+    )
+    leave_out = EXCEPT.get(case.driver, lambda mask: False)
+    masks = [
+        FieldMask(frozenset(paths)) for count in range(len(holds) + 1) for paths in combinations(sorted(holds), count)
+    ]
+
+    for mask in masks:
+        if not leave_out(mask):
+            assert await driver.involvements(case.held, mask, ask) == await reference.involvements(case.held, mask, ask)
