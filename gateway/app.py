@@ -1,0 +1,360 @@
+"""Wires everything once: settings in, one ASGI application out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+
+from auth import agreement_files
+from auth.caller import Caller
+from auth.keys import KeySets, KeySource, KeysUnavailable
+from auth.sharing import AgreementSet
+from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthenticated, challenge
+from connectors import registry
+from connectors.base import Ask, Deadline
+from connectors.faults import SourceFailed
+from connectors.settings import ConnectorMisconfigured
+from gateway import errors
+from gateway.audit.errors import AuditError
+from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.keys import AuditKeys
+from gateway.audit.log import AuditLog
+from gateway.budgets import Allowance, Budgets
+from gateway.graphql.body import BodyLimits
+from gateway.graphql.documents import Documents, Operation
+from gateway.graphql.endpoint import GraphQLEndpoint, RequestContext
+from gateway.graphql.execution import Execution
+from gateway.graphql.guard import DocumentLimits
+from gateway.graphql.query import GRAPHQL_SCHEMA
+from gateway.lookup import LookupLimits, Lookups
+from gateway.migrate import migrate
+from gateway.operations import operations_routes
+from gateway.plan import Planner
+from gateway.settings import LimitsSection, Settings, SettingsFault, audit_key_file
+from gateway.shields import DatabaseShields
+from gateway.sources import Source
+from gateway.storage import open_engine
+from schema.records import Agency, Contact
+from schema.vocabulary import ContactMode, PurposeClass, Scope
+
+log = structlog.get_logger("gateway.app")
+
+STRONG_ACR = "urn:contactpoint:acr:strong"
+_KEY_BYTES = 64 * 1024
+
+
+@dataclass
+class Gateway:
+    """The running parts, for the routes, the commands and the tests."""
+
+    settings: Settings
+    engine: sa.Engine
+    keys: AuditKeys
+    log: AuditLog
+    sources: Sequence[Source]
+    agreements: AgreementSet
+    key_sets: KeySets
+    validator: TokenValidator
+    shields: DatabaseShields
+    lookups: Lookups
+    endpoint: GraphQLEndpoint[Caller]
+    authenticate: Callable[[Sequence[str]], Awaitable[Caller]]
+    revoked: set[str] = field(default_factory=set)
+
+    def ready(self) -> Mapping[str, bool]:
+        """Return what readiness needs, each by name; never connector state."""
+        return {"audit": self.log.ready, "keys": self.key_sets.ready or not self.settings.issuers}
+
+    async def read_shield_lists(self) -> None:
+        """Take the full list of every source that can give one into the register; a source's trouble is logged."""
+        for source in self.sources:
+            if not source.enabled:
+                continue
+            ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(10.0), None)
+            try:
+                listed = await source.connector.shields(ask)
+                if listed is not None:
+                    await self.shields.load(self.log, source.id, listed, replace=False)
+            except SourceFailed as failed:
+                log.warning("shield_list_unread", source=source.id, code=failed.code)
+            except Exception as fault:
+                log.error("shield_list_unread", source=source.id, exception=type(fault).__qualname__)
+
+    async def close(self) -> None:
+        """Let answers under way end, then close connections and the log."""
+        await self.endpoint.drain()
+        for source in self.sources:
+            await source.connector.aclose()
+        await asyncio.to_thread(self.log.close)
+        self.engine.dispose()
+
+
+def build_sources(settings: Settings) -> list[Source]:
+    """Return the configured sources. Raises SettingsFault with every fault of every entry."""
+    faults: list[str] = []
+    sources: list[Source] = []
+    brokers: dict[str, Agency] = {}
+    for broker in settings.brokers:
+        contact = Contact(
+            ContactMode.BROKERED, broker.phone, broker.email, broker.out_of_hours, broker.expected_response
+        )
+        agency = Agency(broker.id, broker.name, broker.kind, broker.area, contact)
+        brokers |= dict.fromkeys(broker.connectors, agency)
+    for number, entry in enumerate(settings.connectors):
+        name = entry.get("id") if isinstance(entry.get("id"), str) else number
+        try:
+            connector = registry.build(entry)
+        except ConnectorMisconfigured as fault:
+            faults += [f"connectors[{name}].{key}: {what}" for key, what in fault.faults]
+            continue
+        found = Source(connector, bool(entry.get("enabled", True)), brokers.get(connector.manifest.agency.id))
+        if any(s.id == found.id for s in sources):
+            faults.append(f"connectors[{name}].id: stands twice")
+        sources.append(found)
+    unknown = sorted(set(brokers) - {s.id for s in sources})
+    if not faults:
+        faults += [f"brokers.connectors: {name} is not a connector" for name in unknown]
+    if faults:
+        raise SettingsFault(faults)
+    return sources
+
+
+def load_agreements(settings: Settings) -> AgreementSet:
+    """Return the configured agreements, or the shipped ones. Raises SettingsFault with file and line."""
+    try:
+        return agreement_files.load(settings.agreements.directory or agreement_files.SHIPPED)
+    except agreement_files.AgreementsUnreadable as fault:
+        raise SettingsFault([str(fault)]) from None
+
+
+def key_sources(settings: Settings) -> list[KeySource]:
+    """Return where each issuer's keys are. Raises SettingsFault."""
+    faults, sources = [], []
+    for number, issuer in enumerate(settings.issuers):
+        try:
+            sources.append(KeySource(issuer.issuer, issuer.algorithms, issuer.jwks_uri, issuer.jwks_file))
+        except ValueError as fault:
+            faults.append(f"issuers[{number}]: {fault}")
+    if faults:
+        raise SettingsFault(faults)
+    return sources
+
+
+async def fetch_keys(url: str) -> bytes:
+    """Return a key set's bytes: no redirect, no proxy, at most 64 KiB. Raises OSError or httpx.HTTPError."""
+    async with (
+        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=5.0) as client,
+        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
+    ):
+        if response.status_code != httpx.codes.OK:
+            raise OSError("the key set was not served")
+        body = b""
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _KEY_BYTES:
+                raise OSError("the key set is too large")
+        return body
+
+
+def build(settings: Settings) -> Gateway:
+    """Return the gateway, its log open. Blocks. Raises SettingsFault, StorageError, AuditError."""
+    sources = build_sources(settings)
+    agreements = load_agreements(settings)
+    issuers = key_sources(settings)
+    engine = open_engine(settings.database.url)
+    migrate(engine)
+    keys = AuditKeys.load_or_create(audit_key_file(settings))
+    if keys.created:
+        log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
+    audit = AuditLog.open(engine, keys, on_fatal=_stop)
+    revoked: set[str] = set()
+    key_sets = KeySets(issuers, fetch=fetch_keys)
+    validator = TokenValidator(
+        [IssuerSettings(i.issuer, i.algorithms, i.clients) for i in settings.issuers],
+        settings.resource.identifier,
+        key_sets,
+        revoked=revoked.__contains__,
+    )
+    metadata = metadata_url(settings)
+    shields = DatabaseShields(engine, keys)
+    lookups = Lookups(
+        sources=sources,
+        agreements=lambda: agreements,
+        planner=Planner([s.custodian() for s in sources if s.enabled]),
+        shields=shields,
+        budgets=Budgets(engine, _allowances(settings.limits)),
+        log=audit,
+        keys=keys,
+        limits=LookupLimits(
+            settings.limits.total_seconds, settings.limits.source_seconds, settings.limits.reserve_seconds
+        ),
+        step_up=lambda: challenge(
+            "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR
+        ),
+        recheck=lambda caller: _recheck(validator, caller, metadata),
+    )
+    limits = settings.limits
+    authenticate = _authenticate(validator, metadata)
+    endpoint = GraphQLEndpoint(
+        documents=Documents(
+            GRAPHQL_SCHEMA, DocumentLimits(max_depth=limits.document_depth, max_fields=limits.document_fields)
+        ),
+        authenticate=authenticate,
+        may_introspect=lambda caller: Scope.SCHEMA in caller.scopes,
+        answer=Execution(lookups).answer,
+        refused=_Refusals(audit).note,
+        limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
+    )
+    return Gateway(
+        settings,
+        engine,
+        keys,
+        audit,
+        sources,
+        agreements,
+        key_sets,
+        validator,
+        shields,
+        lookups,
+        endpoint,
+        authenticate,
+        revoked,
+    )
+
+
+def metadata_url(settings: Settings) -> str:
+    """Return where RFC 9728 protected-resource metadata is: the identifier's origin, then the well-known path."""
+    url = httpx.URL(settings.resource.identifier)
+    path = url.path if url.path != "/" else ""
+    return str(url.copy_with(path=f"/.well-known/oauth-protected-resource{path}", query=None))
+
+
+def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the ASGI application of a gateway that is already built; it closes the gateway when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await gateway.key_sets.load()
+        await gateway.log.append(
+            EventKind.ADMIN, {"action": AdminAction.AGREEMENTS_LOADED, "version": gateway.agreements.version}
+        )
+        await gateway.read_shield_lists()
+        tasks = [
+            asyncio.create_task(_every(30.0, gateway.key_sets.keep_fresh)),
+            asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await gateway.close()
+
+    routes: list[BaseRoute] = [
+        Route("/graphql", gateway.endpoint),
+        *operations_routes(gateway),
+        *more_routes,
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _every(seconds: float, work: Any) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as fault:
+            log.error("timer_failed", exception=type(fault).__qualname__)
+
+
+def _authenticate(validator: TokenValidator, metadata: str) -> Callable[[Sequence[str]], Awaitable[Caller]]:
+    async def authenticate(values: Sequence[str]) -> Caller:
+        try:
+            return await validator.authenticate(values)
+        except Unauthenticated as refused:
+            raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from refused
+        except InvalidRequest as refused:
+            raise errors.InvalidCredentialsRequest(challenge(refused.error, resource_metadata=metadata)) from refused
+        except KeysUnavailable:
+            raise errors.Overloaded(5) from None
+
+    return authenticate
+
+
+def _recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
+    try:
+        validator.recheck(caller)
+    except Unauthenticated as refused:
+        raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
+
+
+class _Refusals:
+    """Records refused tokens: singly up to a rate, then as a count. Never holds up a request."""
+
+    _PER_SECOND = 5
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+        self._second = 0
+        self._written = 0
+        self._counted = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def note(
+        self, error: errors.GatewayError, caller: Caller | None, operation: Operation | None, context: RequestContext
+    ) -> None:
+        """Record a 401 whose token was refused; other refusals of the front door disclose nothing and ask nobody."""
+        cause = error.__cause__
+        if not isinstance(error, errors.Unauthenticated) or not isinstance(cause, Unauthenticated):
+            return
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._written = second, 0
+        if self._written >= self._PER_SECOND:
+            self._counted += 1
+            return
+        self._written += 1
+        counted, self._counted = self._counted, 0
+        payload = {
+            "caller": {"token": cause.token_sha256},
+            "request": context.request_id,
+            "code": f"TOKEN {cause.reason}",
+            "rule": f"{counted} more before this one were counted only" if counted else None,
+        }
+        task = asyncio.ensure_future(self._append(payload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _append(self, payload: Mapping[str, Any]) -> None:
+        with suppress(AuditError):
+            await self._audit.append(EventKind.DENIED, payload)
+
+
+def _allowances(limits: LimitsSection) -> dict[str, Allowance]:
+    return {
+        "person": Allowance(limits.person_lookups.as_limits(), limits.person_misses.as_limits()),
+        "client": Allowance(limits.client_lookups.as_limits(), limits.client_misses.as_limits()),
+        "organisation": Allowance(limits.organisation_lookups.as_limits(), limits.organisation_misses.as_limits()),
+    }
+
+
+def _stop() -> None:
+    """Storage has failed: this process may acknowledge nothing more, so it ends."""
+    log.critical("audit_log_failed")
+    os.kill(os.getpid(), signal.SIGTERM)

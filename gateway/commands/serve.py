@@ -1,0 +1,140 @@
+"""`contactpoint serve`, `check-config`, `migrate` and `schema print`: what an operator runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway import app as wiring
+from gateway import settings as configuration
+from gateway.audit.errors import AuditError
+from gateway.audit.keys import KeyFileRefused
+from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
+from gateway.graphql.query import sdl
+from gateway.migrate import migrate as upgrade
+from gateway.settings import Settings, SettingsFault
+from gateway.storage import StorageError, open_engine
+from gateway.telemetry import configure_logs
+
+_CONFIG = click.option(
+    "--config", "file", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration."
+)
+
+
+def server_for(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
+    """Return the server as this project runs it: no access log, no server header, 25 s to let answers end."""
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=25,
+    )
+    return uvicorn.Server(config)
+
+
+def loaded(file: Path) -> Settings:
+    """Return the settings of a file. Raises CommandError with the first fault, one line."""
+    try:
+        return configuration.load(file)
+    except SettingsFault as fault:
+        raise CommandError(fault.faults[0]) from None
+
+
+@click.command(cls=OneLineCommand)
+@_CONFIG
+@click.option("--host", metavar="ADDRESS", help="Instead of [server] host.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help="Instead of [server] port.")
+@click.option("--workers", metavar="N", type=int, default=None, help="Worker processes; this version runs one.")
+def serve(file: Path, host: str | None, port: int | None, workers: int | None) -> None:
+    """Run the gateway.
+
+    \b
+    Example:
+      contactpoint serve --config gateway.toml
+    """
+    settings = loaded(file)
+    if workers not in (None, 1):
+        raise CommandError("the embedded store has one writer: --workers must be 1 in this version")
+    configure_logs(settings.telemetry)
+    try:
+        gateway = wiring.build(settings)
+    except SettingsFault as fault:
+        raise CommandError(fault.faults[0]) from None
+    except (StorageError, AuditError, KeyFileRefused) as fault:
+        raise CommandError(str(fault)) from None
+    host, port = host or settings.server.host, settings.server.port if port is None else port
+    server = server_for(wiring.application(gateway), host, port)
+    server.run()
+    if gateway.log.failed:
+        raise SystemExit(70)  # EX_SOFTWARE: storage failed, nothing after it was acknowledged
+    if not server.started:
+        raise CommandError("the server could not start; the log says why")
+
+
+@click.command("check-config", cls=OneLineCommand)
+@_CONFIG
+def check_config(file: Path) -> None:
+    """Say what is wrong with a configuration, a line for each fault; exit 2 if anything is.
+
+    Opens no database and asks no agency.
+
+    \b
+    Example:
+      contactpoint check-config --config gateway.toml
+    """
+    faults: list[str] = []
+    try:
+        settings = configuration.load(file)
+    except SettingsFault as fault:
+        faults = fault.faults
+    else:
+        for check in (wiring.build_sources, wiring.load_agreements, wiring.key_sources):
+            try:
+                check(settings)
+            except SettingsFault as fault:
+                faults += [f if f.startswith("/") else f"{file}: {f}" for f in fault.faults]
+        if not settings.database.url.startswith("sqlite:///"):
+            faults.append(f"{file}: database.url: this version stores in sqlite:///FILE only")
+    for line in faults:
+        click.echo(line, err=True)
+    if faults:
+        raise SystemExit(2)
+    click.echo(f"{file}: good")
+
+
+@click.command(cls=OneLineCommand)
+@_CONFIG
+def migrate(file: Path) -> None:
+    """Bring the database to this version's schema.
+
+    \b
+    Example:
+      contactpoint migrate --config gateway.toml
+    """
+    settings = loaded(file)
+    try:
+        upgrade(open_engine(settings.database.url))
+    except StorageError as fault:
+        raise CommandError(str(fault)) from None
+    click.echo("the database is at this version's schema")
+
+
+@click.group(cls=OneLineGroup)
+def schema() -> None:
+    """The published GraphQL schema."""
+
+
+@schema.command("print", cls=OneLineCommand)
+def print_schema() -> None:
+    """Print the SDL."""
+    click.echo(sdl(), nl=False)

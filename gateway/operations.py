@@ -1,0 +1,81 @@
+"""The routes beside /graphql for those who run and join the gateway: health, readiness, metadata, SDL, metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gateway import errors
+from gateway.graphql.endpoint import encoded_error
+from gateway.graphql.query import sdl
+from gateway.storage import StorageError, assert_durable
+from schema.vocabulary import Scope
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def operations_routes(gateway: Gateway) -> list[BaseRoute]:
+    """Return the routes; they close over the gateway."""
+
+    async def livez(request: Request) -> Response:
+        """200 while the process answers at all."""
+        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
+
+    async def readyz(request: Request) -> Response:
+        """200 when a lookup could be recorded and its token checked; 503 otherwise. Never connector state."""
+        checks = dict(gateway.ready())
+        try:
+            assert_durable(gateway.engine)
+            checks["durability"] = True
+        except StorageError:
+            checks["durability"] = False
+        ready = all(checks.values())
+        body = {"status": "ready" if ready else "not ready", "checks": checks}
+        return JSONResponse(body, status_code=200 if ready else 503, headers=_NO_STORE)
+
+    async def resource(request: Request) -> Response:
+        """RFC 9728 protected-resource metadata."""
+        return JSONResponse(
+            {
+                "resource": gateway.settings.resource.identifier,
+                "authorization_servers": [issuer.issuer for issuer in gateway.settings.issuers],
+                "scopes_supported": [scope.value for scope in Scope],
+                "bearer_methods_supported": ["header"],
+            },
+            headers=_NO_STORE,
+        )
+
+    async def schema(request: Request) -> Response:
+        """The published SDL, for a token with schema:read."""
+        try:
+            caller = await gateway.authenticate(request.headers.getlist("authorization"))
+        except errors.GatewayError as refused:
+            return _refusal(refused)
+        if Scope.SCHEMA not in caller.scopes:
+            return JSONResponse({"errors": [errors.Forbidden().formatted()]}, status_code=403, headers=_NO_STORE)
+        return Response(sdl(), media_type="text/plain; charset=utf-8", headers=_NO_STORE)
+
+    async def metrics(request: Request) -> Response:
+        """Prometheus text; no label holds anything of a person."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+        Route("/.well-known/oauth-protected-resource", resource),
+        Route("/.well-known/oauth-protected-resource/{path:path}", resource),
+        Route("/schema.graphql", schema),
+    ]
+
+
+def _refusal(refused: errors.GatewayError) -> Response:
+    headers = {name.decode(): value.decode() for name, value in refused.headers()}
+    return Response(encoded_error(refused), refused.status, {**headers, **_NO_STORE}, media_type="application/json")

@@ -1,0 +1,235 @@
+"""Every setting. A TOML file, and over it the environment as CONTACTPOINT_SECTION__KEY.
+
+Faults are reported all at once, each with its key and never with its value.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schema.vocabulary import AgencyKind
+
+PREFIX: Final = "CONTACTPOINT_"
+
+
+class SettingsFault(Exception):
+    """The configuration cannot be used; `faults` holds one line for each fault, keys and rules but no values."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ServerSection(_Section):
+    """Where to listen."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=1)] = 1  # the embedded store has one writer
+
+
+class ResourceSection(_Section):
+    """Who we are to the identity providers: the audience expected in tokens (RFC 8707, RFC 9728)."""
+
+    identifier: str
+
+
+class IssuerSection(_Section):
+    """One identity provider. `clients` is an allow-list; absent, any client of that issuer."""
+
+    issuer: str
+    jwks_uri: str | None = None
+    jwks_file: Path | None = None
+    algorithms: tuple[str, ...] = ("ES256", "PS256")
+    clients: frozenset[str] | None = None
+
+
+class DatabaseSection(_Section):
+    """Where the log, budgets and shields are kept."""
+
+    url: str = "sqlite:///contactpoint.db"
+
+
+class AuditSection(_Section):
+    """The audit key. Absent, one is made beside the database, with a warning."""
+
+    key_file: Path | None = None
+
+
+class AgreementsSection(_Section):
+    """Where the information-sharing agreements are; absent, those shipped with the package."""
+
+    directory: Path | None = None
+
+
+class WindowSection(_Section):
+    """The most in a minute, an hour and a day; absent: not limited."""
+
+    minute: Annotated[int, Field(ge=0)] | None = None
+    hour: Annotated[int, Field(ge=0)] | None = None
+    day: Annotated[int, Field(ge=0)] | None = None
+
+    def as_limits(self) -> dict[str, int]:
+        """Return the windows that are limited."""
+        return {name: value for name, value in self if value is not None}
+
+
+class LimitsSection(_Section):
+    """Document, body, time and budget limits."""
+
+    body_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 16_384
+    body_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    document_depth: Annotated[int, Field(ge=4, le=20)] = 8
+    document_fields: Annotated[int, Field(ge=10, le=2000)] = 200
+    total_seconds: Annotated[float, Field(gt=0.1, le=30)] = 2.5
+    source_seconds: Annotated[float, Field(gt=0.05, le=30)] = 1.5
+    reserve_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
+    person_lookups: WindowSection = WindowSection(minute=10, hour=60, day=200)
+    person_misses: WindowSection = WindowSection(hour=5, day=20)
+    client_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)
+    client_misses: WindowSection = WindowSection(hour=600, day=4_000)
+    organisation_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)
+    organisation_misses: WindowSection = WindowSection(hour=600, day=4_000)
+    shield_list_seconds: Annotated[float, Field(ge=10)] = 900.0  # how often sources' full lists are read again
+
+
+class BrokerSection(_Section):
+    """Who makes contact with sensitive services, and for which connectors. Callers see it as the agency."""
+
+    id: str
+    name: str
+    kind: AgencyKind
+    connectors: tuple[str, ...]
+    area: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    out_of_hours: str | None = None
+    expected_response: str | None = None
+
+
+class TelemetrySection(_Section):
+    """Logs."""
+
+    log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        nested_model_default_partial_update=True,
+    )
+
+    server: ServerSection = ServerSection()
+    resource: ResourceSection
+    issuers: tuple[IssuerSection, ...] = ()
+    database: DatabaseSection = DatabaseSection()
+    audit: AuditSection = AuditSection()
+    agreements: AgreementsSection = AgreementsSection()
+    connectors: tuple[dict[str, Any], ...] = ()  # each is checked by its driver
+    brokers: tuple[BrokerSection, ...] = ()
+    limits: LimitsSection = LimitsSection()
+    telemetry: TelemetrySection = TelemetrySection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment stands over the file; there are no other sources."""
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Settings:
+    """Return the settings of a file with the environment over it. Raises SettingsFault with every fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsFault([f"{path}: no such file"]) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsFault([f"{path}: cannot be read as UTF-8 text"]) from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsFault([f"{path}: {fault}"]) from None
+    return from_values(values, str(path), relative_to=path.parent)
+
+
+def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> Settings:
+    """Return the settings of a mapping; relative paths are read from `relative_to`. Raises SettingsFault."""
+    try:
+        settings = Settings(**values)
+    except ValidationError as fault:
+        raise SettingsFault([f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()]) from None
+    except Exception as fault:
+        # pydantic-settings refuses an environment value that is not the JSON it expects
+        raise SettingsFault([f"environment: {_variable(fault)}: cannot be read"]) from None
+    return settings.model_copy(
+        update={
+            "issuers": tuple(
+                i.model_copy(update={"jwks_file": _beside(relative_to, i.jwks_file)}) for i in settings.issuers
+            ),
+            "audit": settings.audit.model_copy(update={"key_file": _beside(relative_to, settings.audit.key_file)}),
+            "agreements": settings.agreements.model_copy(
+                update={"directory": _beside(relative_to, settings.agreements.directory)}
+            ),
+            "database": settings.database.model_copy(update={"url": _database(relative_to, settings.database.url)}),
+        }
+    )
+
+
+def audit_key_file(settings: Settings) -> Path:
+    """Return where the audit key is, or is to be made: beside the database unless configured."""
+    if settings.audit.key_file is not None:
+        return settings.audit.key_file
+    return Path(settings.database.url.removeprefix("sqlite:///")).with_suffix(".audit-key.json")
+
+
+def _beside(folder: Path, path: Path | None) -> Path | None:
+    return None if path is None else Path(os.path.normpath(folder / path))
+
+
+def _database(folder: Path, url: str) -> str:
+    file = url.removeprefix("sqlite:///")
+    return url if file == url else f"sqlite:///{os.path.normpath(folder / file)}"
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _what(error: Any) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        return "is not a setting"
+    return str(error["msg"])
+
+
+def _variable(fault: Exception) -> str:
+    words = str(fault).split('"')
+    return PREFIX + (words[1].upper() if len(words) > 2 else "...")
