@@ -80,7 +80,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "key",  # STARTED: id of the audit key
                 "origin",  # STARTED: name of the shard to the outside
                 "count",
-                "intents",  # OPEN_INTENTS_FOUND: seqs of the INTENTs that a crash left open
+                "intents",  # OPEN_INTENTS_FOUND, STOPPED: seqs of the INTENTs that no OUTCOME closed
                 "shard",  # PAYLOAD_PURGED: whose payloads
                 "first",  # PAYLOAD_PURGED: first seq, included
                 "last",  # PAYLOAD_PURGED: last seq, included

@@ -44,12 +44,13 @@ class Receipt:
 class _Entry:
     """A record on its way to the disk, and who waits for it."""
 
-    __slots__ = ("alongside", "body", "future", "kind", "loop", "since")
+    __slots__ = ("alongside", "body", "closes", "future", "kind", "loop", "since")
 
     def __init__(self, kind: EventKind, body: bytes, alongside: Alongside) -> None:
         self.kind = kind
         self.body = body
         self.alongside = alongside
+        self.closes: int | None = None
         self.since = time.monotonic()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.future: asyncio.Future[Receipt] | None = None
@@ -68,6 +69,7 @@ class AuditLog:
         self._gate = threading.Lock()
         self._refusal: type[AuditError] | None = None
         self._writable = True
+        self._open_intents: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
 
@@ -87,11 +89,7 @@ class AuditLog:
                 started = {"action": AdminAction.STARTED, "key": keys.key_id, "origin": origin_of(claim.shard)}
                 records = [_Entry(EventKind.ADMIN, canonical(started), ())]
                 if tail.open_intents:
-                    found = {
-                        "action": AdminAction.OPEN_INTENTS_FOUND,
-                        "count": len(tail.open_intents),
-                        "intents": tail.open_intents[:_MOST_INTENTS_NAMED],
-                    }
+                    found = {"action": AdminAction.OPEN_INTENTS_FOUND} | _naming(tail.open_intents)
                     records.append(_Entry(EventKind.ADMIN, canonical(found), ()))
                 writer.write(records, until=time.monotonic() + _START_SECONDS)
             except BaseException:
@@ -126,6 +124,7 @@ class AuditLog:
         if type(kind) is not EventKind:
             raise TypeError("the kind of a record is an EventKind")
         entry = _Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside)
+        entry.closes = payload.get("intent")
         loop = entry.loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         entry.future = future
@@ -155,8 +154,8 @@ class AuditLog:
                 self._commit(batch)
                 batch.clear()
             with suppress(AuditUnavailable):
-                stopped = _Entry(EventKind.ADMIN, canonical({"action": AdminAction.STOPPED}), ())
-                self._writer.write([stopped], until=time.monotonic() + RETRY_SECONDS)
+                stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
+                self._writer.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
             self._writer.close()
             self._claim.release()
         except BaseException as error:
@@ -192,8 +191,17 @@ class AuditLog:
                 _answer(batch, AuditUnavailable)
                 return
             self._writable = True
+            self._follow_intents(batch, first)
             _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
             return
+
+    def _follow_intents(self, batch: Sequence[_Entry], first: int) -> None:
+        """Keep which INTENTs no OUTCOME has closed: a clean stop names them, and the next start need not look."""
+        for seq, entry in enumerate(batch, start=first):
+            if entry.kind is EventKind.INTENT:
+                self._open_intents.add(seq)
+            elif entry.kind is EventKind.OUTCOME and entry.closes is not None:
+                self._open_intents.discard(entry.closes)
 
     def _fail(self, batch: list[_Entry], error: BaseException) -> None:
         with self._gate:
@@ -209,6 +217,10 @@ class AuditLog:
             "the audit log has failed: %s %s", type(cause).__name__, getattr(cause, "sqlite_errorname", "")
         )
         self._on_fatal()
+
+
+def _naming(intents: Sequence[int]) -> dict[str, Any]:
+    return {"count": len(intents), "intents": list(intents[:_MOST_INTENTS_NAMED])} if intents else {}
 
 
 def _error(kind: type[AuditError]) -> AuditError:

@@ -86,10 +86,13 @@ def recover(connection: sa.Connection, shard: str, key_id: str) -> Tail:
     size = _size(connection, shard)
     if size == 0:
         return Tail(merkle.Frontier(), ())
-    _check_key(connection, shard, key_id)
-    leaves = _checked_leaves(connection, shard, size)
-    stored = _checked_nodes(connection, shard, size, leaves)
-    return Tail(merkle.Frontier(size, stored), tuple(_open_intents(connection, shard)))
+    try:
+        leaves = _checked_leaves(connection, shard, size)
+        _check_key(connection, shard, key_id)
+        stored = _checked_nodes(connection, shard, size, leaves)
+        return Tail(merkle.Frontier(size, stored), tuple(_open_intents(connection, shard)))
+    except ValueError:
+        raise AuditDamaged("a record cannot be read") from None
 
 
 def _size(connection: sa.Connection, shard: str) -> int:
@@ -116,7 +119,7 @@ def _check_key(connection: sa.Connection, shard: str, key_id: str) -> None:
     first = connection.scalar(
         sa.select(audit_payload.c.body).where(audit_payload.c.shard == shard, audit_payload.c.seq == 0)
     )
-    if first is not None and msgspec.json.decode(first).get("key") != key_id:
+    if first is not None and _content(first).key != key_id:
         raise AnotherKey("this log was begun with another audit key; use that key, or another database")
 
 
@@ -135,13 +138,13 @@ def _checked_leaves(connection: sa.Connection, shard: str, size: int) -> dict[in
         .order_by(audit_leaf.c.seq)
     )
     for expected, (seq, body, stored, salt, payload) in enumerate(connection.execute(query), start=first):
-        try:
-            leaf = parse_leaf(body)
-        except ValueError:
-            raise AuditDamaged("a leaf cannot be read") from None
+        # a value of another type is not what was written, even if it reads the same
+        if not isinstance(body, bytes) or not isinstance(salt, bytes | None) or not isinstance(payload, bytes | None):
+            raise AuditDamaged("a record is not stored as bytes")
+        leaf = parse_leaf(body)
         if seq != expected or leaf.seq != seq or leaf.shard != shard or merkle.leaf_hash(body) != stored:
             raise AuditDamaged("a leaf is not the one that was written there")
-        if payload is not None and payload_hash(salt, payload) != leaf.ph:
+        if payload is not None and salt is not None and payload_hash(salt, payload) != leaf.ph:
             raise AuditDamaged("a payload is not the one that its leaf binds")
         hashes[seq] = stored
     if len(hashes) != size - first:
@@ -175,16 +178,23 @@ def _checked_nodes(connection: sa.Connection, shard: str, size: int, leaves: dic
     return [fetch(level, ix) for level, ix in merkle.peak_positions(size)]
 
 
-class _Closing(msgspec.Struct):
+class _Content(msgspec.Struct):
+    """The keys of a payload that this module reads."""
+
+    key: str | None = None
     intent: int | None = None
     action: str | None = None
+    intents: list[int] = []
 
 
-_closing = msgspec.json.Decoder(_Closing).decode
+_content = msgspec.json.Decoder(_Content).decode
 
 
 def _open_intents(connection: sa.Connection, shard: str) -> list[int]:
-    """Return the INTENTs since the last STARTED that no OUTCOME names, oldest first. A clean stop ends the search."""
+    """Return the INTENTs of the last run that no OUTCOME closes, oldest first.
+
+    A clean stop names them itself; after a crash they are looked for, back to the last STARTED.
+    """
     query = (
         sa.select(audit_leaf.c.body, audit_payload.c.body)
         .join_from(
@@ -206,9 +216,12 @@ def _open_intents(connection: sa.Connection, shard: str) -> list[int]:
                     if leaf.seq not in closed:
                         opened.append(leaf.seq)
                 case EventKind.OUTCOME:
-                    if (intent := _closing(payload).intent) is not None:
+                    if (intent := _content(payload).intent) is not None:
                         closed.add(intent)
                 case EventKind.ADMIN:
-                    if _closing(payload).action == AdminAction.STARTED:
+                    content = _content(payload)
+                    if content.action == AdminAction.STOPPED:
+                        return content.intents
+                    if content.action == AdminAction.STARTED:
                         break
     return opened[::-1]
