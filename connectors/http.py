@@ -106,6 +106,7 @@ class SourceClient:
     """A hardened HTTP client for one source, with its own pool and bulkhead.
 
     `transport` replaces the network (tests); then addresses are not checked. `lookup` replaces name resolution.
+    `echoes_request_id`: the source returns X-Request-ID, so that an answer with another one, or none, is a MISMATCH.
     Raises ValueError for a base URL or a TLS context that may not be used.
     """
 
@@ -121,9 +122,11 @@ class SourceClient:
         ssl_context: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         lookup: Lookup | None = None,
+        echoes_request_id: bool = False,
     ) -> None:
         origin, self._prefix, rule = _parse_base(base_url, allow_private=allow_private)
         self._auth = auth
+        self._echoes_request_id = echoes_request_id
         self._free = max_connections
         self._byte_cap = byte_cap
         self._headers = {
@@ -195,6 +198,8 @@ class SourceClient:
             raise SourceFailed(FaultCode.DEADLINE) from None
         finally:
             self._free += 1
+        if self._echoes_request_id and received.get("X-Request-ID") != request_id:
+            raise SourceFailed(FaultCode.MISMATCH)
         return Reply(status, received, _parse(status, received, body, decode))
 
     async def aclose(self) -> None:

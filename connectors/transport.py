@@ -182,6 +182,9 @@ def _before_first_byte(problem: Exception) -> FaultCode:
             return FaultCode.FORBIDDEN_ADDRESS if forbidden else FaultCode.DNS
         case aiohttp.ClientSSLError():
             return FaultCode.TLS
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError() | ConnectionAbortedError()):
+            # the connection stood, so it was the handshake that the other side broke off
+            return FaultCode.TLS
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return FaultCode.CONNECT
         case aiohttp.ClientOSError() if isinstance(problem.__cause__, ssl.SSLError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import traceback
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -343,3 +345,23 @@ async def test_a_spent_deadline_opens_no_connection(clients: list[SourceClient])
 
     assert caught.value.code is FaultCode.DEADLINE
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("echo", ["", "X-Request-ID: other\r\n"])
+async def test_an_answer_to_another_request_is_a_mismatch(echo: str, clients: list[SourceClient]) -> None:
+    right = says(response(extra="X-Request-ID: 7d1c\r\n"))
+    async with FaultServer(in_turn(says(response(extra=echo)), right)) as server:
+        client = client_of(server, clients, echoes_request_id=True)
+        with pytest.raises(SourceFailed) as caught:
+            await ask(client)
+        reply = await ask(client)
+
+    assert caught.value.code is FaultCode.MISMATCH
+    assert reply.status == 200
+
+
+def test_every_code_is_reached_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    reached = {fault.code for fault in FAULTS.values()} | set(re.findall(r"FaultCode\.([A-Z_0-9]+)", tests))
+
+    assert {code.name for code in FaultCode} <= reached

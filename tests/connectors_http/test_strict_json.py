@@ -1,0 +1,74 @@
+"""JSON that two readers could understand differently is not an answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.strict_json import MAX_DEPTH, NotStrictJSON, decode
+
+leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(codec="utf-8"))
+documents = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner))
+
+
+@given(documents, st.booleans())
+def test_what_is_json_is_read_as_it_was_written(document: Any, ascii_only: bool) -> None:
+    assert decode(json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == document
+
+
+@given(st.dictionaries(st.text(max_size=4), leaves, min_size=1, max_size=6), st.data(), st.booleans())
+def test_a_member_written_twice_is_always_found(members: dict[str, Any], data: st.DataObject, ascii_only: bool) -> None:
+    again = data.draw(st.sampled_from(sorted(members)))
+    pairs = [*members.items(), (again, data.draw(leaves))]
+    written = [[json.dumps(part, ensure_ascii=ascii_only) for part in pair] for pair in pairs]
+    body = ",".join(f"{name} : {value}" for name, value in written)
+
+    with pytest.raises(NotStrictJSON):
+        decode(f'[{{"inner": {{{body}}}}}]'.encode())
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    try:
+        value = decode(body)
+    except NotStrictJSON:
+        return
+    assert value == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b'{"a":NaN}', id="nan"),
+        pytest.param(b"[-Infinity]", id="infinity"),
+        pytest.param(b"1e999", id="beyond-a-double"),
+        pytest.param(b"1" * 5000, id="a-number-of-5000-digits"),
+        pytest.param(b'\xef\xbb\xbf{"a":1}', id="byte-order-mark"),
+        pytest.param(b'"\xff"', id="not-utf-8"),
+        pytest.param(b'"\xed\xa0\x80"', id="a-surrogate-in-utf-8"),
+        pytest.param(b'"\\ud800"', id="a-lone-surrogate"),
+        pytest.param(b'"\\udc00\\ud800"', id="surrogates-the-wrong-way-round"),
+        pytest.param(b'"\x00"', id="a-raw-control-character"),
+        pytest.param(b'{"a":1,}', id="trailing-comma"),
+        pytest.param(b"{} x", id="trailing-bytes"),
+        pytest.param("{}".encode("utf-16"), id="utf-16"),
+        pytest.param(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), id="one-level-too-deep"),
+        pytest.param(b"[" * 100_000, id="deep-enough-for-a-stack"),
+        pytest.param(b'{"a":' * 900 + b'"\\n"' + b"}" * 900, id="deep-with-an-escape"),
+        pytest.param(b'{"a":1,"\\u0061":2}', id="one-name-in-two-spellings"),
+    ],
+)
+def test_what_is_not_strict_is_refused(body: bytes) -> None:
+    with pytest.raises(NotStrictJSON) as caught:
+        decode(body)
+
+    assert not body or body[:6].decode("latin-1") not in str(caught.value)
+
+
+def test_the_depth_that_is_allowed_is_allowed() -> None:
+    assert decode(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
