@@ -39,9 +39,11 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
     entries: list[dict[str, Any]] = []
     for name, agency, kind, driver, organisation in _CONNECTORS:
         credentials = agencies.credentials[name]
+        certificate = credentials.pop("distinguished_name", None)
         method = "api_key" if "api_key" in credentials else "client_credentials"
         entries.append(
-            {
+            ({"subject_distinguished_name": certificate} if certificate else {})
+            | {
                 "id": name,
                 "name": agency,
                 "kind": kind,

@@ -92,6 +92,7 @@ def school_records(world: World) -> list[dict[str, Any]]:
             "dateOfBirth": child.date_of_birth.isoformat(),
             "familyName": child.current_name.family,
             "formerFamilyNames": [name.family for name in child.names[1:]],
+            "shielded": False,
             "involvements": [_school_row(row) for row in child.school],
         }
         for child in world.children
@@ -116,5 +117,6 @@ def _school_row(row: SchoolInvolvement) -> dict[str, Any]:
         "startedOn": row.started_on.isoformat(),
         "endedOn": None if row.ended_on is None else row.ended_on.isoformat(),
         "lead": False,
+        "sensitivity": "STANDARD",
         "lastConfirmedAt": f"{row.last_confirmed_on.isoformat()}T09:00:00Z",
     }

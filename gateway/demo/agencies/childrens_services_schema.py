@@ -171,10 +171,10 @@ class Child:
     @strawberry.field
     def involvements(
         self,
-        status: list[InvolvementStatus] = [InvolvementStatus.OPEN],  # noqa: B006  the default is part of the SDL
+        status: list[InvolvementStatus] | None = [InvolvementStatus.OPEN],  # noqa: B006  the default is part of the SDL
     ) -> list[Involvement]:
         rows = map(_involvement, self.record.involvements)
-        return [row for row in rows if row.status in status]
+        return [row for row in rows if status is None or row.status in status]
 
     @strawberry.field
     def linked_adults(self) -> list[LinkedAdult]:
@@ -249,10 +249,10 @@ class Query:
         return results
 
     @strawberry.field
-    def shielded(self, info: Info, after: str | None = None) -> ShieldedPage:
+    def shielded(self, info: Info, after: str | None = strawberry.UNSET) -> ShieldedPage:
         fault = info.context.ask.about()
         shields = [number for number, (_, record) in info.context.authority.children.items() if record.shielded]
-        start = _start(after, len(shields))
+        start = _start(after or None, len(shields))
         end = start + SHIELDS_PER_PAGE
         return ShieldedPage(
             nhs_numbers=[NhsNumber(number) for number in shields[start:end]],
