@@ -13,7 +13,7 @@ import msgspec
 from connectors import answers
 from connectors.base import FieldMask
 from connectors.faults import FaultCode, SourceFailed
-from connectors.police.messages import Envelope, Match, Officer, Person, PoliceInvolvement, Result, Unit
+from connectors.police.messages import Envelope, Match, Officer, Person, PoliceInvolvement, Result
 from schema.identifiers import InvalidIdentifier, NHSNumber
 from schema.records import (
     Agency,
@@ -125,7 +125,7 @@ def _strictness(row: Involvement) -> tuple[bool, bool]:
 
 def _involvement(held: PoliceInvolvement, match: Match) -> Involvement:
     code = match.flags.handling_code
-    practitioner = _practitioner(held.officer, held.unit) if code == SHARED else None
+    practitioner = _practitioner(held.officer) if code == SHARED else None
     return Involvement(
         local_id=held.id,
         practitioner=practitioner,
@@ -152,9 +152,10 @@ def _involvement(held: PoliceInvolvement, match: Match) -> Involvement:
     )
 
 
-def _practitioner(officer: Officer | None, unit: Unit) -> Practitioner | None:
-    # The interface gives no line of the officer's own: the unit's is how they are reached.
-    return None if officer is None else Practitioner(officer.name, officer.rank, None, unit.phone, unit.email)
+def _practitioner(officer: Officer | None) -> Practitioner | None:
+    # The interface gives no line of the officer's own: they are reached through the unit's. A collar number is the
+    # force's own, no registration of a professional body.
+    return None if officer is None else Practitioner(officer.name, officer.rank)
 
 
 def _identity(person: Person) -> IdentityClaim | None:

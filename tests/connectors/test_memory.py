@@ -14,6 +14,7 @@ import pytest
 from connectors.base import Ask, Deadline, FieldMask
 from connectors.memory import MemoryConnector, from_settings
 from connectors.settings import ConnectorMisconfigured
+from gateway.demo.families import make_world, school_records
 from schema.identifiers import NHSNumber
 from schema.records import Answered, ChildRef, Registration, Service
 from schema.sections import ChildIdentity
@@ -221,3 +222,14 @@ async def test_a_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
         from_settings({"id": "oak", "name": "Oak", "kind": "SCHOOL", "driver": "memory", "records": missing})
 
     assert str(refused.value) == "records: the file cannot be read"
+
+
+async def test_the_demos_school_is_read_and_knows_its_lead(tmp_path: Path) -> None:
+    world = make_world(children=60)
+
+    told = await answer(
+        school(tmp_path, school_records(world)), ChildRef(NHSNumber(world.story("ordinary").nhs_number))
+    )
+
+    assert "Dana Amin" in [row.practitioner.name for row in told.involvements if row.practitioner]
+    assert {row.sensitivity for row in told.involvements} == {Sensitivity.STANDARD}

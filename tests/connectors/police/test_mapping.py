@@ -49,9 +49,7 @@ def test_an_involvement_is_told_with_its_officer_and_unit() -> None:
     [row] = told(ada(involvement())).involvements
 
     assert row.local_id == "INV-1"
-    assert row.practitioner == Practitioner(
-        "R Okafor", "DC", None, "01632 960301", "cait-south@northshire.police.example"
-    )
+    assert row.practitioner == Practitioner("R Okafor", "DC")
     assert row.role == "SAFEGUARDING_DETECTIVE"
     assert row.team == Team(
         "Child Abuse Investigation Team South",
