@@ -240,7 +240,11 @@ class Lookups:
         self, caller: Caller, access: Access, key: Key | None, operation: Operation, request_id: str
     ) -> LookupRecord:
         receipt = secrets.token_urlsafe(16)
-        return LookupRecord(caller, access, key, request_id, receipt, operation.document_sha256, self.keys)
+        document = operation.document_sha256
+        if not operation.may_be_kept:
+            # the digest of a text with identifiers in it is one that can be found by trying
+            document = self.keys.opaque_id("document", document)
+        return LookupRecord(caller, access, key, request_id, receipt, document, self.keys)
 
 
 class _Run:

@@ -28,7 +28,7 @@ class LookupRecord:
     key: Key | None  # None: nothing of the person is kept
     request_id: str
     receipt: str
-    document_sha256: str
+    document: str  # SHA-256 of the operation's text, or keyed if the text may hold an identifier
     keys: AuditKeys
 
     def intent(self, plan: Plan, agreements: AgreementSet, basis: LawfulBasis | None) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class LookupRecord:
                 "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
             },
             "request": self.request_id,
-            "operation": {"document": self.document_sha256},
+            "operation": {"document": self.document},
         }
 
     def _why(self) -> dict[str, Any]:
