@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -24,3 +26,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In continuous integration a skip is a failure: what was not tested must not look as if it were."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line(f"{len(reporter.stats['skipped'])} skipped, which continuous integration does not accept")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
