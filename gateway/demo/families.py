@@ -91,6 +91,7 @@ def school_records(world: World) -> list[dict[str, Any]]:
             "nhsNumber": child.nhs_number,
             "dateOfBirth": child.date_of_birth.isoformat(),
             "familyName": child.current_name.family,
+            "givenNames": list(child.current_name.given),
             "formerFamilyNames": [name.family for name in child.names[1:]],
             "shielded": False,
             "involvements": [_school_row(row) for row in child.school],

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-import pytest_socket
 
 from gateway.demo.agencies.health import PAGE_SIZE
 from gateway.demo.agencies.server import Agencies
@@ -23,7 +22,6 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def running(world: World) -> Iterator[Agencies]:
-    pytest_socket.enable_socket()  # this fixture is made before the first test that has the marker
     with Agencies(world) as agencies:
         yield agencies
 

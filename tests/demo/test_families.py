@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.memory_file import read_records
 from gateway.demo.families import PUBLISHED_STORIES, World, make_world, school_records
 from gateway.demo.people import Allocation, Child, NameUse
 from gateway.demo.registry_office import nhs_numbers
 from gateway.demo.staff import phone
+from schema.identifiers import NHSNumber
+from schema.records import ChildRef
 from tests.demo.fictional import strays
 
 TODAY = date(2026, 11, 22)
@@ -285,16 +290,15 @@ def test_the_child_looked_after_out_of_area_is_known_to_the_placing_and_the_host
 # the school
 
 
-def test_school_records_are_of_the_memory_drivers_shape(world: World) -> None:
-    records = school_records(world)
-    ordinary = next(record for record in records if record["nhsNumber"] == world.story("ordinary").nhs_number)
-    assert ordinary.keys() == {"nhsNumber", "dateOfBirth", "familyName", "formerFamilyNames", "involvements"}
-    (row,) = ordinary["involvements"]
-    assert row.keys() == {
-        *("id", "practitioner", "role", "team", "contact", "status", "startedOn", "endedOn", "lead", "lastConfirmedAt")
-    }
-    assert row["practitioner"] == {"name": "Dana Amin", "role": "Designated safeguarding lead", "registration": None}
-    assert row["contact"].keys() == {"mode", "phone", "email", "outOfHours", "expectedResponse"}
+def test_the_memory_driver_reads_the_school_records(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "school.json"
+    file.write_text(json.dumps(school_records(world)), encoding="utf-8")
+    held = read_records(file, traces=False)
+    answer = held[ChildRef(NHSNumber(world.story("ordinary").nhs_number))]
+    (row,) = answer.involvements
+    assert row.practitioner is not None
+    assert (row.practitioner.name, row.practitioner.registration) == ("Dana Amin", None)
+    assert (row.status, row.sensitivity, answer.shielded) == ("CURRENT", "STANDARD", False)
 
 
 def test_only_children_at_the_school_are_in_its_records(world: World) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-import pytest_socket
 
 from gateway.demo.agencies import childrens_services, health, police
 from gateway.demo.agencies.faults import Fault, FaultRule, Faults
@@ -178,7 +177,6 @@ async def test_a_fault_at_the_token_endpoint_is_set_by_its_path(world: World) ->
 
 @pytest.fixture(scope="module")
 def running(world: World) -> Iterator[Agencies]:
-    pytest_socket.enable_socket()  # this fixture is made before the first test that has the marker
     with Agencies(world) as agencies:
         yield agencies
 
