@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from gateway.audit.errors import AlongsideRefused, AuditFailed, AuditUnavailable
+from gateway.audit.errors import AlongsideRefused, AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.merkle import Frontier
 from gateway.audit.records import SALT_SIZE, leaf_bytes
@@ -100,10 +100,8 @@ class ShardWriter:
                 if time.monotonic() >= until:
                     raise AuditUnavailable("the log could not be written in time") from None
             time.sleep(_PAUSE_SECONDS)
-        if not self._driver.in_transaction:
-            # a statement alongside ended the transaction: what it left is on disk, in whatever state
-            raise AuditFailed("the transaction of the log was ended by another hand")
-        # from here nothing is tried again: an error does not say whether the commit happened
+        # From here nothing is tried again: an error does not say whether the commit happened. It is an error, too, if a
+        # statement alongside has ended the transaction.
         self._cursor.execute("COMMIT")
         self._tree = tree
         if self._connection.in_transaction():

@@ -142,6 +142,10 @@ async def test_a_log_begun_with_another_key_is_not_continued(
         pytest.param("DELETE FROM audit_leaf WHERE seq = 7", id="the-last-leaf-taken-off"),
         pytest.param("DELETE FROM audit_node WHERE level = 3", id="the-highest-node-taken-out"),
         pytest.param("DELETE FROM audit_node WHERE level = 1 AND ix = 0", id="a-low-node-taken-out"),
+        pytest.param(
+            "DELETE FROM audit_leaf WHERE seq > 5; DELETE FROM audit_payload WHERE seq > 5",
+            id="an-end-cut-off-but-for-nodes",
+        ),
         pytest.param("DELETE FROM audit_leaf; DELETE FROM audit_node", id="every-leaf-taken-out"),
     ],
 )
