@@ -65,17 +65,21 @@ def involvements(
 def _pieces_of_work(
     care_teams: Sequence[CareTeam], episodes: Sequence[EpisodeOfCare], pool: Pool, today: date
 ) -> Iterable[_Work]:
-    of_team: dict[str, list[EpisodeOfCare]] = {f"CareTeam/{team.id}": [] for team in care_teams}
+    status_of = {f"CareTeam/{team.id}": _status(team.status, team.period, today) for team in care_teams}
+    of_team: dict[str, list[EpisodeOfCare]] = {key: [] for key in status_of}
     for episode in episodes:
         status = _status(episode.status, episode.period, today)
-        here = {key for reference in episode.team if (key := pool.key(reference)) in of_team}
+        if status is None:
+            continue
+        # with a team of another status it is work of its own: what is over must not label what goes on
+        here = {key for reference in episode.team if status_of.get(key := pool.key(reference) or "") is status}
         for key in here:
             of_team[key].append(episode)
-        if status is not None and not here:
+        if not here:
             yield _Work(f"EpisodeOfCare/{episode.id}", None, (episode,), status)
     for care_team in care_teams:
         key = f"CareTeam/{care_team.id}"
-        status = _status(care_team.status, care_team.period, today)
+        status = status_of[key]
         if status is not None:
             yield _Work(key, care_team, tuple(of_team[key]), status)
 
