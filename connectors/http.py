@@ -11,21 +11,18 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
 
-from connectors import strict_json
 from connectors.addresses import AddressRule, CheckedResolver, Lookup, is_loopback_host, literal_address
 from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
+from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
 from connectors.transport import (
     CONNECT_SECONDS,
     AiohttpExchange,
@@ -40,22 +37,11 @@ __all__ = ["ApiKey", "Credentials", "Deadline", "FaultCode", "Reply", "SourceCli
 
 OK = frozenset({200})
 DEFAULT_BYTE_CAP = 256 * 1024
-MAX_RETRY_AFTER_SECONDS = 3600.0
 
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a source answered: framed, whole, and strict JSON if it has a body."""
-
-    status: int
-    headers: Mapping[str, str]
-    json: Any
 
 
 class Credentials(Protocol):
@@ -200,7 +186,7 @@ class SourceClient:
             self._free += 1
         if self._echoes_request_id and received.get("X-Request-ID") != request_id:
             raise SourceFailed(FaultCode.MISMATCH)
-        return Reply(status, received, _parse(status, received, body, decode))
+        return Reply(status, received, parse(status, received, body, decode))
 
     async def aclose(self) -> None:
         """Close every connection, and those of the credentials."""
@@ -230,7 +216,7 @@ class SourceClient:
             return await self._repeated(
                 method, target, {**headers, **identity}, content, expect=expect, repeatable=repeatable
             )
-        except _Unauthenticated:
+        except Unauthenticated:
             if not self._auth.refused(identity):
                 raise
         fresh = await self._auth.headers()
@@ -259,13 +245,13 @@ class SourceClient:
         answer = await self._exchange.send(method, target, headers, content)
         try:
             if answer.status not in expect:
-                raise _failure_of_status(answer)
+                raise failure_of_status(answer)
             return answer.status, answer.headers, await self._body(answer)
         finally:
             await answer.release()
 
     async def _body(self, answer: Answer) -> bytes:
-        length = _framing(answer)
+        length = announced_length(answer)
         if length is not None and length > self._byte_cap:
             raise SourceFailed(FaultCode.TOO_LARGE)
         parts = []
@@ -278,10 +264,6 @@ class SourceClient:
         if length is not None and size != length:
             raise SourceFailed(FaultCode.TRUNCATED)
         return b"".join(parts)
-
-
-class _Unauthenticated(SourceFailed):
-    """The source answered 401: the one status after which fresh credentials may help."""
 
 
 def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, AddressRule]:
@@ -318,89 +300,3 @@ def _header_token(value: str) -> str:
     if not _TOKEN.fullmatch(value):
         raise ValueError("a request id or traceparent is letters, digits, dots and dashes")
     return value
-
-
-def _failure_of_status(answer: Answer) -> SourceFailed:
-    status = answer.status
-    if status == 401:
-        return _Unauthenticated(FaultCode.AUTH)
-    if status == 403:
-        return SourceFailed(FaultCode.AUTH)
-    if status in (429, 503):
-        code = FaultCode.RATE_LIMITED if status == 429 else FaultCode.OVERLOADED
-        return SourceFailed(code, retry_after_seconds=_retry_after(answer.headers.get("Retry-After")))
-    if status >= 500:
-        return SourceFailed(FaultCode.STATUS_5XX)
-    if status == 404:
-        return SourceFailed(FaultCode.NOT_FOUND_BARE)
-    if 300 <= status < 400:
-        return SourceFailed(FaultCode.REDIRECT)
-    if status == 204:
-        return SourceFailed(FaultCode.EMPTY)
-    return SourceFailed(FaultCode.STATUS_UNEXPECTED)
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After (RFC 9110 section 10.2.3), at most an hour, or None if not usable."""
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,12}", value):
-        seconds = float(value)
-    else:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, OverflowError):
-            return None
-        if seconds < 0:
-            return None
-    return min(seconds, MAX_RETRY_AFTER_SECONDS)
-
-
-def _framing(answer: Answer) -> int | None:
-    """Return the announced length, None if chunked. Raises SourceFailed if only the closing would end the body."""
-    lengths = []
-    chunked = False
-    for name, value in answer.raw_headers:
-        lower = name.lower()
-        if lower == b"content-length":
-            lengths.append(value)
-        elif lower == b"transfer-encoding":
-            if chunked or value.strip().lower() != b"chunked":
-                raise SourceFailed(FaultCode.ENCODING)
-            chunked = True
-        elif lower == b"content-encoding" and value.strip().lower() != b"identity":
-            raise SourceFailed(FaultCode.ENCODING)
-    if chunked and not lengths:
-        return None
-    # both, or several lengths: two readers would cut the response differently (RFC 9112 section 6.3)
-    if chunked or len(lengths) != 1 or not lengths[0].isdigit():
-        raise SourceFailed(FaultCode.UNFRAMED)
-    return int(lengths[0])
-
-
-@lru_cache(maxsize=256)
-def _is_json(content_type: str) -> bool:
-    essence, _, parameters = content_type.partition(";")
-    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
-    return _JSON_TYPE.fullmatch(essence.strip().lower()) is not None and (
-        charset is None or charset[1].lower() == "utf-8"
-    )
-
-
-def _parse(status: int, headers: Mapping[str, str], body: bytes, decode: type | None) -> Any:
-    if 300 <= status < 400:
-        return None  # asked for its Location
-    if not body:
-        raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.EMPTY)
-    if not _is_json(headers.get("Content-Type", "")):
-        raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.CONTENT_TYPE)
-    try:
-        value = strict_json.decode(body)
-    except strict_json.NotStrictJSON:
-        raise SourceFailed(FaultCode.BAD_JSON) from None
-    if decode is None or not 200 <= status < 300:
-        return value
-    try:
-        return msgspec.convert(value, decode)
-    except msgspec.ValidationError:
-        raise SourceFailed(FaultCode.SCHEMA) from None

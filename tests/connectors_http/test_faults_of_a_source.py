@@ -9,6 +9,7 @@ import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -101,6 +102,15 @@ async def test_what_is_raised_says_neither_where_nor_about_whom(fault: Fault, cl
 def test_every_code_has_one_reason_and_no_reason_of_not_asking() -> None:
     assert set(REASON_OF) == set(FaultCode)
     assert not set(REASON_OF.values()) & NOT_ASKED_REASONS
+
+
+@pytest.mark.parametrize("name", ["close-delimited-empty-list", "duplicate-member", "gzip-bomb"])
+async def test_control_a_plain_client_believes_what_ours_refuses(name: str) -> None:
+    async with FaultServer(FAULTS[name].answer) as server, httpx.AsyncClient(trust_env=False, timeout=10) as plain:
+        reply = await plain.get(f"{server.url}/")
+
+    assert reply.status_code == 200
+    assert reply.json() in ([], {"count": 0})
 
 
 async def test_a_refused_connection_is_a_fault_of_connecting(clients: list[SourceClient]) -> None:

@@ -86,10 +86,15 @@ async def test_a_source_that_refuses_our_certificate_is_a_fault_of_tls(
     trust = trust_context(str(authority.file), certificate=str(mine.certificate), private_key=str(mine.private_key))
 
     def refuse(listener: socket.socket) -> None:
-        # a blocking socket, because asyncio drops the connection without sending the alert that other servers send
+        # A blocking socket, because asyncio drops the connection without sending the alert that other servers send; and
+        # read to its end, because bytes left unread would turn the closing into a reset that overtakes the alert.
         connection, _address = listener.accept()
-        with connection, contextlib.suppress(OSError), tls.wrap_socket(connection, server_side=True):
-            pass
+        with connection.dup() as underneath:
+            with contextlib.suppress(OSError), tls.wrap_socket(connection, server_side=True):
+                pass
+            underneath.shutdown(socket.SHUT_WR)
+            while underneath.recv(4096):
+                pass
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = FaultServer(good, tls=tls, port=listener.getsockname()[1])
