@@ -79,6 +79,7 @@ class Manifest:
     answers_depend_on_asker: bool
     run_by: str
     support_contact: str
+    timeout_seconds: float = 1.5
 
     @property
     def kind(self) -> AgencyKind:

@@ -70,7 +70,7 @@ class MemoryConnector:
             return answers.not_for_this_source(subject)
         held = self._answers.get(subject)
         if held is None:
-            return answers.empty(subject, shielded=False)
+            return answers.empty(subject, shielded=None)
         return narrow(held, mask)
 
 

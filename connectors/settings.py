@@ -106,6 +106,7 @@ class ConnectorSettings(_Strict):
             answers_depend_on_asker=answers_depend_on_asker,
             run_by=self.run_by or self.name,
             support_contact=self.support_contact or "not stated",
+            timeout_seconds=self.timeout_seconds,
         )
 
 

@@ -131,7 +131,9 @@ class FanOut:
             request_id=self.request_id,
             traceparent=self.traceparent,
             purpose_class=self.purpose_class,
-            deadline=Deadline(min(self.deadline.at, Deadline.after(self.source_seconds).at)),
+            deadline=Deadline(
+                min(self.deadline.at, Deadline.after(min(self.source_seconds, connector.manifest.timeout_seconds)).at)
+            ),
             asker=self.asker if connector.manifest.answers_depend_on_asker else None,
         )
 

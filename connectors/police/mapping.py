@@ -112,7 +112,8 @@ def _told(child: ChildRef, matches: Sequence[Match], agency: Agency, mask: Field
         child,
         involvements=tuple(row for row in rows.values() if answers.opened(mask, row.status)),
         trace=None,
-        shielded=any(match.flags.restricted for match in matches),
+        # a child who is not held is not said to be unshielded: "not known here" must never lift a shield
+        shielded=any(match.flags.restricted for match in matches) if matches else None,
         linked_adults=(),
         sections=answers.narrow(told, mask),
         as_of=None,

@@ -135,14 +135,14 @@ def _involvements(child: Fields) -> Iterator[RenderableType]:
     if not rows:
         yield Text("No practitioner can be shown in this answer. Work with this child may be going on all the same.\n")
         return
-    table = _table("Who is involved", "Practitioner", "Role and team", "Agency", "How to reach them", "Since", "Lead")
+    table = _table("Who is involved", "Who", "Agency", "How to reach them", "Since")
     table.leading = 1
     # a number or an address that breaks across lines is read or copied wrongly
-    *_, contact, since, lead = table.columns
+    *_, contact, since = table.columns
     contact.width = min(_LONGEST_UNBROKEN, max(_CONTACT_COLUMNS, *(_address_length(row) for row in rows)))
-    since.no_wrap = lead.no_wrap = True
+    since.no_wrap = True
     for row in rows:
-        table.add_row(_who(row), _what(row), _where(row), _contact(row), _since(row), _lead(row))
+        table.add_row(_who(row), _where(row), _contact(row), _since(row))
     yield table
     leading = ((child.get("leadPractitioner") or {}).get("practitioner") or {}).get("name")
     if leading:
@@ -161,20 +161,22 @@ def _who(row: Fields) -> Text:
     practitioner = row.get("practitioner") or {}
     registration = practitioner.get("registration") or {}
     number = f"{registration.get('body', '')} {registration.get('number', '')}".strip()
-    return _cell(
-        practitioner.get("name") or "(not named)", number, _NOT_WITH_THE_CHILD.get(row.get("relationship", ""))
-    )
+    who = _cell(practitioner.get("name") or "(not named)", number)
+    who.append_text(_line("\nlead practitioner" if row.get("lead") is True else "", "bold"))
+    role = _words(row.get("role") or practitioner.get("role"))
+    what = _cell(role, _name(row, "team"), _name(row, "service"), _NOT_WITH_THE_CHILD.get(row.get("relationship", "")))
+    return who.append("\n").append_text(what) if what else who
 
 
-def _what(row: Fields) -> Text:
-    practitioner = row.get("practitioner") or {}
-    return _cell(row.get("role") or practitioner.get("role"), _name(row, "team"), _name(row, "service"))
+def _words(code: object) -> str:
+    """Return a source's word as one reads it: `OFFICER_IN_CASE` is `officer in case`; other text stays."""
+    text = str(code or "")
+    return text.replace("_", " ").lower() if text.isupper() and "_" in text else text
 
 
 def _where(row: Fields) -> Text:
     agency = row.get("agency") or {}
-    kind = str(agency.get("kind") or "").replace("_", " ").lower()
-    return _cell(agency.get("name"), f"{kind}, {agency['area']}" if agency.get("area") else kind)
+    return _cell(agency.get("name"), _words(agency.get("kind")))
 
 
 def _contact(row: Fields) -> Text:
@@ -199,10 +201,6 @@ def _since(row: Fields) -> Text:
     ended = f"to {row['endedOn']}" if row.get("endedOn") else None
     before = "previous" if row.get("status") == "PREVIOUS" else None
     return _cell(row.get("startedOn") or "not given", ended, before)
-
-
-def _lead(row: Fields) -> Text:
-    return Text("lead", style="bold") if row.get("lead") is True else Text("")
 
 
 def _deeper(child: Fields) -> Iterator[RenderableType]:
