@@ -175,8 +175,8 @@ def _answered(subject: ChildRef, rounds: Sequence[_Held], mask: FieldMask, manif
 class HealthSettings(HTTPSettings):
     """The keys of driver `health`."""
 
-    # a lookup makes four to seven calls at once, so a pool of the common size would serve two of them
-    max_connections: Annotated[int, Field(ge=8, le=1000)] = 64
+    # sixteen lookups at a time, each of which makes up to seven calls at once
+    max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
 
 
 def from_settings(entry: Mapping[str, Any]) -> HealthConnector:

@@ -14,7 +14,6 @@ import msgspec
 from connectors.faults import FaultCode, SourceFailed
 
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
-ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
 # Shown to people: no control characters, and none that turn the direction of the text around them.
 Text = Annotated[

@@ -42,10 +42,6 @@ class Pool:
             self.by_key[full_url] = resource
         return resource
 
-    def merge(self, other: Pool) -> None:
-        """Take over what the other holds."""
-        self.by_key.update(other.by_key)
-
     def key(self, reference: Reference | None) -> str | None:
         """Return `Type/id` of a literal reference, None if it is not one under this source's base."""
         text = reference.reference if reference else None

@@ -195,8 +195,8 @@ async def _every_page(first: Reply, path: str, calls: Calls) -> tuple[DynamicRis
 class ProbationSettings(HTTPSettings):
     """The keys of driver `probation`. In production the API asks for a client certificate and a key."""
 
-    # a lookup makes three to five calls at once for each linked adult
-    max_connections: Annotated[int, Field(ge=8, le=1000)] = 64
+    # sixteen lookups at a time, each of which makes up to five calls at once for a linked adult
+    max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
     subject_distinguished_name: Line | None = None  # what the proxy before the API states of a certificate; tests only
     ca_file: Annotated[Path, Field(strict=False)] | None = None
     client_certificate: Annotated[Path, Field(strict=False)] | None = None

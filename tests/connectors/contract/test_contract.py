@@ -249,7 +249,7 @@ async def test_trouble_about_one_subject_costs_no_other_subject_unless_they_shar
 async def test_a_silent_source_is_left_at_the_deadline(case: Case) -> None:
     connector = case.connect(Silent())
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(2):
         answers = await connector.involvements(case.held, everything(connector), an_ask(seconds=0.05))
 
     assert {(type(answer), answer.reason) for answer in answers.values()} == {(NoAnswer, SourceReason.TIMEOUT)}  # type: ignore[union-attr]
