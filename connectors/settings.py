@@ -76,7 +76,7 @@ class ConnectorSettings(_Strict):
     organisation: Slug | None = None  # the controller; absent: a controller of the connector's own id
     enabled: bool = True
     timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
-    max_connections: Annotated[int, Field(ge=1, le=1000)] = 16
+    max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # the bulkhead: one more is OVERLOADED at once
     run_by: Line | None = None
     support_contact: Line | None = None
     safeguarding_lead: SafeguardingLead | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    import pytest_socket
+    import pytest_socket  # noqa: PLC0415 - a plugin of the test extras
 
     if item.get_closest_marker("enable_socket"):
         pytest_socket.enable_socket()

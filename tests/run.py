@@ -1,4 +1,4 @@
-"""`make test`: every test in two processes, with branch coverage and its floor. With arguments: just those, as pytest."""
+"""`make test`: every test in two processes, with branch coverage and its floor. With arguments: those, as pytest."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""The driver that reaches the rig's agencies: REST by child, on the shipped client, registered like anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from connectors import answers
+from connectors.base import Ask, FieldMask, Manifest
+from connectors.batches import ask_children
+from connectors.faults import FaultCode, SourceFailed
+from connectors.http import SourceClient
+from connectors.settings import HTTPSettings, read
+from connectors.sources import source_client
+from schema.identifiers import NHSNumber
+from schema.records import Answer, Answered, ChildRef, IdentityClaim, Involvement, Practitioner, SubjectRef, Team
+from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, Sensitivity
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    name: str
+    role: str
+    organisation: str
+    team: str
+    phone: str
+    email: str
+    since: date
+    active: bool
+
+
+class _Child(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    nhs_number: str = msgspec.field(name="nhsNumber")
+    id: str | None
+    date_of_birth: date
+    family_name: str
+    complete: bool
+    count: int
+    involvements: list[_Row]
+
+
+class _Settings(HTTPSettings):
+    agency: str
+    batches: bool = False
+
+
+class BenchConnector:
+    """One of the rig's agencies."""
+
+    def __init__(self, manifest: Manifest, client: SourceClient, agency: str) -> None:
+        self.manifest = manifest
+        self._client = client
+        self._agency = agency
+
+    async def involvements(
+        self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
+    ) -> Mapping[SubjectRef, Answer]:
+        """Return an answer for every child: one GET, or one POST where several are asked about."""
+
+        async def fetch(children: Sequence[ChildRef]) -> dict[SubjectRef, Answer]:
+            if len(children) == 1:
+                found = [await self._get(children[0], ask)]
+            else:
+                found = await self._post(children, ask)
+            by_number = {child.nhs_number: child for child in found}
+            return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
+
+        return await ask_children(subjects, self.manifest, fetch)
+
+    async def _get(self, ref: ChildRef, ask: Ask) -> _Child:
+        path = f"/rest/{self._agency}/children/{ref.nhs_number}"
+        reply = await self._client.request(
+            "GET", path, deadline=ask.deadline, request_id=ask.request_id, traceparent=ask.traceparent, decode=_Child
+        )
+        child: _Child = reply.json
+        return child
+
+    async def _post(self, children: Sequence[ChildRef], ask: Ask) -> list[_Child]:
+        reply = await self._client.request(
+            "POST",
+            f"/rest/{self._agency}/batch",
+            json={"nhsNumbers": [str(ref.nhs_number) for ref in children]},
+            deadline=ask.deadline,
+            request_id=ask.request_id,
+            traceparent=ask.traceparent,
+            decode=list[_Child],
+        )
+        found: list[_Child] = reply.json
+        return found
+
+    async def health(self, ask: Ask) -> bool:
+        """The rig has no health call; its sources are about the child."""
+        return True
+
+    async def shields(self, ask: Ask) -> frozenset[NHSNumber] | None:
+        """The rig shields nobody and lists nobody."""
+        return None
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._client.aclose()
+
+
+def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
+    if child is None or not child.complete or child.count != len(child.involvements):
+        return answers.no_answer(ref, SourceFailed(FaultCode.SCHEMA))
+    claim = IdentityClaim(child.date_of_birth, (child.family_name,))
+    told = tuple(
+        Involvement(
+            local_id=row.id,
+            practitioner=Practitioner(row.name, row.role, None, row.phone, row.email),
+            role=row.role,
+            team=Team(row.team),
+            service=None,
+            contact_mode=ContactMode.DIRECT,
+            expected_response=None,
+            status=InvolvementStatus.CURRENT if row.active else InvolvementStatus.PREVIOUS,
+            started_on=row.since,
+            ended_on=None,
+            lead=False,
+            relationship=InvolvementRelationship.CHILD,
+            last_confirmed_at=None,
+            sensitivity=Sensitivity.STANDARD,
+            basis=None,
+            basis_until=None,
+            never_share=False,
+            identity=claim,
+        )
+        for row in child.involvements
+        if row.active or "involvements.previous" in mask
+    )
+    return Answered(ref, told, None, False, (), {}, None)
+
+
+def from_settings(entry: Mapping[str, Any]) -> BenchConnector:
+    """Return the connector of an entry."""
+    settings = read(_Settings, entry)
+    manifest = settings.manifest(holds=frozenset({"involvements", "involvements.previous"}), can_batch=settings.batches)
+    return BenchConnector(manifest, source_client(settings), settings.agency)
