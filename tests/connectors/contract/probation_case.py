@@ -64,7 +64,12 @@ def officers(**changed: Any) -> dict[str, Any]:
 
 
 def limitations(**changed: Any) -> dict[str, Any]:
-    nothing = {"excludedFrom": [], "exclusionMessage": None, "restrictedTo": [], "restrictionMessage": None}
+    nothing: dict[str, Any] = {
+        "excludedFrom": [],
+        "exclusionMessage": None,
+        "restrictedTo": [],
+        "restrictionMessage": None,
+    }
     return {"data": {**nothing, **changed}}
 
 

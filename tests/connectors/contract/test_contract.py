@@ -279,7 +279,7 @@ async def test_an_ask_that_is_cancelled_leaves_nothing_running_and_nothing_held(
     before = asyncio.all_tasks()
     for _ in range(40):  # more than any pool holds
         silent.waiting.clear()
-        task = asyncio.create_task(connector.involvements(case.held, everything(connector), an_ask()))  # type: ignore[arg-type]
+        task = asyncio.create_task(connector.involvements(case.held, everything(connector), an_ask()))
         await silent.waiting.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -74,7 +74,7 @@ async def the_answer(connector: HealthConnector, child: Child) -> Answered:
 def expected(rows: tuple[CareTeam, ...]) -> set[tuple[str, str | None, str | None, bool]]:
     """Return team, practitioner, registration and whether it is over, for each row that ought to come out."""
     return {
-        (row.team.name, worker and worker.name, worker and worker.registration, row.ended_on is not None)
+        (row.team.name, worker.name if worker else None, worker.registration if worker else None, bool(row.ended_on))
         for row in rows
         for worker in (row.practitioners or (None,))
     }
@@ -83,9 +83,9 @@ def expected(rows: tuple[CareTeam, ...]) -> set[tuple[str, str | None, str | Non
 def told(rows: tuple[Involvement, ...]) -> set[tuple[str | None, str | None, str | None, bool]]:
     return {
         (
-            row.team and row.team.name,
-            row.practitioner and row.practitioner.name,
-            row.practitioner and row.practitioner.registration and row.practitioner.registration.number,
+            row.team.name if row.team else None,
+            row.practitioner.name if row.practitioner else None,
+            row.practitioner.registration.number if row.practitioner and row.practitioner.registration else None,
             row.status is InvolvementStatus.PREVIOUS,
         )
         for row in rows
