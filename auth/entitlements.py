@@ -62,7 +62,7 @@ class Entitlements:
             return WithheldCode.MISSING_SCOPE, (scope.value,)
         asked = self.by_custodian.values() if only is None else (only,)
         held = [e for e in asked if path in e.custodian.holds]
-        if any(path in e.ever for e in held):
+        if any(path in e.ever or path in e.at(self.floor) for e in held):
             return None
         if any(path in e.at_strong for e in held):
             return WithheldCode.STEP_UP_REQUIRED, ()

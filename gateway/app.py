@@ -16,6 +16,8 @@ import httpx
 import sqlalchemy as sa
 import structlog
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from auth import agreement_files
@@ -41,7 +43,7 @@ from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.lookup import LookupLimits, Lookups
 from gateway.migrate import migrate
-from gateway.operations import operations_routes
+from gateway.operations import operations_routes, refusal
 from gateway.plan import Planner
 from gateway.settings import LimitsSection, Settings, SettingsFault, audit_key_file
 from gateway.shields import DatabaseShields
@@ -54,6 +56,7 @@ log = structlog.get_logger("gateway.app")
 
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _KEY_BYTES = 64 * 1024
+_LIST_SECONDS = 5.0
 
 
 @dataclass
@@ -80,18 +83,19 @@ class Gateway:
 
     async def read_shield_lists(self) -> None:
         """Take the full list of every source that can give one into the register; a source's trouble is logged."""
-        for source in self.sources:
-            if not source.enabled:
-                continue
-            ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(10.0), None)
-            try:
+        await asyncio.gather(*(self._read_shield_list(source) for source in self.sources if source.enabled))
+
+    async def _read_shield_list(self, source: Source) -> None:
+        ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(_LIST_SECONDS), None)
+        try:
+            async with asyncio.timeout_at(ask.deadline.at):
                 listed = await source.connector.shields(ask)
-                if listed is not None:
-                    await self.shields.load(self.log, source.id, listed, replace=False)
-            except SourceFailed as failed:
-                log.warning("shield_list_unread", source=source.id, code=failed.code)
-            except Exception as fault:
-                log.error("shield_list_unread", source=source.id, exception=type(fault).__qualname__)
+            if listed is not None:
+                await self.shields.load(self.log, source.id, listed, replace=False)
+        except SourceFailed as failed:
+            log.warning("shield_list_unread", source=source.id, code=failed.code)
+        except Exception as fault:
+            log.error("shield_list_unread", source=source.id, exception=type(fault).__qualname__)
 
     async def close(self) -> None:
         """Let answers under way end, then close connections and the log."""
@@ -271,7 +275,21 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
         *operations_routes(gateway),
         *more_routes,
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={404: _refusing(errors.NotFound), 405: _refusing(errors.MethodNotAllowed)},
+    )
+    # a path with a slash too many is another path, not a redirect that carries a token along
+    app.router.redirect_slashes = False
+    return app
+
+
+def _refusing(kind: type[errors.NotFound | errors.MethodNotAllowed]) -> Any:
+    async def refuse(request: Request, _: Exception) -> Response:
+        return refusal(kind())
+
+    return refuse
 
 
 async def _every(seconds: float, work: Any) -> None:

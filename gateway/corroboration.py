@@ -30,6 +30,15 @@ def agrees(claim: IdentityClaim, date_of_birth: date, family_name: str) -> bool:
     return claim.date_of_birth == date_of_birth and any(normalised(n) == wanted for n in claim.family_names if wanted)
 
 
+def contradicts(claim: IdentityClaim, date_of_birth: date, family_name: str) -> bool:
+    """Return whether a claim is about somebody else: neither the date of birth nor any family name agrees.
+
+    One difference alone is a clerk's error or a change of name, and does not cost a practitioner.
+    """
+    wanted = normalised(family_name)
+    return claim.date_of_birth != date_of_birth and all(normalised(n) != wanted for n in claim.family_names)
+
+
 def corroborated(
     facts: Sequence[SourceFacts], entitlements: Entitlements, date_of_birth: date, family_name: str, today: date
 ) -> bool:

@@ -47,9 +47,16 @@ class FanOut:
     source_seconds: float  # what one source may take of it
 
     async def ask_all(
-        self, child: ChildRef, connectors: Sequence[Connector], masks: Mapping[str, FieldMask]
+        self,
+        child: ChildRef,
+        connectors: Sequence[Connector],
+        masks: Mapping[str, FieldMask],
+        named: Sequence[SourceOutcome] | None = None,
     ) -> dict[str, SourceOutcome]:
-        """Return the outcome of every connector that has a mask, by id. Raises nothing but cancellation."""
+        """Return the outcome of every connector that has a mask, by id. Raises nothing but cancellation.
+
+        `named`: what an earlier wave said of linked adults, so that it is not asked again.
+        """
         asked = [c for c in connectors if c.manifest.agency.id in masks]
         about_child = [c for c in asked if ChildRef in c.manifest.subjects]
         about_adults = [c for c in asked if ChildRef not in c.manifest.subjects]
@@ -57,10 +64,12 @@ class FanOut:
             c.manifest.agency.id: asyncio.ensure_future(self._ask(c, (child,), masks[c.manifest.agency.id]))
             for c in about_child
         }
-        naming = [tasks[c.manifest.agency.id] for c in about_child if c.manifest.names_adults]
+        naming: Sequence[asyncio.Future[SourceOutcome]] = [
+            tasks[c.manifest.agency.id] for c in about_child if c.manifest.names_adults
+        ]
         for c in about_adults:
             tasks[c.manifest.agency.id] = asyncio.ensure_future(
-                self._ask_adults(c, naming, masks[c.manifest.agency.id])
+                self._ask_adults(c, naming, named, masks[c.manifest.agency.id])
             )
         try:
             outcomes = await asyncio.gather(*tasks.values())
@@ -70,9 +79,14 @@ class FanOut:
         return {outcome.source: outcome for outcome in outcomes}
 
     async def _ask_adults(
-        self, connector: Connector, naming: Sequence[asyncio.Future[SourceOutcome]], mask: FieldMask
+        self,
+        connector: Connector,
+        naming: Sequence[asyncio.Future[SourceOutcome]],
+        named: Sequence[SourceOutcome] | None,
+        mask: FieldMask,
     ) -> SourceOutcome:
-        named = await asyncio.gather(*naming)
+        if named is None:
+            named = await asyncio.gather(*naming)
         adults = linked_adults(named)
         if adults:
             outcome = await self._ask(connector, adults, mask)

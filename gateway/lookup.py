@@ -6,13 +6,15 @@ No record, no disclosure: INTENT is durable before any agency is asked, OUTCOME 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 import strawberry
+import structlog
 
 from auth.caller import Caller
 from auth.disclosure import NOTHING, Disclosed, SourceFacts, Viewer, agency_type, disclose, relationship_of
@@ -22,13 +24,14 @@ from auth.rules import LookupRequest, Refusal
 from auth.sharing import AgreementSet
 from auth.shielding import ShieldsUnreadable, sees_through
 from connectors.base import Asker, Deadline, FieldMask
+from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.errors import AuditError
-from gateway.audit.events import EventKind
+from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.budgets import Budgets, Charge, Spent
-from gateway.corroboration import corroborated
+from gateway.corroboration import contradicts, corroborated
 from gateway.disclosed_fields import disclosed_fields, matching
 from gateway.errors import (
     AuditUnavailable,
@@ -43,13 +46,16 @@ from gateway.fanout import FanOut, SourceOutcome
 from gateway.graphql.documents import Operation
 from gateway.lookup_record import LookupRecord
 from gateway.merge import merge
+from gateway.metrics import note_lookup
 from gateway.plan import Plan, Planner
 from gateway.shields import DatabaseShields, ShieldWrite
 from gateway.sources import Source
 from schema import types
-from schema.records import ChildRef
+from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
 from schema.vocabulary import LookupOutcome, Purpose, Relationship, SourceReason, SourceStatus, purpose_class
+
+log = structlog.get_logger("gateway.lookup")
 
 ADVICE = {
     LookupOutcome.DISCLOSED: "This is what may be shown to you. Others may be involved whom this answer does not show.",
@@ -137,6 +143,7 @@ class Lookups:
         run = _Run(self, caller, access, key, plan, today, request_id)
         try:
             tree = await run.tree(record.receipt)
+            await self._alarm(run)
             data, body = encode(tree, _extensions(plan))
             entries, sections = disclosed_fields(operation, variables, data, tree)
             self.recheck(caller)
@@ -202,6 +209,14 @@ class Lookups:
         record = self._record(caller, access, None, operation, request_id)
         await self._append(EventKind.DENIED, record.denied("ADULT", None, agreements))
 
+    async def _alarm(self, run: _Run) -> None:
+        """An answer about another identifier is not only no answer: somebody must look at that source."""
+        for outcome in run.outcomes.values():
+            if outcome.code == FaultCode.MISMATCH:
+                log.error("answer_about_another_identifier", source=outcome.source)
+                payload = {"action": AdminAction.INVALID_ANSWER_ALARM, "source": outcome.source, "detail": outcome.code}
+                await self._append(EventKind.ADMIN, payload)
+
     async def _close(
         self,
         record: LookupRecord,
@@ -229,6 +244,7 @@ class Lookups:
         )
         statements = [*run.shield_write.statements, *self.budgets.settle(charge, disclosed=disclosed)]
         await self._append(EventKind.OUTCOME, payload, statements)
+        note_lookup(outcome, run.outcomes.values(), time.monotonic() - run.started)
 
     async def _append(self, kind: EventKind, payload: Mapping[str, Any], alongside: Sequence[Any] = ()) -> int:
         try:
@@ -264,6 +280,7 @@ class _Run:
         self._caller = caller
         self._key = key
         self._today = today
+        self.started = time.monotonic()
         self.plan = plan
         self.outcomes: dict[str, SourceOutcome] = {}
         self.relationship = plan.entitlements.floor
@@ -299,9 +316,11 @@ class _Run:
             **(sections | disclosed.sections),
         )
 
-    async def _ask(self, masks: Mapping[str, FieldMask]) -> dict[str, SourceOutcome]:
+    async def _ask(
+        self, masks: Mapping[str, FieldMask], named: Sequence[SourceOutcome] | None = None
+    ) -> dict[str, SourceOutcome]:
         connectors = [s.connector for s in self._lookups.sources if s.enabled]
-        return await self._fan_out.ask_all(ChildRef(self._key.nhs_number), connectors, masks)
+        return await self._fan_out.ask_all(ChildRef(self._key.nhs_number), connectors, masks, named)
 
     def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
@@ -332,19 +351,30 @@ class _Run:
         # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.
         if more := self.plan.more(self.relationship):
             wider = {source: FieldMask(self.plan.masks[source].paths | mask.paths) for source, mask in more.items()}
-            for source, outcome in (await self._ask(wider)).items():
-                self.outcomes[source] = outcome if outcome.answers else _kept(self.outcomes[source], outcome)
+            naming = {s.id for s in self._lookups.sources if s.connector.manifest.names_adults}
+            named = [outcome for source, outcome in self.outcomes.items() if source in naming]
+            for source, outcome in (await self._ask(wider, named)).items():
+                self.outcomes[source] = _joined(self.outcomes[source], outcome)
             facts = self._facts()
         viewer = Viewer(self._caller, self._opaque_id)
         return disclose(facts, entitlements, self.relationship, viewer, self._today)
 
     def _facts(self) -> list[SourceFacts]:
         return [
-            SourceFacts(source.custodian(), source.agency, source.broker, answer)
+            SourceFacts(source.custodian(), source.agency, source.broker, self._without_others(source.id, answer))
             for source in self._lookups.sources
             if source.id in self.outcomes
             for answer in self.outcomes[source.id].answers
         ]
+
+    def _without_others(self, source: str, answer: Answered) -> Answered:
+        """Return the answer without entries that hang on somebody else's record under the same number."""
+        born, family = self._key.date_of_birth, self._key.family_name
+        kept = tuple(r for r in answer.involvements if r.identity is None or not contradicts(r.identity, born, family))
+        if len(kept) == len(answer.involvements):
+            return answer
+        log.warning("entries_about_somebody_else", source=source)
+        return replace(answer, involvements=kept)
 
     def _opaque_id(self, custodian: str, local_id: str) -> str:
         caller = self._caller
@@ -373,9 +403,11 @@ class _Run:
         )
 
 
-def _kept(first: SourceOutcome, second: SourceOutcome) -> SourceOutcome:
-    """A source that answered once and not again gave no answer to the whole; what it said first is not lost."""
-    return SourceOutcome(first.source, second.status, second.reason, second.code, first.answers, second.milliseconds)
+def _joined(first: SourceOutcome, second: SourceOutcome) -> SourceOutcome:
+    """The second, wider answer stands in place of the first; what only the first said is not lost."""
+    answers = {answer.subject: answer for answer in (*first.answers, *second.answers)}
+    spent = first.milliseconds + second.milliseconds
+    return SourceOutcome(first.source, second.status, second.reason, second.code, tuple(answers.values()), spent)
 
 
 def _extensions(plan: Plan) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
         try:
             caller = await gateway.authenticate(request.headers.getlist("authorization"))
         except errors.GatewayError as refused:
-            return _refusal(refused)
+            return refusal(refused)
         if Scope.SCHEMA not in caller.scopes:
             return JSONResponse({"errors": [errors.Forbidden().formatted()]}, status_code=403, headers=_NO_STORE)
         return Response(sdl(), media_type="text/plain; charset=utf-8", headers=_NO_STORE)
@@ -76,6 +76,7 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
     ]
 
 
-def _refusal(refused: errors.GatewayError) -> Response:
+def refusal(refused: errors.GatewayError) -> Response:
+    """Return the response for an error outside /graphql."""
     headers = {name.decode(): value.decode() for name, value in refused.headers()}
     return Response(encoded_error(refused), refused.status, {**headers, **_NO_STORE}, media_type="application/json")

@@ -162,7 +162,8 @@ def _who(row: Fields) -> Text:
     registration = practitioner.get("registration") or {}
     number = f"{registration.get('body', '')} {registration.get('number', '')}".strip()
     who = _cell(practitioner.get("name") or "(not named)", number)
-    who.append_text(_line("\nlead practitioner" if row.get("lead") is True else "", "bold"))
+    if row.get("lead") is True:
+        who.append("\n").append_text(_line("lead practitioner", "bold"))
     role = _words(row.get("role") or practitioner.get("role"))
     what = _cell(role, _name(row, "team"), _name(row, "service"), _NOT_WITH_THE_CHILD.get(row.get("relationship", "")))
     return who.append("\n").append_text(what) if what else who
@@ -176,7 +177,7 @@ def _words(code: object) -> str:
 
 def _where(row: Fields) -> Text:
     agency = row.get("agency") or {}
-    return _cell(agency.get("name"), _words(agency.get("kind")))
+    return _cell(agency.get("name"), str(agency.get("kind") or "").replace("_", " ").lower())
 
 
 def _contact(row: Fields) -> Text:

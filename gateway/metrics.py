@@ -1,0 +1,25 @@
+"""Metrics for Prometheus. No label names a person, a child or what was found; sources are named by connector id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Histogram
+
+from gateway.fanout import SourceOutcome
+
+_LOOKUPS = Counter("contactpoint_lookups", "Lookups with an OUTCOME on the log", ["outcome"])
+_SECONDS = Histogram(
+    "contactpoint_lookup_seconds",
+    "From the first ask to the OUTCOME on disk",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_SOURCES = Counter("contactpoint_source_answers", "What each source did", ["source", "status", "code"])
+
+
+def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:
+    """Count one lookup and what its sources did."""
+    _LOOKUPS.labels(outcome).inc()
+    _SECONDS.observe(seconds)
+    for source in sources:
+        _SOURCES.labels(source.source, source.status, source.code or "").inc()
