@@ -136,7 +136,7 @@ async def test_a_basis_and_a_stop_are_carried(tmp_path: Path) -> None:
 async def test_an_unknown_child_gets_an_empty_answer(tmp_path: Path) -> None:
     told = await answer(school(tmp_path, [RECORD]), ChildRef(NHSNumber("9990000042")))
 
-    assert (told.involvements, told.trace, told.shielded) == ((), None, False)
+    assert (told.involvements, told.trace, told.shielded) == ((), None, None)
 
 
 async def test_only_a_source_that_traces_proves_who_a_child_is(tmp_path: Path) -> None:

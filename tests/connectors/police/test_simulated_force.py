@@ -147,7 +147,7 @@ async def test_a_stranger_in_the_place_of_the_child_is_dropped(beside: Beside) -
     [answer] = await beside.ask("ordinary")
 
     assert isinstance(answer, Answered)
-    assert (answer.involvements, answer.shielded, dict(answer.sections)) == ((), False, {})
+    assert (answer.involvements, answer.shielded, dict(answer.sections)) == ((), None, {})
 
 
 async def test_every_child_of_the_world_is_answered(beside: Beside) -> None:
