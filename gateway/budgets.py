@@ -100,6 +100,13 @@ class Budgets:
             count[1] += 1
         return Charge(tuple(principals), tuple(slots), [(_ADD, _rows(slots, 1, 1))])
 
+    def cancel(self, charge: Charge) -> None:
+        """Undo a charge whose record was never written: nobody was asked, and nothing of it is in the database."""
+        for slot in charge.slots:
+            if slot in self._counts:
+                self._counts[slot][0] -= 1
+                self._counts[slot][1] -= 1
+
     def settle(self, charge: Charge, *, disclosed: bool) -> Statements:
         """Return what goes with OUTCOME: the reserved miss returned if something was disclosed, else left.
 

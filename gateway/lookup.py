@@ -138,7 +138,11 @@ class Lookups:
         await self._permit(caller, access, plan, record, agreements, charge)
         # 6. INTENT.
         basis = agreements.basis(access.purpose, today)
-        intent = await self._append(EventKind.INTENT, record.intent(plan, agreements, basis), charge.statements)
+        try:
+            intent = await self._append(EventKind.INTENT, record.intent(plan, agreements, basis), charge.statements)
+        except AuditUnavailable:
+            self.budgets.cancel(charge)
+            raise
         # 7. to 9. Ask, corroborate, merge, disclose; whatever happens, INTENT gets its OUTCOME.
         run = _Run(self, caller, access, key, plan, today, request_id)
         try:
@@ -303,8 +307,9 @@ class _Run:
         self._note_shields()
         disclosed = await self._disclosed()
         rows = merge(disclosed.rows)
+        told = self._selected(disclosed.sections)
         complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
-        outcome = self._outcome(rows, disclosed, complete)
+        outcome = self._outcome(rows, told, complete)
         sections = {types.python_name(d.fields[0].name if d.hoisted else n): None for n, d in SECTIONS.items()}
         return types.ChildLookup(
             outcome=outcome,
@@ -313,7 +318,7 @@ class _Run:
             sources=[self._source_answer(source) for source in self._lookups.sources],
             receipt=strawberry.ID(receipt),
             rows=rows,
-            **(sections | disclosed.sections),
+            **(sections | told),
         )
 
     async def _ask(
@@ -382,21 +387,32 @@ class _Run:
             "entry", caller.issuer, caller.person, self._key.nhs_number, custodian, local_id
         )
 
-    def _outcome(self, rows: list[types.Involvement], disclosed: Disclosed, complete: bool) -> LookupOutcome:
+    def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""
+        told = {}
+        for path in self.plan.selection.section_paths:
+            section, _, field = (types.python_name(name) for name in path.partition("."))
+            value = sections.get(section)
+            if value is not None and (not field or getattr(value, field) is not None):
+                told[section] = value
+        return told
+
+    def _outcome(self, rows: list[types.Involvement], told: Mapping[str, Any], complete: bool) -> LookupOutcome:
         if not complete:
             return LookupOutcome.INCOMPLETE
-        returned = any(matching(rows, wanted) for wanted in self.plan.selection.filters)
-        selected = {path.partition(".")[0] for path in self.plan.selection.section_paths}
-        returned = returned or any(types.python_name(name) in disclosed.sections for name in selected)
+        returned = bool(told) or any(matching(rows, wanted) for wanted in self.plan.selection.filters)
         return LookupOutcome.DISCLOSED if returned else LookupOutcome.NOTHING_DISCLOSABLE
 
     def _source_answer(self, source: Source) -> types.SourceAnswer:
         agency = agency_type(source.agency)
         outcome = self.outcomes.get(source.id)
         if outcome is None:
-            reason = self.plan.entitlements.by_custodian[source.id].not_asked
-            reason = reason if source.enabled and reason is not None else SourceReason.DISABLED
-            return types.SourceAnswer(agency=agency, status=SourceStatus.NOT_ASKED, reason=reason, as_of=None)
+            # a disabled source has no entitlement: the plan knows only those that can be asked
+            entitlement = self.plan.entitlements.by_custodian.get(source.id)
+            reason = entitlement.not_asked if entitlement is not None else None
+            return types.SourceAnswer(
+                agency=agency, status=SourceStatus.NOT_ASKED, reason=reason or SourceReason.DISABLED, as_of=None
+            )
         as_of = [a.as_of for a in outcome.answers if a.as_of is not None]
         return types.SourceAnswer(
             agency=agency, status=outcome.status, reason=outcome.reason, as_of=min(as_of) if as_of else None

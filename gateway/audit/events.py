@@ -85,6 +85,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "first",  # PAYLOAD_PURGED: first seq, included
                 "last",  # PAYLOAD_PURGED: last seq, included
                 "source",
+                "replaced",  # SHIELDS_LOADED: whether the list also lifted what it lacks
                 "subject",
                 "version",
                 "by",

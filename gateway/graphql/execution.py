@@ -78,7 +78,9 @@ class Execution:
         entitlements = self._lookups.entitlements(caller, purpose)
         found = []
         for source in self._lookups.sources:
-            entitlement = entitlements.by_custodian[source.id]
+            entitlement = entitlements.by_custodian.get(source.id)
+            if entitlement is None:
+                continue  # disabled: nothing is open there to anybody
             for path in sorted(entitlement.custodian.holds & SCOPES.keys()):
                 least = next((r for r in _RELATIONSHIPS if path in entitlement.at(r)), None)
                 why = None if least is not None else entitlements.withheld(path, entitlement)
