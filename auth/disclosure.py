@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -221,8 +222,9 @@ def _contact(row: Involvement, named: records.Practitioner | None) -> types.Cont
     )
 
 
+@lru_cache(maxsize=1024)
 def agency_type(agency: records.Agency) -> types.Agency:
-    """Return an agency as callers see it; it depends on the configuration alone."""
+    """Return an agency as callers see it; it depends on the configuration alone, so each is made once."""
     lead = agency.safeguarding_lead
     return types.Agency(
         id=strawberry.ID(agency.id),

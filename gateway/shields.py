@@ -26,6 +26,7 @@ _ADD = sa.text(
     "INSERT INTO shield (source, pseudonym, since) SELECT :source, :pseudonym, :since WHERE :shielded = 1 "
     "ON CONFLICT (source, pseudonym) DO NOTHING"
 )
+_SHIELDED_BY = sa.text("SELECT source FROM shield WHERE pseudonym = :pseudonym")
 _REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
 
 
@@ -47,10 +48,10 @@ class DatabaseShields:
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
-        query = sa.select(shield.c.source).where(shield.c.pseudonym == self._keys.pseudonym(nhs_number))
         try:
             with self._engine.connect() as connection:
-                return frozenset(connection.execute(query).scalars())
+                found = connection.execute(_SHIELDED_BY, {"pseudonym": self._keys.pseudonym(nhs_number)})
+                return frozenset(found.scalars())
         except sa.exc.SQLAlchemyError:
             # its text holds the statement's parameters
             raise ShieldsUnreadable("the shield register cannot be read") from None
