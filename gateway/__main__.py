@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from gateway.commands.audit import audit
 from gateway.commands.demo import demo
 from gateway.commands.errors import OneLineGroup
 from gateway.commands.lookup import lookup
 from gateway.commands.serve import check_config, migrate, schema, serve
+from gateway.commands.shields import shields
 from gateway.commands.token import token
 
 
@@ -25,7 +27,7 @@ def main() -> None:
     """
 
 
-for command in (demo, lookup, token, serve, check_config, migrate, schema):
+for command in (demo, lookup, token, serve, check_config, migrate, schema, audit, shields):
     main.add_command(command)
 
 if __name__ == "__main__":
