@@ -68,6 +68,8 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationshi
     """
     best = Relationship.NONE
     for fact in facts:
+        if not isinstance(fact.answer.subject, records.ChildRef):
+            continue
         for row in fact.answer.involvements:
             if row.relationship is not InvolvementRelationship.CHILD or row.status is not InvolvementStatus.CURRENT:
                 continue

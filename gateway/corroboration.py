@@ -11,7 +11,7 @@ from datetime import date
 
 from auth.disclosure import SourceFacts, proves_identity
 from auth.entitlements import Entitlements
-from schema.records import IdentityClaim
+from schema.records import ChildRef, IdentityClaim
 
 
 def normalised(name: str) -> str:
@@ -20,7 +20,8 @@ def normalised(name: str) -> str:
     >>> normalised("O'Brien-Núñez") == normalised("obrien nunez")
     True
     """
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    # compatibility forms first: some of them decompose into capitals
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     return "".join(c for c in decomposed if c.isalnum())
 
 
@@ -49,6 +50,8 @@ def corroborated(
     """
     for fact in facts:
         answer = fact.answer
+        if not isinstance(answer.subject, ChildRef):
+            continue  # who a linked adult is proves nothing of the child
         if answer.trace is not None and agrees(answer.trace, date_of_birth, family_name):
             return True
         if answer.shielded:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from auth.paths import INVOLVEMENTS, LINKED_ADULT
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import SourceFailed
 from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
@@ -89,7 +90,7 @@ class FanOut:
             named = await asyncio.gather(*naming)
         adults = linked_adults(named)
         if adults:
-            outcome = await self._ask(connector, adults, mask)
+            outcome = await self._ask(connector, adults, _about_adults(mask))
         else:
             outcome = await self._health(connector)
         silent = next((n for n in named if n.status is SourceStatus.NO_ANSWER), None)
@@ -105,13 +106,15 @@ class FanOut:
         try:
             ask = self._as(connector)
             async with asyncio.timeout(ask.deadline.remaining()):
-                await connector.health(ask)
+                well = await connector.health(ask)
         except SourceFailed as failed:
             return _none(source, failed.reason, failed.code, started)
         except TimeoutError:
             return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
         except Exception as fault:
             return _ours(source, fault, started)
+        if well is not True:
+            return _none(source, SourceReason.PROTOCOL, OUR_FAULT, started)
         return SourceOutcome(source, SourceStatus.ANSWERED, None, None, (), _since(started))
 
     async def _ask(self, connector: Connector, subjects: Sequence[SubjectRef], mask: FieldMask) -> SourceOutcome:
@@ -119,7 +122,7 @@ class FanOut:
         try:
             ask = self._as(connector)
             async with asyncio.timeout(ask.deadline.remaining()):
-                answers = await connector.involvements(subjects, mask, ask)
+                answers = dict(await connector.involvements(subjects, mask, ask))
         except TimeoutError:
             return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
         except Exception as fault:
@@ -150,6 +153,16 @@ class FanOut:
             ),
             asker=self.asker if connector.manifest.answers_depend_on_asker else None,
         )
+
+
+def _about_adults(mask: FieldMask) -> FieldMask:
+    """Return the mask in a driver's words: its entries are `involvements` to it, whomever they are about.
+
+    That the entry concerns a linked adult is the gateway's own distinction, and the door's to judge.
+    """
+    if LINKED_ADULT not in mask:
+        return mask
+    return FieldMask(mask.paths - {LINKED_ADULT} | {INVOLVEMENTS})
 
 
 def linked_adults(named: Sequence[SourceOutcome]) -> tuple[AdultRef, ...]:

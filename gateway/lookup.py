@@ -53,7 +53,15 @@ from gateway.sources import Source
 from schema import types
 from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
-from schema.vocabulary import LookupOutcome, Purpose, Relationship, SourceReason, SourceStatus, purpose_class
+from schema.vocabulary import (
+    InvolvementRelationship,
+    LookupOutcome,
+    Purpose,
+    Relationship,
+    SourceReason,
+    SourceStatus,
+    purpose_class,
+)
 
 log = structlog.get_logger("gateway.lookup")
 
@@ -350,8 +358,7 @@ class _Run:
         self.identity = "CORROBORATED"
         if entitlements.floor is Relationship.NONE:
             self.relationship = relationship_of(self._caller, facts)
-        shielding = [s.custodian() for s in self._lookups.sources if s.id in self.shielded_by]
-        if self.shielded_by and not sees_through(self._caller, self.relationship, shielding):
+        if self._hidden():
             return NOTHING
         # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.
         if more := self.plan.more(self.relationship):
@@ -360,9 +367,16 @@ class _Run:
             named = [outcome for source, outcome in self.outcomes.items() if source in naming]
             for source, outcome in (await self._ask(wider, named)).items():
                 self.outcomes[source] = _joined(self.outcomes[source], outcome)
+            self._note_shields()
+            if self._hidden():
+                return NOTHING
             facts = self._facts()
         viewer = Viewer(self._caller, self._opaque_id)
         return disclose(facts, entitlements, self.relationship, viewer, self._today)
+
+    def _hidden(self) -> bool:
+        shielding = [s.custodian() for s in self._lookups.sources if s.id in self.shielded_by]
+        return bool(self.shielded_by) and not sees_through(self._caller, self.relationship, shielding)
 
     def _facts(self) -> list[SourceFacts]:
         return [
@@ -375,7 +389,14 @@ class _Run:
     def _without_others(self, source: str, answer: Answered) -> Answered:
         """Return the answer without entries that hang on somebody else's record under the same number."""
         born, family = self._key.date_of_birth, self._key.family_name
-        kept = tuple(r for r in answer.involvements if r.identity is None or not contradicts(r.identity, born, family))
+        kept = tuple(
+            r
+            for r in answer.involvements
+            # an adult's record is of course not the child's
+            if r.identity is None
+            or r.relationship is not InvolvementRelationship.CHILD
+            or not contradicts(r.identity, born, family)
+        )
         if len(kept) == len(answer.involvements):
             return answer
         log.warning("entries_about_somebody_else", source=source)

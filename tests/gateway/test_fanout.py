@@ -1,0 +1,266 @@
+"""Everybody at once, each within a deadline: one source's trouble costs its own answer and no other's."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from connectors.base import Asker, Connector, Deadline, FieldMask
+from connectors.faults import REASON_OF, FaultCode
+from gateway.fanout import FanOut, SourceOutcome, linked_adults
+from schema.identifiers import CRN
+from schema.records import AdultRef, Answered, ChildRef
+from schema.vocabulary import AgencyKind, InvolvementRelationship, PurposeClass, SourceReason, SourceStatus
+from tests.fixtures.sources import (
+    ADULT,
+    CHILD,
+    FailingSource,
+    LyingSource,
+    RaisingSource,
+    Remembering,
+    ShapelessSource,
+    SilentSource,
+    SlowSource,
+    UnwellSource,
+    known,
+    row,
+    source,
+)
+
+pytestmark = pytest.mark.anyio
+
+EVERYTHING = FieldMask(frozenset({"involvements", "involvements.previous", "involvements.linkedAdult"}))
+
+
+def fan_out(*, seconds: float = 5.0, source_seconds: float = 5.0) -> FanOut:
+    return FanOut(
+        request_id="1c2d7f6e-0000-4000-8000-000000000000",
+        traceparent=None,
+        purpose_class=PurposeClass.SAFEGUARDING,
+        asker=Asker("worker", "amber-council"),
+        deadline=Deadline.after(seconds),
+        source_seconds=source_seconds,
+    )
+
+
+async def ask(
+    *connectors: Connector, named: Sequence[SourceOutcome] | None = None, only: Sequence[str] = (), **how: float
+) -> dict[str, SourceOutcome]:
+    masks = {c.manifest.agency.id: EVERYTHING for c in connectors if not only or c.manifest.agency.id in only}
+    return await fan_out(**how).ask_all(ChildRef(CHILD), connectors, masks, named)
+
+
+def police(name: str = "police", *rows: object) -> Connector:
+    return source(name, known(CHILD, row(f"{name}-row")), kind=AgencyKind.POLICE)
+
+
+DOES: Mapping[str, tuple[Callable[[Connector], Connector], SourceReason | None]] = {
+    "answers": (Remembering, None),
+    "times out": (SlowSource, SourceReason.TIMEOUT),
+    "raises": (RaisingSource, SourceReason.PROTOCOL),
+    "lies": (LyingSource, SourceReason.INVALID_ANSWER),
+    "says nothing of the subject": (SilentSource, SourceReason.INVALID_ANSWER),
+    "returns no mapping": (ShapelessSource, SourceReason.PROTOCOL),
+    "gives no answer": (FailingSource, SourceReason.OVERLOADED),
+}
+
+
+@pytest.mark.parametrize(
+    "deeds", [" / ".join(each) for each in itertools.product([*list(DOES)[:4], "gives no answer"], repeat=3)]
+)
+async def test_whatever_three_sources_do_each_has_its_own_outcome_and_no_row_is_lost(deeds: str) -> None:
+    wanted = {f"s{i}": DOES[deed] for i, deed in enumerate(deeds.split(" / "))}
+    outcomes = await ask(*(flaw(police(name)) for name, (flaw, _) in wanted.items()), source_seconds=0.02)
+
+    assert list(outcomes) == list(wanted)
+    for name, (_, reason) in wanted.items():
+        outcome = outcomes[name]
+        assert outcome.reason == reason
+        assert outcome.status is (SourceStatus.ANSWERED if reason is None else SourceStatus.NO_ANSWER)
+        rows = [r.local_id for answer in outcome.answers for r in answer.involvements]
+        assert rows == ([f"{name}-row"] if reason is None else [])
+    complete = all(o.status is not SourceStatus.NO_ANSWER for o in outcomes.values())
+    assert complete == (set(deeds.split(" / ")) == {"answers"})
+
+
+@pytest.mark.parametrize("deed", DOES)
+async def test_each_kind_of_trouble_reads_as_its_reason_beside_a_source_that_answers(deed: str) -> None:
+    flaw, reason = DOES[deed]
+    outcomes = await ask(flaw(police("odd")), police("good"), source_seconds=0.02)
+
+    assert outcomes["odd"].reason == reason
+    assert outcomes["good"].status is SourceStatus.ANSWERED
+
+
+@pytest.mark.parametrize("code", FaultCode)
+async def test_every_fault_code_reads_as_its_reason(code: FaultCode) -> None:
+    outcomes = await ask(FailingSource(police(), code))
+
+    assert (outcomes["police"].reason, outcomes["police"].code) == (REASON_OF[code], code.value)
+
+
+async def test_a_timeout_that_a_connector_raises_itself_reads_timeout() -> None:
+    outcomes = await ask(RaisingSource(police(), TimeoutError()))
+
+    assert outcomes["police"].reason is SourceReason.TIMEOUT
+
+
+async def test_only_connectors_with_a_mask_are_asked_and_with_that_mask() -> None:
+    asked, other = Remembering(police("asked")), Remembering(police("other"))
+    outcomes = await ask(asked, other, only=["asked"])
+
+    assert list(outcomes) == ["asked"]
+    assert [a.mask for a in asked.asked] == [EVERYTHING]
+    assert other.asked == []
+
+
+async def test_the_deadline_of_the_whole_binds_a_source_that_would_have_longer() -> None:
+    outcomes = await ask(SlowSource(police()), seconds=0.01, source_seconds=60)
+
+    assert outcomes["police"].reason is SourceReason.TIMEOUT
+
+
+async def test_no_deadline_that_a_source_is_told_is_later_than_that_of_the_whole() -> None:
+    near = Remembering(police("near"))
+    await ask(near, seconds=1.0, source_seconds=60)
+
+    assert near.asked[0].ask.deadline.remaining() <= 1.0
+
+
+async def test_cancelling_the_fan_out_cancels_every_ask() -> None:
+    slow = SlowSource(police())
+    task = asyncio.ensure_future(ask(slow, source_seconds=60, seconds=60))
+    await slow.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await slow.ended.wait()
+
+
+# ----------------------------------------------------------------------------------------------- linked adults
+
+
+def council(*adults: CRN, name: str = "cs") -> Connector:
+    return source(name, known(CHILD, row(), adults=adults), names_adults=True)
+
+
+def probation(*adults: CRN, name: str = "probation") -> Remembering:
+    linked = [known(AdultRef(adult), row(adult, relationship=InvolvementRelationship.LINKED_ADULT)) for adult in adults]
+    return Remembering(source(name, *linked, kind=AgencyKind.PROBATION, about_adults=True))
+
+
+async def test_a_source_about_adults_is_asked_about_the_adults_that_childrens_services_name() -> None:
+    about = probation(ADULT)
+    outcomes = await ask(about, council(ADULT))
+
+    assert [a.subjects for a in about.asked] == [(AdultRef(ADULT),)]
+    assert outcomes["probation"].status is SourceStatus.ANSWERED
+    assert about.health_calls == 0
+
+
+async def test_where_no_adult_is_linked_its_health_is_called_instead() -> None:
+    about = probation()
+    outcomes = await ask(council(), about)
+
+    assert (about.asked, about.health_calls) == ([], 1)
+    assert outcomes["probation"].status is SourceStatus.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        pytest.param(FailingSource, SourceReason.OVERLOADED, id="the-source-says-so"),
+        pytest.param(RaisingSource, SourceReason.PROTOCOL, id="the-connector-raises"),
+        pytest.param(SlowSource, SourceReason.TIMEOUT, id="it-hangs"),
+    ],
+)
+@pytest.mark.parametrize("adults", [(), (ADULT,)], ids=["no-adult", "one-adult"])
+async def test_its_status_does_not_depend_on_whether_an_adult_is_linked(
+    flaw: type[Remembering], reason: SourceReason, adults: Sequence[CRN]
+) -> None:
+    about = flaw(source("probation", kind=AgencyKind.PROBATION, about_adults=True))
+    outcomes = await ask(council(*adults), about, source_seconds=0.02)
+
+    assert (outcomes["probation"].status, outcomes["probation"].reason) == (SourceStatus.NO_ANSWER, reason)
+
+
+async def test_a_health_call_that_says_it_is_not_well_is_no_answer() -> None:
+    outcomes = await ask(council(), UnwellSource(probation().inner))
+
+    assert outcomes["probation"].reason is SourceReason.PROTOCOL
+
+
+async def test_when_a_source_that_could_name_an_adult_is_silent_so_is_the_source_about_adults() -> None:
+    silent = FailingSource(council(name="cs-two"), FaultCode.CONNECT)
+    about = probation(ADULT)
+    outcomes = await ask(council(ADULT), silent, about)
+
+    assert (outcomes["probation"].status, outcomes["probation"].reason) == (
+        SourceStatus.NO_ANSWER,
+        SourceReason.CONNECT,
+    )
+    assert [a.subject for a in outcomes["probation"].answers] == [AdultRef(ADULT)], "what it did answer is not lost"
+
+
+async def test_its_own_failure_is_told_before_that_of_a_source_that_could_name_an_adult() -> None:
+    silent = FailingSource(council(), FaultCode.CONNECT)
+    about = FailingSource(source("probation", kind=AgencyKind.PROBATION, about_adults=True), FaultCode.AUTH)
+    outcomes = await ask(silent, about)
+
+    assert outcomes["probation"].reason is SourceReason.REFUSED
+
+
+async def test_one_adult_without_an_answer_leaves_the_others_answer_and_reads_no_answer() -> None:
+    other = CRN("X654321")
+
+    class HalfSource(Remembering):
+        async def _answers(self, subjects, mask, ask):  # type: ignore[no-untyped-def]
+            found = dict(await super()._answers(subjects, mask, ask))
+            del found[AdultRef(other)]
+            return found
+
+    half = HalfSource(probation(ADULT, other).inner)
+    outcomes = await ask(council(ADULT, other), half)
+
+    assert outcomes["probation"].reason is SourceReason.INVALID_ANSWER
+    assert [a.subject for a in outcomes["probation"].answers] == [AdultRef(ADULT)]
+
+
+async def test_adults_are_named_by_childrens_services_alone() -> None:
+    gossip = source("police", known(CHILD, row(), adults=[ADULT]), kind=AgencyKind.POLICE)
+    about = probation(ADULT)
+    await ask(gossip, about)
+
+    assert about.asked == []
+
+
+async def test_an_adult_whom_two_authorities_name_is_asked_about_once() -> None:
+    about = probation(ADULT)
+    await ask(council(ADULT, name="one"), council(ADULT, name="two"), about)
+
+    assert [a.subjects for a in about.asked] == [(AdultRef(ADULT),)]
+
+
+async def test_a_second_wave_asks_about_the_adults_that_the_first_named() -> None:
+    about, naming = probation(ADULT), Remembering(council(ADULT))
+    first = await ask(naming, about)
+    second = await ask(naming, about, only=["probation"], named=[first["cs"]])
+
+    assert list(second) == ["probation"]
+    assert [a.subjects for a in about.asked] == [(AdultRef(ADULT),)] * 2
+    assert (len(naming.asked), about.health_calls) == (1, 0)
+
+
+def test_linked_adults_come_once_each_in_the_order_in_which_they_are_named() -> None:
+    first, second = CRN("X000001"), CRN("X000002")
+    outcomes = [
+        SourceOutcome("a", SourceStatus.ANSWERED, None, None, (known(CHILD, adults=[second, first]),), 0),
+        SourceOutcome("b", SourceStatus.ANSWERED, None, None, (known(CHILD, adults=[first]),), 0),
+    ]
+
+    assert linked_adults(outcomes) == (AdultRef(second), AdultRef(first))
+    assert all(isinstance(a, Answered) for o in outcomes for a in o.answers)
