@@ -114,7 +114,9 @@ def unaccounted(exchanges: Sequence[Exchange], records: Sequence[Record]) -> lis
     for exchange in exchanges:
         about = by_request.pop(exchange.request_id, [])
         found += [f"{exchange.persona} {exchange.request_id}: {fault}" for fault in _faults(exchange, about)]
-    return found + [f"records of a request that nobody made: {request}" for request in by_request]
+    # refusals of requests that are spoiled on purpose, or carry no token, are not kept as exchanges
+    unasked = [request for request, about in by_request.items() if any(r.kind != EventKind.DENIED for r in about)]
+    return found + [f"records of a request that nobody made: {request}" for request in unasked]
 
 
 def _faults(exchange: Exchange, about: Sequence[Record]) -> Iterable[str]:

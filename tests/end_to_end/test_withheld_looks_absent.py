@@ -75,8 +75,8 @@ def test_a_right_key_does_not(world: DemoWorld) -> None:
 
 @pytest.mark.parametrize("persona", PRACTITIONERS)
 def test_the_sources_are_the_same_for_every_child(world: DemoWorld, persona: str) -> None:
-    stories = ("ordinary", "twins", "shielded", "sensitive-service", "linked-adult-probation", "three-authorities")
-    stories += ("unallocated", "nobody-involved", "unknown", "former-surname", "deceased", "adult-not-known")
+    stories = ["ordinary", "twins", "shielded", "sensitive-service", "linked-adult-probation", "three-authorities"]
+    stories += ["unallocated", "nobody-involved", "unknown", "former-surname", "deceased", "adult-not-known"]
 
     assert len({tuple(world.ask(persona, story).sources.items()) for story in stories}) == 1
 
