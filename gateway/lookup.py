@@ -32,7 +32,6 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.budgets import Budgets, Charge, Spent
 from gateway.corroboration import contradicts, corroborated
-from gateway.disclosed_fields import disclosed_fields, matching
 from gateway.errors import (
     AuditUnavailable,
     Forbidden,
@@ -43,6 +42,7 @@ from gateway.errors import (
     Unauthenticated,
 )
 from gateway.fanout import FanOut, SourceOutcome
+from gateway.graphql.compiled import matching
 from gateway.graphql.documents import Operation
 from gateway.lookup_record import LookupRecord
 from gateway.merge import merge
@@ -88,6 +88,15 @@ class LookupLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """A response body, and what it discloses as `gateway.disclosed_fields` reads it."""
+
+    body: bytes
+    entries: Sequence[Mapping[str, Any]]
+    sections: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The response of a lookup whose OUTCOME is durable."""
 
@@ -121,11 +130,11 @@ class Lookups:
         variables: Mapping[str, Any],
         arguments: Mapping[str, Any],
         request_id: str,
-        encode: Callable[[Any, dict[str, Any]], tuple[Mapping[str, Any], bytes]],
+        encode: Callable[[Any, dict[str, Any]], Encoded],
     ) -> Answer:
         """Return the answer once its OUTCOME is on disk.
 
-        `encode` executes the operation over the tree and gives the data and the body. Raises GatewayError.
+        `encode` answers the operation from the tree. Raises GatewayError.
         """
         today = datetime.now(UTC).date()
         agreements = self.agreements()
@@ -156,8 +165,7 @@ class Lookups:
         try:
             tree = await run.tree(record.receipt)
             await self._alarm(run)
-            data, body = encode(tree, _extensions(plan))
-            entries, sections = disclosed_fields(operation, variables, data, tree)
+            encoded = encode(tree, _extensions(plan))
             self.recheck(caller)
         except BaseException as fault:
             await self._close(record, intent, run, charge, outcome="FAILED")
@@ -167,8 +175,8 @@ class Lookups:
                 raise InternalServerError(request_id) from fault
             raise
         # 10. OUTCOME, with exactly what the body holds; then the body leaves.
-        await self._close(record, intent, run, charge, tree.outcome, entries, sections, body)
-        return Answer(body)
+        await self._close(record, intent, run, charge, tree.outcome, encoded)
+        return Answer(encoded.body)
 
     async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
         opaque = self.keys.opaque_id
@@ -236,11 +244,10 @@ class Lookups:
         run: _Run,
         charge: Charge,
         outcome: str,
-        entries: Sequence[Mapping[str, Any]] = (),
-        sections: Sequence[str] = (),
-        body: bytes = b"",
+        encoded: Encoded | None = None,
     ) -> None:
-        disclosed = bool(entries or sections) or outcome == LookupOutcome.DISCLOSED
+        encoded = encoded or Encoded(b"", (), ())
+        disclosed = bool(encoded.entries or encoded.sections) or outcome == LookupOutcome.DISCLOSED
         payload = record.outcome(
             intent=intent,
             outcome=outcome,
@@ -250,9 +257,9 @@ class Lookups:
             sources=list(run.outcomes.values()),
             shields=run.shield_write,
             shielded=sorted(run.shielded_by),
-            entries=entries,
-            sections=sections,
-            body=body,
+            entries=encoded.entries,
+            sections=encoded.sections,
+            body=encoded.body,
         )
         statements = [*run.shield_write.statements, *self.budgets.settle(charge, disclosed=disclosed)]
         await self._append(EventKind.OUTCOME, payload, statements)

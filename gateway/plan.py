@@ -17,7 +17,7 @@ from auth.paths import INVOLVEMENT_PATHS, PREVIOUS
 from auth.sharing import AgreementSet, Custodian
 from connectors.base import FieldMask
 from gateway.graphql.documents import Operation
-from gateway.graphql.selection import Selection, select, selecting_variables
+from gateway.graphql.selection import Selection, SelectionKeys, select
 from gateway.remembered import Remembered
 from schema.vocabulary import InvolvementStatus, Purpose, Relationship
 
@@ -62,7 +62,7 @@ class Planner:
         self._custodians = tuple(custodians)
         self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered)
         self._plans: Remembered[Hashable, Plan] = Remembered(remembered)
-        self._selecting: Remembered[Hashable, frozenset[str]] = Remembered(remembered)
+        self._selecting = SelectionKeys(remembered)
 
     def entitlements(
         self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, *, override: bool
@@ -87,24 +87,14 @@ class Planner:
         override: bool,
     ) -> Plan:
         """Return the plan; from memory if nothing that decides it differs."""
-        if not operation.may_be_kept:
-            return _plan(
-                select(operation, variables),
-                self.entitlements(agreements, caller, purpose, today, override=override),
-            )
-        name = operation.node.name.value if operation.node.name else None
-        text = (operation.document_sha256, name)
-        names = self._selecting.get(text)
-        if names is None:
-            names = selecting_variables(operation)
-            self._selecting.keep(text, names)
-        values = tuple((each, _frozen(variables.get(each))) for each in sorted(names))
-        key = (text, values, _standing(agreements, caller, purpose, today, override))
-        found = self._plans.get(key)
+        selecting = self._selecting.of(operation, variables)
+        key = (selecting, _standing(agreements, caller, purpose, today, override))
+        found = None if selecting is None else self._plans.get(key)
         if found is None:
             entitlements = self.entitlements(agreements, caller, purpose, today, override=override)
             found = _plan(select(operation, variables), entitlements)
-            self._plans.keep(key, found)
+            if selecting is not None:
+                self._plans.keep(key, found)
         return found
 
 
@@ -142,8 +132,3 @@ def _standing(
         today,
         override,
     )
-
-
-def _frozen(value: Any) -> Hashable:
-    found: Hashable = tuple(value) if isinstance(value, list) else value
-    return found

@@ -5,7 +5,7 @@ One walk over the lookup field's own selection; aliases, fragments, `@skip` and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from gateway.graphql.documents import Operation
+from gateway.remembered import Remembered
 from schema.sections import SECTIONS
 from schema.vocabulary import AgencyKind, InvolvementStatus
 
@@ -131,6 +132,29 @@ def selecting_variables(operation: Operation) -> frozenset[str]:
     for fragment in operation.fragments.values():
         _note_variables(fragment.selection_set, found)
     return frozenset(found)
+
+
+class SelectionKeys:
+    """What two requests must share to select the same: the text, the operation, the values of selecting variables."""
+
+    def __init__(self, remembered: int = 1024) -> None:
+        self._names: Remembered[Hashable, tuple[str, ...]] = Remembered(remembered)
+
+    def of(self, operation: Operation, variables: Variables) -> Hashable | None:
+        """Return the key; None for an operation of which nothing may be kept."""
+        if not operation.may_be_kept:
+            return None
+        text = (operation.document_sha256, operation.node.name.value if operation.node.name else None)
+        names = self._names.get(text)
+        if names is None:
+            names = tuple(sorted(selecting_variables(operation)))
+            self._names.keep(text, names)
+        return text, tuple(_frozen(variables.get(name)) for name in names)
+
+
+def _frozen(value: Any) -> Hashable:
+    found: Hashable = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 def _note_variables(selection_set: SelectionSetNode | None, found: set[str]) -> None:
