@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from auth.disclosure import SourceFacts, proves_identity
 from auth.entitlements import Entitlements
-from schema.records import ChildRef, IdentityClaim
+from schema.records import Answered, ChildRef, IdentityClaim
+from schema.vocabulary import InvolvementRelationship
 
 
 def normalised(name: str) -> str:
@@ -38,6 +40,25 @@ def contradicts(claim: IdentityClaim, date_of_birth: date, family_name: str) -> 
     """
     wanted = normalised(family_name)
     return claim.date_of_birth != date_of_birth and all(normalised(n) != wanted for n in claim.family_names)
+
+
+def without_others(answer: Answered, date_of_birth: date, family_name: str) -> Answered:
+    """Return the answer without what hangs on somebody else's record under the same number.
+
+    An entry with an identity of its own is judged by that. For the rest of the answer, sections and linked adults
+    included, the trace speaks. A shield stays whoever it is about: it only hides.
+    """
+    other_trace = answer.trace is not None and contradicts(answer.trace, date_of_birth, family_name)
+    kept = tuple(
+        row
+        for row in answer.involvements
+        # an adult's record is of course not the child's
+        if row.relationship is InvolvementRelationship.LINKED_ADULT
+        or not (other_trace if row.identity is None else contradicts(row.identity, date_of_birth, family_name))
+    )
+    if other_trace:
+        return replace(answer, involvements=kept, trace=None, linked_adults=(), sections={})
+    return answer if len(kept) == len(answer.involvements) else replace(answer, involvements=kept)
 
 
 def corroborated(

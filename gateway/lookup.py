@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.budgets import Budgets, Charge, Spent
-from gateway.corroboration import contradicts, corroborated
+from gateway.corroboration import corroborated, without_others
 from gateway.errors import (
     AuditUnavailable,
     Forbidden,
@@ -54,7 +54,6 @@ from schema import types
 from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
 from schema.vocabulary import (
-    InvolvementRelationship,
     LookupOutcome,
     Purpose,
     Relationship,
@@ -386,28 +385,21 @@ class _Run:
         return bool(self.shielded_by) and not sees_through(self._caller, self.relationship, shielding)
 
     def _facts(self) -> list[SourceFacts]:
-        return [
+        facts = [
             SourceFacts(source.custodian(), source.agency, source.broker, self._without_others(source.id, answer))
             for source in self._lookups.sources
             if source.id in self.outcomes
             for answer in self.outcomes[source.id].answers
         ]
+        # an adult who was linked to somebody else under the same number is no adult of this child's
+        linked = {link.adult for fact in facts for link in fact.answer.linked_adults}
+        return [fact for fact in facts if isinstance(fact.answer.subject, ChildRef) or fact.answer.subject in linked]
 
     def _without_others(self, source: str, answer: Answered) -> Answered:
-        """Return the answer without entries that hang on somebody else's record under the same number."""
-        born, family = self._key.date_of_birth, self._key.family_name
-        kept = tuple(
-            r
-            for r in answer.involvements
-            # an adult's record is of course not the child's
-            if r.identity is None
-            or r.relationship is not InvolvementRelationship.CHILD
-            or not contradicts(r.identity, born, family)
-        )
-        if len(kept) == len(answer.involvements):
-            return answer
-        log.warning("entries_about_somebody_else", source=source)
-        return replace(answer, involvements=kept)
+        kept = without_others(answer, self._key.date_of_birth, self._key.family_name)
+        if kept is not answer:
+            log.warning("entries_about_somebody_else", source=source)
+        return kept
 
     def _opaque_id(self, custodian: str, local_id: str) -> str:
         caller = self._caller
