@@ -8,6 +8,7 @@ lawful-bases.toml    [[basis]] purpose, gateway, regime, recipient_regime, comme
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
@@ -25,6 +26,7 @@ ORGANISATIONS = "organisations.toml"
 BASES = "lawful-bases.toml"
 
 T = TypeVar("T")
+_AT_LINE = re.compile(r"at line ([0-9]+)")
 
 
 class AgreementsUnreadable(ValueError):
@@ -111,7 +113,9 @@ def _decode(path: Path, text: str, into: type[T]) -> T:
     try:
         raw: Mapping[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        raise AgreementsUnreadable(f"{path}: {fault}") from None
+        at = _AT_LINE.search(str(fault))
+        line = int(at[1]) if at else len(text.splitlines())
+        raise AgreementsUnreadable(f"{path}:{line}: {fault}") from None
     try:
         return msgspec.convert(raw, into)
     except msgspec.ValidationError as fault:

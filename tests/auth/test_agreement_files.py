@@ -1,0 +1,185 @@
+"""Agreements on disk: what cannot be read in full stops the loading, and says where."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from auth.agreement_files import AgreementsUnreadable, load
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
+
+ORGANISATIONS = """\
+[[organisation]]
+id = "amber-council"
+name = "Amber Council"
+kind = "CHILDRENS_SERVICES"
+area = "amber"
+
+[[organisation]]
+id = "elm-school"
+name = "Elm School"
+kind = "SCHOOL"
+"""
+BASES = """\
+[[basis]]
+purpose = "CP_S47"
+gateway = "Children Act 1989 s.47"
+regime = "UK_GDPR"
+recipient_regime = "DPA_PART_3"
+commenced = 1991-10-14
+
+[[basis]]
+purpose = "SAFEGUARD_S16LA"
+gateway = "Children Act 2004 s.16LA"
+regime = "UK_GDPR"
+recipient_regime = "UK_GDPR"
+commenced = false
+"""
+AGREEMENT = """\
+id = "police"
+title = "Police"
+custodian = "kind:POLICE"
+controller = "The chief officer"
+owner = "Head of Public Protection"
+approver = "Data Protection Officer"
+approved_on = 2026-01-01
+review_on = 2026-12-31
+areas = ["amber"]
+
+[[grant]]
+to = ["CHILDRENS_SERVICES"]
+roles = ["social_worker"]
+purposes = ["CP_S47"]
+relationship = "NONE"
+assurance = "STANDARD"
+opens = ["involvements"]
+
+[[grant]]
+to = ["SCHOOL"]
+organisations = ["elm-school"]
+roles = ["school_safeguarding_lead"]
+purposes = ["SAFEGUARD_S16LA"]
+relationship = "PRACTITIONER"
+assurance = "STRONG"
+opens = ["involvements", "police.events"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "organisations.toml").write_text(ORGANISATIONS)
+    (tmp_path / "lawful-bases.toml").write_text(BASES)
+    (tmp_path / "police.toml").write_text(AGREEMENT)
+    return tmp_path
+
+
+def test_a_good_set_is_read_in_full(folder: Path) -> None:
+    found = load(folder)
+
+    assert found.organisations["amber-council"].kind is AgencyKind.CHILDRENS_SERVICES
+    assert (found.organisations["amber-council"].area, found.organisations["elm-school"].area) == ("amber", None)
+    assert found.bases[Purpose.CP_S47].commenced == date(1991, 10, 14)
+    assert found.bases[Purpose.CP_S47].recipient_regime is Regime.DPA_PART_3
+    assert found.bases[Purpose.SAFEGUARD_S16LA].commenced is None
+    (agreement,) = found.agreements
+    assert (agreement.custodian, agreement.areas) == ("kind:POLICE", frozenset({"amber"}))
+    second = agreement.grants[1]
+    assert (second.organisations, second.relationship, second.assurance, second.opens, second.roles) == (
+        frozenset({"elm-school"}),
+        Relationship.PRACTITIONER,
+        Assurance.STRONG,
+        frozenset({"involvements", "police.events"}),
+        frozenset({Role.SCHOOL_SAFEGUARDING_LEAD}),
+    )
+
+
+def test_the_version_is_that_of_the_files_and_changes_with_any_of_them(folder: Path) -> None:
+    first = load(folder).version
+    again = load(folder).version
+    (folder / "police.toml").write_text(AGREEMENT + "\n# a word\n")
+    other = load(folder).version
+    (folder / "police.toml").rename(folder / "force.toml")
+
+    assert first == again
+    assert len({first, other, load(folder).version}) == 3
+
+
+FAULTS = [
+    # file, what is replaced, by what, line, words of the rule
+    ("police.toml", 'relationship = "NONE"', 'relationship = "SOMETIMES"', 15, "SOMETIMES"),
+    ("police.toml", 'relationship = "PRACTITIONER"', 'relationship = "SOMETIMES"', 24, "SOMETIMES"),
+    ("police.toml", 'roles = ["social_worker"]', 'roles = ["wizard"]', 13, "wizard"),
+    ("police.toml", 'roles = ["school_safeguarding_lead"]', 'roles = "all"', 22, "Expected `array`"),
+    ("police.toml", 'purposes = ["CP_S47"]', 'purposes = ["CURIOSITY"]', 14, "CURIOSITY"),
+    ("police.toml", 'opens = ["involvements"]', 'opens = ["everything"]', 17, "not a path that can be opened"),
+    ("police.toml", 'opens = ["involvements", "police.events"]', "opens = []", 26, "a grant needs"),
+    ("police.toml", 'to = ["CHILDRENS_SERVICES"]', "to = []", 17, "a grant needs"),
+    ("police.toml", 'assurance = "STRONG"', "", 19, "assurance"),
+    ("police.toml", 'custodian = "kind:POLICE"', 'custodian = "kind:POLCE"', 3, "custodian names no agency kind"),
+    ("police.toml", "review_on = 2026-12-31", "review_on = 2026-01-01", 8, "not after the approval"),
+    ("police.toml", "review_on = 2026-12-31", 'review_on = "soon"', 8, "date"),
+    ("police.toml", "review_on = 2026-12-31", "reviewed_on = 2026-12-31", 8, "reviewed_on"),
+    ("police.toml", 'title = "Police"', "title = 3", 2, "Expected `str`"),
+    ("police.toml", 'title = "Police"', 'title = "Police', 2, "line 2"),
+    ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 26, "end of document"),
+    ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "SCHOOLS"),
+    ("organisations.toml", 'id = "elm-school"', 'id = "amber-council"', 8, "stands twice"),
+    ("organisations.toml", 'name = "Elm School"', "", 7, "name"),
+    ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOL"\ncolour = "red"', 7, "colour"),
+    ("lawful-bases.toml", "commenced = false", "commenced = true", 9, "a date, or false"),
+    ("lawful-bases.toml", 'purpose = "SAFEGUARD_S16LA"', 'purpose = "CP_S47"', 9, "stands twice"),
+    ("lawful-bases.toml", "commenced = false", "", 8, "commenced"),
+    ("lawful-bases.toml", 'recipient_regime = "DPA_PART_3"', 'recipient_regime = "EU"', 5, "EU"),
+    ("lawful-bases.toml", "commenced = false", 'commenced = "yes"', 13, "commenced"),
+]
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "line", "words"), FAULTS, ids=[f"{f[0]}-{f[2]}" for f in FAULTS])
+def test_a_fault_is_told_with_file_and_line_and_the_rule(
+    folder: Path, name: str, good: str, bad: str, line: int, words: str
+) -> None:
+    file = folder / name
+    text = file.read_text()
+    assert text.count(good) == 1
+    file.write_text(text.replace(good, bad))
+
+    with pytest.raises(AgreementsUnreadable) as refused:
+        load(folder)
+
+    told = str(refused.value)
+    assert told.startswith(f"{file}:{line}: ")
+    assert words in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("name", ["organisations.toml", "lawful-bases.toml"])
+def test_a_set_without_its_parties_or_its_bases_is_not_read(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+
+    with pytest.raises(AgreementsUnreadable, match=f"{name}: missing"):
+        load(folder)
+
+
+def test_two_agreements_of_one_name_are_not_read(folder: Path) -> None:
+    (folder / "again.toml").write_text(AGREEMENT)
+
+    with pytest.raises(AgreementsUnreadable, match="two agreements are called police"):
+        load(folder)
+
+
+def test_a_directory_that_is_not_there_and_a_file_that_is_no_text_are_told(folder: Path) -> None:
+    with pytest.raises(AgreementsUnreadable, match="no such directory"):
+        load(folder / "nowhere")
+    (folder / "police.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(AgreementsUnreadable, match=r"police\.toml: cannot be read"):
+        load(folder)
+
+
+def test_a_set_without_agreements_or_organisations_is_read_and_opens_nothing(folder: Path) -> None:
+    (folder / "police.toml").unlink()
+    (folder / "organisations.toml").write_text("# none yet\n")
+    found = load(folder)
+
+    assert (found.agreements, dict(found.organisations)) == ((), {})
