@@ -137,6 +137,7 @@ class AccessCell:
     relationship: Relationship
     assurance: Assurance
     field: str
+    organisations: frozenset[str]  # empty: every organisation of the kind
     agreement: str
 
 
@@ -158,5 +159,6 @@ def open_cells(agreements: AgreementSet, today: date) -> Iterable[AccessCell]:
                                 grant.relationship,
                                 grant.assurance,
                                 field,
+                                grant.organisations,
                                 agreement.id,
                             )

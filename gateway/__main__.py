@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.commands.access import access
 from gateway.commands.audit import audit
 from gateway.commands.demo import demo
 from gateway.commands.errors import OneLineGroup
@@ -27,7 +28,7 @@ def main() -> None:
     """
 
 
-for command in (demo, lookup, token, serve, check_config, migrate, schema, audit, shields):
+for command in (demo, lookup, token, serve, check_config, migrate, schema, access, audit, shields):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,0 +1,131 @@
+"""Who may see what, as a table: printed, compared and explained from the declarations that enforce it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from auth.paths import SCOPES
+from auth.sharing import COVERS, AccessCell, Agreement, AgreementSet, Grant, Organisation, open_cells
+from schema.vocabulary import Assurance, Purpose, Relationship, Role
+
+COLUMNS = (
+    "custodian",
+    "organisation_kind",
+    "role",
+    "purpose",
+    "relationship",
+    "assurance",
+    "field",
+    "scope",
+    "organisations",
+    "agreement",
+)
+
+
+def row_of(cell: AccessCell) -> tuple[str, ...]:
+    """Return a cell as text, in the order of COLUMNS."""
+    return (
+        cell.custodian,
+        cell.organisation_kind,
+        cell.role,
+        cell.purpose,
+        cell.relationship,
+        cell.assurance,
+        cell.field,
+        SCOPES[cell.field],
+        " ".join(sorted(cell.organisations)) or "any",
+        cell.agreement,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What opens and what closes from one set to another; agreement ids do not count as a change."""
+
+    opens: tuple[AccessCell, ...]
+    closes: tuple[AccessCell, ...]
+
+
+def difference(before: AgreementSet, after: AgreementSet, today: date) -> Difference:
+    """Return the cells open in one set and not in the other, each open cell of an organisation list counted apart."""
+    old, new = _keyed(open_cells(before, today)), _keyed(open_cells(after, today))
+    return Difference(
+        tuple(new[key] for key in sorted(new.keys() - old.keys())),
+        tuple(old[key] for key in sorted(old.keys() - new.keys())),
+    )
+
+
+def _keyed(cells: Iterable[AccessCell]) -> Mapping[tuple[str, ...], AccessCell]:
+    found: dict[tuple[str, ...], AccessCell] = {}
+    for cell in cells:
+        for organisation in sorted(cell.organisations) or ["any"]:
+            found[(*row_of(cell)[:7], organisation)] = cell
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of an explanation: a condition, whether it holds, and what it is about."""
+
+    about: str
+    holds: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The decision to explain: one organisation, role and purpose at one custodian, and one path."""
+
+    organisation: str
+    role: Role
+    purpose: Purpose
+    relationship: Relationship
+    assurance: Assurance
+    custodian: str  # as agreements name it: a connector id, or kind:AGENCYKIND
+    path: str
+
+
+def explain(agreements: AgreementSet, asked: Asked, today: date) -> tuple[bool, list[Verdict]]:
+    """Return whether the path is open, and each condition's verdict in the order in which they are judged."""
+    organisation = agreements.organisations.get(asked.organisation)
+    basis = agreements.basis(asked.purpose, today)
+    verdicts = [
+        Verdict("organisation", organisation is not None, "listed among the parties" if organisation else "not listed"),
+        Verdict("purpose", basis is not None, basis.gateway if basis else "no lawful basis that has commenced"),
+    ]
+    open_ = False
+    for agreement in agreements.agreements:
+        if agreement.custodian != asked.custodian:
+            continue
+        of_agreement = list(_of_agreement(agreement, organisation, today))
+        verdicts += of_agreement
+        for number, grant in enumerate(agreement.grants, start=1):
+            if asked.path not in grant.opens:
+                continue
+            conditions = list(_of_grant(f"{agreement.id} grant {number}", grant, organisation, asked))
+            verdicts += conditions
+            all_hold = all(v.holds for v in (*of_agreement, *conditions))
+            open_ = open_ or (all_hold and organisation is not None and basis is not None)
+    return open_, verdicts
+
+
+def _of_agreement(agreement: Agreement, organisation: Organisation | None, today: date) -> Iterator[Verdict]:
+    live = agreement.in_force(today)
+    yield Verdict(agreement.id, live, f"{'in force' if live else 'lapsed'}, review on {agreement.review_on}")
+    if agreement.areas:
+        covered = organisation is not None and agreement.covers_area(organisation)
+        yield Verdict(agreement.id, covered, "covers the area" if covered else "does not cover the area")
+
+
+def _of_grant(name: str, grant: Grant, organisation: Organisation | None, asked: Asked) -> Iterator[Verdict]:
+    kind = organisation.kind if organisation else None
+    named = not grant.organisations or asked.organisation in grant.organisations
+    yield Verdict(name, kind in grant.kinds and named, f"for {', '.join(sorted(grant.kinds))}")
+    yield Verdict(name, asked.role in grant.roles, f"role {asked.role}")
+    yield Verdict(name, asked.purpose in grant.purposes, f"purpose {asked.purpose}")
+    needs = grant.relationship
+    yield Verdict(name, asked.relationship in COVERS[needs], f"relationship {needs} is needed")
+    enough = grant.assurance is Assurance.STANDARD or asked.assurance is Assurance.STRONG
+    yield Verdict(name, enough, f"sign-in {grant.assurance} is needed")

@@ -1,0 +1,114 @@
+"""`contactpoint access`: the table is what is enforced, a diff notices what opens, an explanation agrees with both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from auth import agreement_files
+from auth.access_matrix import COLUMNS, Asked, explain
+from auth.sharing import open_cells
+from gateway.__main__ import main
+from gateway.demo.configuration import write_agreements
+from schema.vocabulary import AgencyKind
+
+TODAY = datetime.now(UTC).date()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["access", *arguments])
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    write_agreements(tmp_path / "agreements")
+    return tmp_path / "agreements"
+
+
+def test_the_csv_begins_with_the_contracts_columns_and_holds_every_open_cell(demo: Path) -> None:
+    rows = list(csv.reader(io.StringIO(run("matrix", "--format", "csv", "--agreements", str(demo)).output)))
+
+    contract = ["custodian", "organisation_kind", "role", "purpose", "relationship", "assurance", "field"]
+    assert rows[0][: len(contract)] == contract
+    assert len(rows) - 1 == len(list(open_cells(agreement_files.load(demo), TODAY))) > 400
+
+
+def test_the_text_and_the_page_hold_the_same_askers_as_the_csv(demo: Path) -> None:
+    text = run("matrix", "--agreements", str(demo)).output
+    page = run("matrix", "--format", "html", "--agreements", str(demo)).output
+    rows = list(csv.DictReader(io.StringIO(run("matrix", "--format", "csv", "--agreements", str(demo)).output)))
+
+    assert {row["role"] for row in rows} == {
+        role for role in (r["role"] for r in rows) if role in text and role in page
+    }
+    assert "immigration_officer" not in text
+    assert f"{len(rows)} open cells" in text
+
+
+def test_every_open_cell_is_explained_as_open_and_a_weaker_asker_as_closed(demo: Path) -> None:
+    agreements = agreement_files.load(demo)
+    by_kind = {o.kind: o.id for o in agreements.organisations.values()}
+    checked = 0
+
+    for cell in open_cells(agreements, TODAY):
+        asked = Asked(
+            by_kind[cell.organisation_kind],
+            cell.role,
+            cell.purpose,
+            cell.relationship,
+            cell.assurance,
+            cell.custodian,
+            cell.field,
+        )
+        nobody = Asked("not-a-party", *(getattr(asked, n) for n in list(Asked.__dataclass_fields__)[1:]))
+        assert explain(agreements, asked, TODAY)[0]
+        assert not explain(agreements, nobody, TODAY)[0]
+        checked += 1
+
+    assert checked > 400
+    assert AgencyKind.IMMIGRATION in by_kind
+
+
+def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Path) -> None:
+    wider = tmp_path / "wider"
+    shutil.copytree(demo, wider)
+    file = wider / "police.toml"
+    file.write_text(
+        file.read_text() + '\n[[grant]]\nto = ["IMMIGRATION"]\nroles = ["immigration_officer"]\npurposes = ["CP_S47"]\n'
+        'relationship = "NONE"\nassurance = "STANDARD"\nopens = ["involvements"]\n'
+    )
+
+    opened, closed, same = (
+        run("diff", str(demo), str(wider)),
+        run("diff", str(wider), str(demo)),
+        run("diff", str(demo), str(demo)),
+    )
+
+    assert (opened.exit_code, closed.exit_code, same.exit_code) == (1, 0, 0)
+    assert "immigration_officer" in opened.output
+    assert "1 open, 0 close" in opened.output
+    assert "0 open, 1 close" in closed.output
+    listed = json.loads(run("diff", str(demo), str(wider), "--json").output)
+    assert [set(cell) for cell in listed["opens"]] == [set(COLUMNS)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["matrix", "--agreements", "/nowhere"], id="no-such-directory"),
+        pytest.param(["matrix", "--format", "pdf"], id="unknown-format"),
+        pytest.param(["explain", "--organisation", "x"], id="missing-options"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert len(result.output.strip().splitlines()) == 1
