@@ -64,7 +64,8 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationshi
     """Return how the caller stands to the child, from current entries about the child itself.
 
     PRACTITIONER by registration number only, never by name; ORGANISATION if the caller's organisation owns such a
-    source. An entry about a linked adult makes no relationship to the child.
+    source. An entry about a linked adult makes no relationship to the child. Nor does one that may be hidden from the
+    organisation's own people make theirs: what a relationship opens elsewhere would tell them of it.
     """
     best = Relationship.NONE
     for fact in facts:
@@ -75,7 +76,8 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationshi
                 continue
             if _is_theirs(caller, row):
                 return Relationship.PRACTITIONER
-            if fact.custodian.organisation == caller.organisation:
+            hidden = row.never_share or row.sensitivity is not Sensitivity.STANDARD
+            if fact.custodian.organisation == caller.organisation and not hidden:
                 best = Relationship.ORGANISATION
     return best
 
