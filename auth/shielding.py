@@ -31,11 +31,10 @@ def sees_through(caller: Caller, relationship: Relationship, shielding: Iterable
     """Return whether a shield does not hide the child from this caller.
 
     Only the relationship PRACTITIONER, the owning authority and OVERRIDE see through. The owner is the local authority
-    that set a shield: that a trust holds a restricted patient does not open it to everybody in the trust.
+    that set a shield: that a trust holds a restricted patient does not open it to everybody in the trust. Where several
+    authorities set one, none of them sees through the others': else an authority could lift a shield by adding its own.
     """
     if relationship in {Relationship.PRACTITIONER, Relationship.OVERRIDE}:
         return True
-    return any(
-        source.kind is AgencyKind.CHILDRENS_SERVICES and source.organisation == caller.organisation
-        for source in shielding
-    )
+    owners = {source.organisation for source in shielding if source.kind is AgencyKind.CHILDRENS_SERVICES}
+    return owners == {caller.organisation}
