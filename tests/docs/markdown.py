@@ -57,7 +57,7 @@ def headings(text: str) -> list[Heading]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return what links may point to: headings in lower case, without punctuation, spaces as hyphens, twins numbered."""
+    """Return what links may point to: headings in lower case, no punctuation, spaces as hyphens, twins numbered."""
     seen: dict[str, int] = {}
     found = set()
     for heading in headings(text):
