@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schema import types
-from schema.vocabulary import InvolvementStatus
+from schema.vocabulary import ContactMode, InvolvementStatus
 
 
 def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
@@ -27,7 +27,8 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
                 continue
             known.append(row)
         entries.append(row)
-    return entries
+    # what an entry was completed with is visible too, and decides its place
+    return sorted(entries, key=_visible_order)
 
 
 def _registered(row: types.Involvement) -> tuple[str, ...] | None:
@@ -43,6 +44,7 @@ def _agree(a: types.Involvement, b: types.Involvement) -> bool:
     pairs = [(getattr(a, name), getattr(b, name)) for name in _TOLD]
     pairs += [(getattr(a.contact, name), getattr(b.contact, name)) for name in _CONTACT]
     pairs.append((a.team.name if a.team else None, b.team.name if b.team else None))
+    pairs.append((a.service.name if a.service else None, b.service.name if b.service else None))
     return all(x is None or y is None or x == y for x, y in pairs)
 
 
@@ -53,7 +55,11 @@ def _complete(entry: types.Involvement, row: types.Involvement) -> None:
     for name in _CONTACT:
         if getattr(entry.contact, name) is None:
             setattr(entry.contact, name, getattr(row.contact, name))
+    if entry.contact.mode is ContactMode.NONE:
+        entry.contact.mode = row.contact.mode
+    entry.contact.expected_response = entry.contact.expected_response or row.contact.expected_response
     entry.team = entry.team or row.team
+    entry.service = entry.service or row.service
     entry.lead = entry.lead or row.lead
 
 
