@@ -99,8 +99,11 @@ class SomethingIsOpen:
     """Some custodian opens the default answer to this caller for this purpose."""
 
     def decide(self, asked: LookupRequest) -> Decision:
-        """Deny STEP_UP_REQUIRED if a stronger sign-in would open it, else NOTHING_GRANTED."""
-        if asked.entitlements.opens_default():
+        """Deny STEP_UP_REQUIRED if a stronger sign-in would open it, else NOTHING_GRANTED.
+
+        Where there is no custodian at all, nobody is asked and nothing is refused to the caller in particular.
+        """
+        if asked.entitlements.opens_default() or not asked.entitlements.by_custodian:
             return Permit("something-is-open")
         if asked.entitlements.default_at_strong():
             return Deny("something-is-open", Refusal.STEP_UP_REQUIRED)
