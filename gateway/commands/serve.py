@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -74,11 +75,22 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
         raise CommandError(str(fault)) from None
     host, port = host or settings.server.host, settings.server.port if port is None else port
     server = server_for(wiring.application(gateway), host, port)
+    _end_by_ourselves()
     server.run()
     if gateway.log.failed:
         raise SystemExit(70)  # EX_SOFTWARE: storage failed, nothing after it was acknowledged
     if not server.started:
         raise CommandError("the server could not start; the log says why")
+
+
+def _end_by_ourselves() -> None:
+    """Leave the exit code to this program when the server stops for a signal.
+
+    uvicorn raises the signal once more when it has shut down, which by default ends the process there and then: a
+    failed log, which stops the server by SIGTERM, would look like an orderly stop to whoever supervises it.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
 
 
 @click.command("check-config", cls=OneLineCommand)

@@ -1,0 +1,89 @@
+"""Break-glass: its own scope, a strong sign-in and the acceptance of review; and then it sees through a shield."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.world import DemoWorld
+
+pytestmark = pytest.mark.network
+
+OVERRIDE = {"justification": "Immediate risk, no time for a strategy discussion", "acceptReview": True}
+WITHOUT_OVERRIDE = "involvement:read involvement.previous:read childrens_services.status:read"
+
+
+def payload(world: DemoWorld, exchange: Any, kind: str) -> dict[str, Any]:
+    (found,) = [r.payload for r in world.records_of(exchange) if r.kind == kind]
+    return found or {}
+
+
+@pytest.mark.parametrize("story", ["shielded", "ordinary", "unknown"])
+def test_without_its_scope_an_override_is_forbidden(world: DemoWorld, story: str) -> None:
+    before = world.calls()
+
+    refused = world.ask("social-worker", story, override=OVERRIDE, scope=WITHOUT_OVERRIDE)
+
+    assert (refused.status, refused.body["data"], refused.code) == (200, None, "FORBIDDEN")
+    assert world.calls() == before
+    assert payload(world, refused, "DENIED")["code"] == "OVERRIDE_NOT_GRANTED"
+
+
+@pytest.mark.parametrize("persona", ["school-lead", "cafcass-guardian", "immigration-officer"])
+def test_a_role_that_may_not_break_the_glass_is_forbidden(world: DemoWorld, persona: str) -> None:
+    assert world.ask(persona, "shielded", override=OVERRIDE).code == "FORBIDDEN"
+
+
+def test_at_a_standard_sign_in_a_stronger_one_is_asked_for(world: DemoWorld) -> None:
+    before = world.calls()
+
+    challenged = world.ask("social-worker", "shielded", override=OVERRIDE, acr="standard")
+
+    assert challenged.status == 401
+    challenge = challenged.headers["www-authenticate"]
+    assert 'error="insufficient_user_authentication"' in challenge
+    assert 'acr_values="urn:contactpoint:acr:strong"' in challenge
+    assert world.calls() == before
+
+
+def test_without_the_acceptance_of_review_it_is_forbidden(world: DemoWorld) -> None:
+    refused = world.ask("social-worker", "shielded", override=OVERRIDE | {"acceptReview": False})
+
+    assert refused.code == "FORBIDDEN"
+    assert payload(world, refused, "DENIED")["code"] == "REVIEW_NOT_ACCEPTED"
+
+
+def test_with_all_three_the_shielded_childs_entries_are_told_and_the_record_says_so(world: DemoWorld) -> None:
+    answer = world.ask("social-worker", "shielded", override=OVERRIDE)
+
+    assert answer.child["outcome"] == "DISCLOSED"
+    assert {"cs-eastmarch", "health-northshire"} <= {e["agency"]["id"] for e in answer.entries}
+    assert payload(world, answer, "INTENT")["override"] == {"justification": OVERRIDE["justification"]}
+    assert payload(world, answer, "OUTCOME")["relationship"] == "OVERRIDE"
+    assert "cs-eastmarch" in payload(world, answer, "OUTCOME")["shields"]["by"]
+
+
+def test_an_override_serves_one_lookup_and_no_other(world: DemoWorld) -> None:
+    world.ask("social-worker", "shielded", override=OVERRIDE)
+
+    after = world.ask("social-worker", "shielded")
+
+    assert after.entries == []
+    assert after.child["outcome"] == "NOTHING_DISCLOSABLE"
+
+
+def test_an_override_is_no_key_to_a_child_whose_key_is_wrong(world: DemoWorld) -> None:
+    wrong = world.key("shielded").__class__(world.key("shielded").nhs_number, world.key("shielded").born, "Wrong")
+
+    assert world.ask("social-worker", wrong, override=OVERRIDE).entries == []
+
+
+def test_an_override_opens_no_role_what_its_agreements_do_not(world: DemoWorld) -> None:
+    """It stands in for the relationship, not for the role, the purpose or the scope."""
+    answer = world.ask("health-visitor", "shielded", override=OVERRIDE)
+
+    assert answer.entries
+    assert all(e["practitioner"] is None for e in answer.entries if e["agency"]["kind"] == "POLICE")
+    assert answer.child["childrensServices"] is None or answer.child["childrensServices"]["plans"] is None
+    assert answer.withheld["child.childrensServices.plans"] == "ROLE_NOT_GRANTED"

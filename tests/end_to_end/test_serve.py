@@ -1,0 +1,107 @@
+"""`contactpoint serve` as a supervisor sees it: how it starts, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.audit.verify import Status, verify
+from gateway.storage import open_engine
+from tests.end_to_end.test_kill import wait_until_ready, write_config
+from tests.end_to_end.world import DemoWorld, RunningGateway
+
+pytestmark = pytest.mark.network
+
+REPOSITORY = Path(__file__).parents[2]
+
+# A log whose storage fails: every commit after the first OUTCOME raises what a full or broken disk raises.
+FAILING = """
+import sqlite3, sys
+from gateway.audit.writer import ShardWriter
+from gateway.commands.serve import serve
+write = ShardWriter.write
+def broken(self, batch, *, until):
+    if any(entry.kind == "INTENT" for entry in batch):
+        raise sqlite3.OperationalError("disk I/O error")
+    return write(self, batch, until=until)
+ShardWriter.write = broken
+serve.main(sys.argv[1:])
+"""
+
+
+@contextmanager
+def process(*command: str, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(
+            [sys.executable, *command],
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            stderr=stderr,
+        ) as running,
+    ):
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}")
+            yield running
+        finally:
+            if running.poll() is None:
+                running.kill()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        found: int = probe.getsockname()[1]
+        return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_gateway_that_is_told_to_stop_ends_with_exit_code_0_and_a_sound_log(
+    world: DemoWorld, tmp_path: Path, port: int, number: int
+) -> None:
+    config = write_config(world.settings, tmp_path)
+    command = ("-m", "gateway", "serve", "--config", str(config), "--port", str(port))
+
+    with process(*command, port=port, log=tmp_path / "log") as running:
+        gateway = RunningGateway(world.gateway, f"http://127.0.0.1:{port}")
+        answered = world.ask("social-worker", "ordinary", at=gateway)
+        running.send_signal(number)
+        ended = running.wait(30)
+
+    assert answered.child["outcome"] == "DISCLOSED"
+    assert ended == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/contactpoint.db", create=False)
+    found = verify(engine)
+    engine.dispose()
+    assert (found.status, found.open_intents) == (Status.GOOD, 0)
+
+
+def test_a_gateway_whose_log_fails_discloses_nothing_and_ends_with_a_failure(
+    world: DemoWorld, tmp_path: Path, port: int
+) -> None:
+    """A supervisor must see a failure, not an orderly stop, or it would not start the gateway again."""
+    config = write_config(world.settings, tmp_path)
+    before = world.calls()
+
+    with process(
+        "-c", FAILING, "--config", str(config), "--port", str(port), port=port, log=tmp_path / "log"
+    ) as running:
+        gateway = RunningGateway(world.gateway, f"http://127.0.0.1:{port}")
+        calls = world.calls()
+        refused = world.ask("social-worker", "ordinary", at=gateway)
+        ended = running.wait(30)
+
+    assert (refused.status, refused.code) == (503, "AUDIT_UNAVAILABLE")
+    assert "data" not in refused.body
+    assert "retry-after" in refused.headers
+    assert world.calls() == calls
+    assert calls["health"] >= before["health"]
+    assert ended == 70
