@@ -7,13 +7,16 @@ which cost as much again as the call itself. `HttpxExchange` puts any httpx tran
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -23,6 +26,7 @@ from connectors.addresses import CheckedResolver, ForbiddenAddress
 from connectors.faults import FaultCode, SourceFailed
 
 CONNECT_SECONDS = 0.3
+_LATE_SECONDS = 0.02  # a timer that comes later than this came late because the loop was busy
 _IDLE_SECONDS = 15.0
 _HEADER_BYTES = 8190
 _HEADER_COUNT = 64
@@ -109,6 +113,37 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
         return None
 
+    async def _wrap_create_connection(self, *args: Any, **options: Any) -> tuple[asyncio.Transport, ResponseHandler]:
+        """The socket and its TLS; the name has been resolved by then, in a time of its own."""
+        async with _connecting(CONNECT_SECONDS):
+            return await super()._wrap_create_connection(*args, **options)
+
+
+@asynccontextmanager
+async def _connecting(seconds: float) -> AsyncIterator[None]:
+    """Raise TimeoutError inside if the block takes longer, by the time in which this process could have noticed.
+
+    A busy event loop sees the end of a connect and the end of its time in one turn, and would call a source dead that
+    answered at once. Time by which the timer itself came late is given back, once.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+
+        def ended(due: float, again: bool) -> None:
+            late = loop.time() - due
+            if again and late > _LATE_SECONDS:
+                more = min(late, seconds)
+                timers.append(loop.call_later(more, ended, loop.time() + more, False))
+            else:
+                limit.reschedule(loop.time())
+
+        timers = [loop.call_later(seconds, ended, loop.time() + seconds, True)]
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
+
 
 class AiohttpExchange:
     """One source's own pool: no cookies, no redirects, no proxies of the environment, no decompression."""
@@ -131,7 +166,7 @@ class AiohttpExchange:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
             trust_env=False,
             max_line_size=_HEADER_BYTES,
