@@ -1,0 +1,122 @@
+"""The configuration: a file, the environment over it, and every fault with its key and never its value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import SettingsFault, audit_key_file, load
+
+GOOD = """\
+[server]
+port = 9000
+
+[resource]
+identifier = "https://gateway.example/graphql"
+
+[[issuers]]
+issuer = "https://id.example"
+jwks_file = "keys/jwks.json"
+
+[database]
+url = "sqlite:///data/gateway.db"
+
+[agreements]
+directory = "../agreements"
+
+[limits]
+person_lookups = { minute = 3 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_good_file_is_read_and_what_it_leaves_out_has_its_default(file: Path) -> None:
+    settings = load(file)
+
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 9000)
+    assert settings.limits.person_lookups.as_limits() == {"minute": 3, "hour": 60, "day": 200}
+    assert settings.limits.person_misses.as_limits() == {"hour": 5, "day": 20}
+    assert settings.issuers[0].algorithms == ("ES256", "PS256")
+    assert settings.connectors == ()
+
+
+def test_paths_are_read_from_beside_the_file(file: Path) -> None:
+    settings = load(file)
+
+    assert settings.issuers[0].jwks_file == file.parent / "keys" / "jwks.json"
+    assert settings.database.url == f"sqlite:///{file.parent}/data/gateway.db"
+    assert settings.agreements.directory == file.parent.parent / "agreements"
+    assert audit_key_file(settings) == file.parent / "data" / "gateway.audit-key.json"
+
+
+def test_an_audit_key_file_that_is_named_is_used(file: Path) -> None:
+    file.write_text(GOOD + '\n[audit]\nkey_file = "k.json"\n')
+
+    assert audit_key_file(load(file)) == file.parent / "k.json"
+
+
+def test_the_environment_stands_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONTACTPOINT_SERVER__PORT", "9100")
+    monkeypatch.setenv("CONTACTPOINT_LIMITS__PERSON_LOOKUPS__DAY", "7")
+    settings = load(file)
+
+    assert settings.server.port == 9100
+    assert settings.limits.person_lookups.as_limits()["day"] == 7
+    assert settings.resource.identifier == "https://gateway.example/graphql"
+
+
+FAULTS = [
+    ("port = 9000", "port = 90000", "server.port: "),
+    ("port = 9000", 'port = "SECRET-TEXT"', "server.port: "),
+    ("port = 9000", "prt = 9000", "server.prt: is not a setting"),
+    ('identifier = "https://gateway.example/graphql"', "", "resource.identifier: is missing"),
+    ('issuer = "https://id.example"', "", "issuers[0].issuer: is missing"),
+    ("[database]", "[databse]", "databse: is not a setting"),
+    ("minute = 3", "minute = -3", "limits.person_lookups.minute: "),
+    ("[server]", "[server]\nworkers = 4", "server.workers: "),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "told"), FAULTS)
+def test_a_fault_is_told_with_its_key_and_without_its_value(file: Path, good: str, bad: str, told: str) -> None:
+    file.write_text(GOOD.replace(good, bad))
+
+    with pytest.raises(SettingsFault) as refused:
+        load(file)
+
+    assert refused.value.faults[0].startswith(f"{file}: {told}")
+    assert "SECRET-TEXT" not in str(refused.value)
+
+
+def test_every_fault_is_told_at_once(file: Path) -> None:
+    file.write_text(GOOD.replace("port = 9000", "port = -1").replace("minute = 3", "minute = -3"))
+
+    with pytest.raises(SettingsFault) as refused:
+        load(file)
+    assert len(refused.value.faults) == 2
+
+
+def test_a_value_of_the_environment_that_cannot_be_read_is_told_by_the_variables_name(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTACTPOINT_ISSUERS", "not-json-SECRET")
+
+    with pytest.raises(SettingsFault) as refused:
+        load(file)
+    assert refused.value.faults == ["environment: CONTACTPOINT_ISSUERS: cannot be read"]
+
+
+def test_a_file_that_is_not_there_not_text_or_not_toml_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    (tmp_path / "not.toml").write_text("[server\n")
+
+    for name, words in (("none.toml", "no such file"), ("bytes.toml", "cannot be read"), ("not.toml", "line 1")):
+        with pytest.raises(SettingsFault, match=words):
+            load(tmp_path / name)
