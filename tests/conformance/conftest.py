@@ -1,7 +1,4 @@
-"""A server on the loopback address, and what a client of it must send.
-
-`served_app` is the seam: another application is audited by overriding it.
-"""
+"""Servers on the loopback address, and what a client of each must send: the endpoint alone, and the whole gateway."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from graphql import build_schema, execute
 from gateway.errors import Unauthenticated
 from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.endpoint import ExecutedAnswer, GraphQLEndpoint, RequestContext
+from tests.end_to_end.world import demo_world
 
 SCHEMA = build_schema("type Query { agencies: [String!]! } type Mutation { touch: Boolean }")
 
@@ -68,8 +67,8 @@ def served_app() -> ServedApp:
 
 
 @pytest.fixture
-def served(served_app: ServedApp) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield the URL and the headers, while a real server answers there."""
+def endpoint(served_app: ServedApp) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the URL and the headers of the endpoint over a schema of its own, while a real server answers there."""
     server = uvicorn.Server(
         uvicorn.Config(
             served_app.app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False, ws="none"
@@ -85,3 +84,17 @@ def served(served_app: ServedApp) -> Iterator[tuple[str, Mapping[str, str]]]:
     yield f"http://127.0.0.1:{port}{served_app.path}", served_app.headers
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield the URL of a whole gateway in the demo's world, and a token that may do no more than read the schema."""
+    with demo_world(tmp_path) as world:
+        yield f"{world.url}/graphql", {"authorization": f"Bearer {world.token('integrator')}"}
+
+
+@pytest.fixture(params=["endpoint", "gateway"])
+def served(request: pytest.FixtureRequest) -> tuple[str, Mapping[str, str]]:
+    """Return the URL and the headers of each server in turn."""
+    found: tuple[str, Mapping[str, str]] = request.getfixturevalue(request.param)
+    return found
