@@ -16,6 +16,7 @@ from gateway.audit.keys import KeyFileRefused
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.graphql.query import sdl
 from gateway.migrate import migrate as upgrade
+from gateway.request_heads import BoundedHeads
 from gateway.settings import Settings, SettingsFault
 from gateway.storage import StorageError, open_engine
 from gateway.telemetry import configure_logs
@@ -26,13 +27,16 @@ _CONFIG = click.option(
 
 
 def server_for(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
-    """Return the server as this project runs it: no access log, no server header, 25 s to let answers end."""
+    """Return the server as this project runs it.
+
+    Bounded request heads, no access log, no server header, 25 s to let answers end.
+    """
     config = uvicorn.Config(
         application,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,0 +1,82 @@
+"""The server's HTTP protocol with a bound on request heads: nobody is known yet, so nobody may fill the memory.
+
+uvicorn's httptools protocol keeps whatever comes before the empty line, however long and for however long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES: Final = 32 * 1024
+"""The most bytes of a request line with its header fields: four times the longest token that is read."""
+HEAD_SECONDS: Final = 10.0
+"""How long a request head may take to arrive, on a new connection too."""
+
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """Closes a connection whose request head is too long (RFC 6585, section 5) or too slow (RFC 9110, 15.5.9)."""
+
+    _in_head = True
+    _ended = False  # whether a head ended in the bytes now being read
+    _size = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._ended = False
+        super().data_received(data)
+        # what was read in one piece is bounded by the event loop; only what a head leaves waiting adds up
+        if self._in_head and not self._ended and not self.transport.is_closing():
+            self._size += len(data)
+            if self._size > HEAD_BYTES:
+                self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._size = True, 0
+        self._start()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._ended = False, True
+        self._stop()
+        super().on_headers_complete()
+
+    def _start(self) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        if self._answering():
+            # a pipelined head: the server itself does not read on before the answer under way has left
+            self._start()
+        else:
+            self._refuse(_TOO_SLOW)
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop()
+        if not self.transport.is_closing():
+            if not self._answering():
+                # an answer under way is not to be mixed with this one
+                self.transport.write(answer)
+            self.transport.close()
