@@ -23,7 +23,7 @@ check: .venv/.test ## lint, format, types, import contracts; changes nothing
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
 
 fix: .venv/.test ## mend what can be mended: lint, format, the published SDL
-	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format . && .venv/bin/contactpoint schema print > schema/directory.graphql
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format . && .venv/bin/contactpoint schema print > .schema.new && mv .schema.new schema/directory.graphql
 
 bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/benchmarks.md
 	@$(PY) bench/run.py $(ARGS)
@@ -32,4 +32,4 @@ prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.
 	@$(PY) -m tests.prove $(ARGS)
 
 clean: ## remove what the commands made
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .coverage htmlcov
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* .schema.new

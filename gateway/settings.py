@@ -195,6 +195,7 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
                 update={"directory": _beside(relative_to, settings.agreements.directory)}
             ),
             "database": settings.database.model_copy(update={"url": _database(relative_to, settings.database.url)}),
+            "connectors": tuple(_entry(relative_to, entry) for entry in settings.connectors),
         }
     )
 
@@ -213,6 +214,21 @@ def _beside(folder: Path, path: Path | None) -> Path | None:
 def _database(folder: Path, url: str) -> str:
     file = url.removeprefix("sqlite:///")
     return url if file == url else f"sqlite:///{os.path.normpath(folder / file)}"
+
+
+_FILES = frozenset({"records", "client_certificate", "client_key"})
+
+
+def _entry(folder: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a connector's entry with the files it names read from `folder`, also those of its `auth`."""
+    return {
+        key: _entry(folder, value)
+        if isinstance(value, dict)
+        else os.path.normpath(folder / value)
+        if isinstance(value, str) and (key in _FILES or key.endswith("_file"))
+        else value
+        for key, value in entry.items()
+    }
 
 
 def _where(location: tuple[int | str, ...]) -> str:
