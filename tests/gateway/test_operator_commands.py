@@ -1,0 +1,234 @@
+"""check-config, migrate, schema print, shields load and serve, as an operator types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from gateway import app as wiring
+from gateway.__main__ import main
+from gateway.audit.events import EventKind
+from gateway.audit.keys import AuditKeys
+from gateway.audit.records import read_records
+from gateway.graphql.query import sdl
+from gateway.settings import audit_key_file, load
+from gateway.shields import DatabaseShields
+from gateway.storage import open_engine
+from tests.fixtures.sources import CHILD, OTHER_CHILD
+from tests.fixtures.token_factory import AUDIENCE, ISSUER, TokenFactory
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "jwks.json").write_bytes(TokenFactory().jwks())
+    (tmp_path / "school.json").write_text("[]")
+    path = tmp_path / "gateway.toml"
+    path.write_text(
+        f"""\
+[resource]
+identifier = "{AUDIENCE}"
+[[issuers]]
+issuer = "{ISSUER}"
+jwks_file = "jwks.json"
+[database]
+url = "sqlite:///gateway.db"
+[[connectors]]
+id = "school-elm"
+name = "Elm School"
+kind = "SCHOOL"
+driver = "memory"
+organisation = "elm-school"
+records = "{tmp_path}/school.json"
+"""
+    )
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def one_line(result: Result) -> str:
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_a_good_configuration_is_good_and_opens_no_database(file: Path) -> None:
+    result = run("check-config", "--config", file)
+
+    assert (result.exit_code, result.stdout) == (0, f"{file}: good\n")
+    assert not (file.parent / "gateway.db").exists()
+
+
+def test_every_fault_of_a_configuration_has_its_line(file: Path) -> None:
+    text = (
+        file.read_text()
+        .replace('driver = "memory"', 'driver = "pigeon"')
+        .replace("sqlite:///gateway", "mysql://gateway")
+    )
+    file.write_text(text + '[agreements]\ndirectory = "nowhere"\n')
+    result = run("check-config", "--config", file)
+
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert any("connectors[school-elm].driver" in line for line in lines)
+    assert any("nowhere: no such directory" in line for line in lines)
+    assert any("database.url" in line for line in lines)
+
+
+def test_a_fault_of_an_agreement_is_told_with_its_file_and_line(file: Path) -> None:
+    folder = file.parent / "agreements"
+    folder.mkdir()
+    (folder / "organisations.toml").write_text('[[organisation]]\nid = "a"\nname = "A"\nkind = "SHOOL"\n')
+    (folder / "lawful-bases.toml").write_text("basis = []\n")
+    file.write_text(file.read_text() + '[agreements]\ndirectory = "agreements"\n')
+
+    assert one_line(run("check-config", "--config", file)).startswith(f"{folder}/organisations.toml:4: ")
+
+
+@pytest.mark.parametrize("command", ["check-config", "migrate", "serve"])
+def test_a_file_that_is_not_there_is_one_line(command: str, tmp_path: Path) -> None:
+    assert "no such file" in one_line(run(command, "--config", tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["serve"], id="no-file"),
+        pytest.param(["serve", "--config", "x", "--port", "99999999"], id="a-port-that-is-none"),
+        pytest.param(["serve", "--config", "x", "--wrkers", "2"], id="a-flag-that-is-none"),
+        pytest.param(["sreve"], id="a-command-that-is-none"),
+        pytest.param(["schema", "prnt"], id="a-command-of-a-group-that-is-none"),
+    ],
+)
+def test_a_command_used_wrongly_is_one_line(arguments: list[str]) -> None:
+    assert "99999999" not in one_line(run(*arguments))
+
+
+def test_the_database_is_brought_to_this_version_and_again_without_harm(file: Path) -> None:
+    first, again = run("migrate", "--config", file), run("migrate", "--config", file)
+
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    engine = open_engine(f"sqlite:///{file.parent}/gateway.db", create=False)
+    assert {"shield", "budget"} <= set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_a_database_that_cannot_be_used_is_one_line(file: Path) -> None:
+    file.write_text(file.read_text().replace("sqlite:///gateway.db", "postgresql://user:SECRET@host/db"))
+
+    for command in ("migrate", "serve"):
+        assert "SECRET" not in one_line(run(command, "--config", file))
+
+
+def test_the_schema_is_printed_as_it_is_published() -> None:
+    assert run("schema", "print").stdout == sdl()
+
+
+def test_serving_with_several_workers_is_refused(file: Path) -> None:
+    assert "one writer" in one_line(run("serve", "--config", file, "--workers", 2))
+
+
+def test_serving_with_a_source_that_cannot_be_built_is_refused(file: Path) -> None:
+    file.write_text(file.read_text().replace('driver = "memory"', 'driver = "pigeon"'))
+
+    assert "connectors[school-elm].driver" in one_line(run("serve", "--config", file))
+
+
+class StandInServer:
+    """In place of a server that listens: starts or does not, and ends at once."""
+
+    def __init__(self, application: Any, host: str, port: int, *, started: bool = True) -> None:
+        self.application, self.host, self.port, self.started = application, host, port, started
+
+    def run(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("started", "failed", "code"), [(True, False, 0), (False, False, 2), (True, True, 70)])
+def test_how_serving_ends_is_told_by_its_code(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, started: bool, failed: bool, code: int
+) -> None:
+    made: list[StandInServer] = []
+    opened: list[Any] = []
+
+    def server_for(application: Any, host: str, port: int) -> StandInServer:
+        made.append(StandInServer(application, host, port, started=started))
+        return made[0]
+
+    build = wiring.build
+
+    def building(settings: Any) -> Any:
+        opened.append(build(settings))
+        return opened[0]
+
+    monkeypatch.setattr("gateway.commands.serve.server_for", server_for)
+    monkeypatch.setattr("gateway.commands.serve.wiring.build", building)
+    monkeypatch.setattr("gateway.commands.serve.configure_logs", lambda _: None)
+    monkeypatch.setattr("gateway.commands.serve._end_by_ourselves", lambda: None)
+    monkeypatch.setattr("gateway.audit.log.AuditLog.failed", property(lambda _: failed))
+    try:
+        result = run("serve", "--config", file, "--host", "127.0.0.2", "--port", 9123)
+    finally:
+        for gateway in opened:
+            gateway.log.close()
+            gateway.engine.dispose()
+
+    assert result.exit_code == code
+    assert (made[0].host, made[0].port) == ("127.0.0.2", 9123)
+
+
+# ----------------------------------------------------------------------------------------------------- shields load
+
+
+def shielded(file: Path, number: str) -> frozenset[str]:
+    engine = open_engine(load(file).database.url, create=False)
+    try:
+        return DatabaseShields(engine, AuditKeys.load_or_create(audit_key_file(load(file)))).shielded_by(number)  # type: ignore[arg-type]
+    finally:
+        engine.dispose()
+
+
+def test_a_list_of_shields_replaces_those_of_the_sources_it_names_and_is_recorded(file: Path) -> None:
+    listed = file.parent / "shields.csv"
+    listed.write_text(f"source,nhsNumber\nschool-elm,{CHILD}\nschool-elm,{OTHER_CHILD}\n")
+    first = run("shields", "load", listed, "--config", file)
+    listed.write_text(f"source,nhsNumber\nschool-elm,{OTHER_CHILD}\n")
+    second = run("shields", "load", listed, "--config", file)
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout == "school-elm: 2 shielded\n"
+    assert (shielded(file, CHILD), shielded(file, OTHER_CHILD)) == (frozenset(), {"school-elm"})
+    engine = open_engine(load(file).database.url, create=False)
+    admin = [r.payload or {} for r in read_records(engine) if r.kind is EventKind.ADMIN]
+    engine.dispose()
+    assert [p["count"] for p in admin if p["action"] == "SHIELDS_LOADED"] == [2, 1]
+    assert CHILD not in json.dumps(admin)
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        pytest.param("source,number\n", ":1: ", id="another-header"),
+        pytest.param("", ":1: ", id="empty"),
+        pytest.param(f"source,nhsNumber\nschool-elm,{CHILD}\nschool-oak,{CHILD}\n", ":3: ", id="an-unknown-source"),
+        pytest.param("source,nhsNumber\nschool-elm,9990000019\n", ":2: ", id="a-wrong-digit"),
+        pytest.param(f"source,nhsNumber\nschool-elm,{CHILD},more\n", ":2: ", id="a-column-too-many"),
+    ],
+)
+def test_a_list_with_a_fault_loads_nothing_and_names_the_line(file: Path, content: str, where: str) -> None:
+    listed = file.parent / "shields.csv"
+    listed.write_text(content)
+    line = one_line(run("shields", "load", listed, "--config", file))
+
+    assert f"{listed}{where}" in line
+    assert "9990000019" not in line
+    assert not (file.parent / "gateway.db").exists()
