@@ -26,6 +26,7 @@ from auth.shielding import ShieldsUnreadable, sees_through
 from connectors.base import Asker, Deadline, FieldMask
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
+from gateway.audit.canonical import NotCanonical
 from gateway.audit.errors import AuditError
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
@@ -174,7 +175,12 @@ class Lookups:
                 raise InternalServerError(request_id) from fault
             raise
         # 10. OUTCOME, with exactly what the body holds; then the body leaves.
-        await self._close(record, intent, run, charge, tree.outcome, encoded)
+        try:
+            await self._close(record, intent, run, charge, tree.outcome, encoded)
+        except NotCanonical as fault:
+            # the log cannot hold what some source said: then it does not leave, and INTENT is not left open
+            await self._close(record, intent, run, charge, outcome="FAILED")
+            raise InternalServerError(request_id) from fault
         return Answer(encoded.body)
 
     async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
