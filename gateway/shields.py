@@ -65,16 +65,22 @@ class DatabaseShields:
         """
         pseudonym = self._keys.pseudonym(nhs_number)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        # 2 is neither added nor removed: the statement runs all the same
-        words = {True: 1, False: 0, None: 2}
+        # 2 is neither added nor removed: the statement runs all the same. What was not on record is not removed: a
+        # lookup beside this one may have put it there since, and its removal would be on no record.
+        lifted = {source for source, shielded in said.items() if shielded is False and source in on_record}
         rows = [
-            {"source": source, "pseudonym": pseudonym, "since": now, "shielded": words[shielded]}
+            {
+                "source": source,
+                "pseudonym": pseudonym,
+                "since": now,
+                "shielded": 1 if shielded else 0 if source in lifted else 2,
+            }
             for source, shielded in sorted(said.items())
         ]
         return ShieldWrite(
             statements=[(_ADD, rows), (_REMOVE, rows)] if rows else [],
             added=tuple(sorted(s for s, shielded in said.items() if shielded and s not in on_record)),
-            removed=tuple(sorted(s for s, shielded in said.items() if shielded is False and s in on_record)),
+            removed=tuple(sorted(lifted)),
         )
 
     async def load(self, log: AuditLog, source: str, children: Iterable[NHSNumber], *, replace: bool) -> int:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from gateway.audit.keys import AuditKeys
+from gateway.migrate import migrate
+from gateway.shields import DatabaseShields, ShieldWrite
+from gateway.storage import open_engine
+from schema.identifiers import NHSNumber
 from schema.records import IdentityClaim
 from tests.fixtures.sources import BORN, CHILD, FAMILY, known, row, source
 from tests.gateway.conftest import Running
@@ -30,3 +37,28 @@ async def test_an_authority_does_not_see_through_anothers_shield_by_adding_its_o
         told = await world.ask()
 
     assert (told.outcome, told.entries) == ("NOTHING_DISCLOSABLE", [])
+
+
+def test_an_older_answer_does_not_remove_a_shield_that_came_after_the_register_was_read(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+    migrate(engine)
+    shields, child = DatabaseShields(engine, AuditKeys.load_or_create(tmp_path / "key.json")), NHSNumber(CHILD)
+
+    def commit(write: ShieldWrite) -> None:
+        with engine.begin() as connection:
+            for statement, rows in write.statements:
+                connection.execute(statement, rows)
+
+    older = shields.observed(child, {"cs-amber": False}, shields.shielded_by(child))
+    newer = shields.observed(child, {"cs-amber": True}, shields.shielded_by(child))
+    commit(newer)
+    commit(older)
+    assert older.removed == ()
+    assert shields.shielded_by(child) == {"cs-amber"}
+
+    # control: what stood when the register was read goes, and is named for the record
+    later = shields.observed(child, {"cs-amber": False}, shields.shielded_by(child))
+    commit(later)
+    assert later.removed == ("cs-amber",)
+    assert shields.shielded_by(child) == frozenset()
+    engine.dispose()
