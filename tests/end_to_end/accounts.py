@@ -10,10 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLResolveInfo, build_schema, execute, parse
+from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo, build_schema, execute, parse
 
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record
@@ -62,11 +63,16 @@ def held_in(document: str, variables: Mapping[str, Any], data: Mapping[str, Any]
         return _read(held, source, info.field_name, info.path.key)
 
     root = _Node(data, (), (), None)
-    result = execute(SCHEMA, parse(document), root, variable_values=dict(variables), field_resolver=read)
+    result = execute(SCHEMA, _parsed(document), root, variable_values=dict(variables), field_resolver=read)
     assert isinstance(result, ExecutionResult)
     assert not result.errors, result.errors
     assert result.data == data, "the body holds something else than the document asks for"
     return held
+
+
+@lru_cache(maxsize=64)
+def _parsed(document: str) -> DocumentNode:
+    return parse(document)
 
 
 def _read(held: Held, source: _Node, name: str, key: str | int) -> Any:

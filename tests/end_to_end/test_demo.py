@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.network
 
 REPOSITORY = Path(__file__).parents[2]
 CONTACTPOINT = [sys.executable, "-m", "gateway"]

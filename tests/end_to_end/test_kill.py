@@ -34,7 +34,7 @@ from gateway.storage import open_engine
 from tests.end_to_end.documents import EVERYTHING
 from tests.end_to_end.world import REASON, S16LA, DemoWorld
 
-pytestmark = [pytest.mark.network, pytest.mark.xdist_group("kill")]
+pytestmark = pytest.mark.network
 
 KILLS = int(os.environ.get("CONTACTPOINT_TEST_KILLS", "20"))
 CLIENTS = 4
@@ -194,25 +194,22 @@ def unrecorded(received: list[Received], records: list[Record]) -> list[str]:
     return missing
 
 
-@pytest.fixture(scope="module")
-def killed(everything: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Load]:
-    folder = tmp_path_factory.mktemp("killed")
-    return folder, killed_lives(everything, folder, KILLS)
+def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durable_outcome(
+    everything: DemoWorld, tmp_path: Path
+) -> None:
+    """One test, so that what takes the time is done once."""
+    load = killed_lives(everything, tmp_path, KILLS)
 
-
-def test_no_practitioner_reached_a_client_without_a_durable_outcome(killed: tuple[Path, Load]) -> None:
-    folder, load = killed
-
-    assert unrecorded(load.received, log_of(folder)) == []
-    assert len(load.received) > KILLS
+    records = log_of(tmp_path)
+    assert unrecorded(load.received, records) == []
     assert sum(len(each.names) for each in load.received) > KILLS
     assert load.odd == []
+    every_life_reported_the_intents_that_the_one_before_left_open(records)
+    the_log_verifies(tmp_path)
+    the_logs_hold_nothing_of_anybody((tmp_path / "log.jsonl").read_text(encoding="utf-8"), load)
 
 
-def test_every_life_reports_the_intents_that_the_one_before_left_open(killed: tuple[Path, Load]) -> None:
-    folder, _ = killed
-    records = log_of(folder)
-
+def every_life_reported_the_intents_that_the_one_before_left_open(records: list[Record]) -> None:
     admin = [r.payload for r in records if r.kind is EventKind.ADMIN and r.payload]
     reported = {seq for p in admin if p["action"] == AdminAction.OPEN_INTENTS_FOUND for seq in p["intents"]}
     intents = {r.seq for r in records if r.kind is EventKind.INTENT}
@@ -224,28 +221,21 @@ def test_every_life_reports_the_intents_that_the_one_before_left_open(killed: tu
     assert reported
 
 
-def test_the_log_verifies_after_all_of_it(killed: tuple[Path, Load]) -> None:
-    folder, _ = killed
+def the_log_verifies(folder: Path) -> None:
     engine = open_engine(f"sqlite:///{folder}/contactpoint.db", create=False)
     try:
         found = verify(engine)
     finally:
         engine.dispose()
-
     assert found.status is Status.GOOD
     assert found.open_intents > 0
 
 
-def test_the_logs_of_all_lives_hold_nothing_of_a_child_or_a_practitioner(
-    killed: tuple[Path, Load], everything: DemoWorld
-) -> None:
-    folder, load = killed
-    kept = (folder / "log.jsonl").read_text(encoding="utf-8")
-
-    assert "Application startup complete" in kept
+def the_logs_hold_nothing_of_anybody(kept: str, load: Load) -> None:
     names = {name for each in load.received for name in each.names}
-    numbers = {child.nhs_number for child in everything.families.children}
-    assert [each for each in (*names, *numbers, REASON, *everything.tokens()) if each in kept] == []
+    numbers = {child.nhs_number for child in load.world.families.children}
+    assert "Application startup complete" in kept
+    assert [each for each in (*names, *numbers, REASON, *load.world.tokens()) if each in kept] == []
     assert "Traceback" not in kept
 
 

@@ -12,15 +12,16 @@ pytestmark = pytest.mark.network
 
 CAMHS = (
     "CAMHS",
-    "Mental Health",
+    "ental Health",
     "mental health",
     "camhs",
     "Substance",
-    "ypsu",
+    "ypsu@",
     "01632 960410",
     "01632 960412",
-    "MH",
-    "SUD",
+    # the codes as JSON writes them: an opaque id may hold the bare letters
+    '"MH"',
+    '"SUD"',
 )
 
 
