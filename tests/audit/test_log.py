@@ -247,6 +247,7 @@ async def test_a_statement_that_ends_the_transaction_stops_the_log(engine: sa.En
 
     with pytest.raises(AuditFailed):
         await log.append(EventKind.INTENT, {}, alongside=[(sa.text("COMMIT"), {})])
+    log.close()  # the caller is answered before the log's own thread says that it must stop
 
     assert stopped == [True]
 
