@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import subprocess
 import sys
@@ -129,7 +128,12 @@ def test_the_search_for_other_doors_finds_one(text: str, tmp_path: Path) -> None
 
 def test_the_search_knows_every_type_of_the_schema() -> None:
     known = RECORD_TYPES | FRAME_TYPES | CALLER_TYPES | {"ChildKey", "Override", "AccessRequest"}
-    declared = {name for name, kind in inspect.getmembers(types, dataclasses.is_dataclass) if not name.startswith("_")}
+    classes = inspect.getmembers(types, inspect.isclass)
+    declared = {
+        name
+        for name, kind in classes
+        if kind.__module__ == types.__name__ and hasattr(kind, "__strawberry_definition__") and name[0].isupper()
+    }
 
     assert declared == known
 
