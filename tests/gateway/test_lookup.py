@@ -20,9 +20,11 @@ from tests.fixtures.sources import (
     BORN,
     CHILD,
     FAMILY,
+    OTHER_CHILD,
     UNKNOWN_CHILD,
     FailingSource,
     LookingSource,
+    LyingSource,
     RaisingSource,
     Remembering,
     SlowSource,
@@ -273,7 +275,9 @@ async def test_a_log_that_is_down_costs_nobody_their_budget(running: Running) ->
     async with running(council(), limits={"person_misses": {"hour": 1}}) as world:
         await world.ask()
         world.execute("ALTER TABLE budget RENAME TO gone")
-        refused = [(await world.ask()).code for _ in range(3)]
+        refused = [(await world.ask()).code for _ in range(2)]
+        # the counts of somebody new cannot be read at all
+        refused.append((await world.ask(sub="somebody-new")).code)
         world.execute("ALTER TABLE gone RENAME TO budget")
         told = await world.ask()
 
@@ -335,7 +339,7 @@ async def test_a_fault_of_ours_leaves_one_intent_and_one_outcome_and_tells_nothi
         raise RuntimeError(f"quotes {CHILD}")
 
     async with running(council()) as world:
-        monkeypatch.setattr("gateway.lookup.merge", broken)
+        monkeypatch.setattr(world.gateway.shields, "observed", broken)
         told = await world.ask()
         kinds, outcome = world.kinds(), world.payload(EventKind.OUTCOME)
 
@@ -377,6 +381,31 @@ async def test_a_source_that_raises_costs_its_own_answer_and_nothing_of_its_text
     assert told.sources["police-amber"] == "NO_ANSWER PROTOCOL"
     assert CHILD not in printed.out + printed.err + told.response.text
     assert len(told.entries) == 1
+
+
+async def test_an_answer_about_another_child_is_no_answer_and_an_alarm(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lying = LyingSource(source("police-amber", kind=AgencyKind.POLICE))
+    async with running(lying, council()) as world:
+        told = await world.ask()
+        alarm = world.payload(EventKind.ADMIN)
+        unlisted = _unlisted(world.records(*EventKind))
+
+    assert told.sources["police-amber"] == "NO_ANSWER INVALID_ANSWER"
+    assert "Liar" not in told.response.text
+    assert alarm == {"action": "INVALID_ANSWER_ALARM", "source": "police-amber", "detail": "MISMATCH"}
+    assert unlisted == {}
+    assert OTHER_CHILD not in capsys.readouterr().out
+
+
+async def test_an_entry_that_hangs_on_somebody_elses_record_is_left_out(running: Running) -> None:
+    other = row("x", name="Other Person", identity=IdentityClaim(date(2019, 1, 1), ("Somebody",)))
+    renamed = row("y", name="Ren Amed", identity=IdentityClaim(BORN, ("Newname",)))
+    async with running(source("cs-amber", known(CHILD, row(), other, renamed))) as world:
+        told = await world.ask()
+
+    assert {e["practitioner"]["name"] for e in told.entries} == {"Ada Brook", "Ren Amed"}
 
 
 async def test_a_cancelled_request_still_gets_its_outcome(running: Running) -> None:

@@ -108,6 +108,12 @@ def test_what_one_source_lacks_another_completes() -> None:
     )
 
 
+def test_an_entry_without_a_contact_takes_the_way_to_reach_the_person_from_where_it_is_known() -> None:
+    (one,) = merge([entry("a", contact={"mode": ContactMode.NONE}), entry("b", contact={"phone": "01632 960001"})])
+
+    assert (one.contact.mode, one.contact.phone) == (ContactMode.DIRECT, "01632 960001")
+
+
 def test_rows_that_contradict_each_other_both_stay_each_with_its_source() -> None:
     for differs in (
         [{"role": "x"}, {"role": "y"}],

@@ -11,9 +11,11 @@ import httpx
 import pytest
 import respx
 
+from auth.keys import KeysUnavailable
 from gateway import app as wiring
 from gateway.app import build_sources, fetch_keys, key_sources, load_agreements, metadata_url
 from gateway.audit.events import EventKind
+from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
 from gateway.storage import DurabilityNotMet
@@ -135,6 +137,16 @@ async def test_two_authorization_headers_are_a_bad_request(running: Running) -> 
 
     assert told.status_code == 400
     assert 'error="invalid_request"' in told.headers["www-authenticate"]
+
+
+async def test_without_any_keys_a_token_cannot_be_judged_and_the_caller_is_asked_to_come_back() -> None:
+    class Keyless:
+        async def authenticate(self, authorization: object) -> Any:
+            raise KeysUnavailable
+
+    with pytest.raises(Overloaded) as refused:
+        await wiring._authenticate(Keyless(), "https://gateway.example/metadata")([])  # type: ignore[arg-type]
+    assert refused.value.status == 503
 
 
 async def test_closing_lets_answers_end_and_closes_every_source(running: Running) -> None:
