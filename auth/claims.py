@@ -32,10 +32,16 @@ class ClaimRules:
     leeway_seconds: int
 
 
-def caller_from(claims: dict[str, Any], rules: ClaimRules, clients: frozenset[str] | None, now: float) -> Caller:
+def caller_from(
+    claims: dict[str, Any],
+    rules: ClaimRules,
+    clients: frozenset[str] | None,
+    organisations: frozenset[str] | None,
+    now: float,
+) -> Caller:
     """Return the caller whom verified claims describe (RFC 9068, section 4); raise Unauthenticated otherwise.
 
-    `clients` is the issuer's allow-list, None if any of its clients may call. The issuer was matched before.
+    `clients` and `organisations` are the issuer's allow-lists, None for any. The issuer was matched before.
     """
     _check_audience(claims.get("aud"), rules.audience)
     issued_at, expires_at = _times(claims, rules, now)
@@ -49,11 +55,18 @@ def caller_from(claims: dict[str, Any], rules: ClaimRules, clients: frozenset[st
         raise _refused(Reason.SENDER_CONSTRAINED)
     roles = _roles(claims)
     actor, on_behalf_of = _delegation(claims, roles)
+    if on_behalf_of is not None and subject != client_id:
+        # a person's token speaks for that person; only client credentials are used for somebody else
+        raise _refused(Reason.DELEGATION)
+    organisation = _text(claims.get("org"), Reason.ORGANISATION)
+    if organisations is not None and organisation not in organisations:
+        # one school's identity provider must not be able to speak for the police
+        raise _refused(Reason.ORGANISATION)
     return Caller(
         issuer=claims["iss"],
         subject=subject,
         client_id=client_id,
-        organisation=_text(claims.get("org"), Reason.ORGANISATION),
+        organisation=organisation,
         roles=roles,
         scopes=_scopes(claims.get("scope")),
         assurance=_assurance(claims),

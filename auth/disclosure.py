@@ -63,21 +63,23 @@ NOTHING = Disclosed((), {})
 def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationship:
     """Return how the caller stands to the child, from current entries about the child itself.
 
-    PRACTITIONER by registration number only, never by name; ORGANISATION if the caller's organisation owns such a
-    source. An entry about a linked adult makes no relationship to the child. Nor does one that may be hidden from the
-    organisation's own people make theirs: what a relationship opens elsewhere would tell them of it.
+    Only what the caller's own organisation says of its people counts: another source could plant a registration.
+    PRACTITIONER by registration number only, never by name. An entry about a linked adult makes no relationship to the
+    child. Nor does one that may be hidden from the organisation's own people make theirs: what a relationship opens
+    elsewhere would tell them of it.
     """
     best = Relationship.NONE
     for fact in facts:
         if not isinstance(fact.answer.subject, records.ChildRef):
+            continue
+        if fact.custodian.organisation != caller.organisation:
             continue
         for row in fact.answer.involvements:
             if row.relationship is not InvolvementRelationship.CHILD or row.status is not InvolvementStatus.CURRENT:
                 continue
             if _is_theirs(caller, row):
                 return Relationship.PRACTITIONER
-            hidden = row.never_share or row.sensitivity is not Sensitivity.STANDARD
-            if fact.custodian.organisation == caller.organisation and not hidden:
+            if not row.never_share and row.sensitivity is Sensitivity.STANDARD:
                 best = Relationship.ORGANISATION
     return best
 

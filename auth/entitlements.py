@@ -27,6 +27,7 @@ class Entitlement:
     custodian: Custodian
     opens: Mapping[Relationship, frozenset[str]]
     at_strong: frozenset[str]  # would open, for some relationship, after a stronger sign-in
+    at_strong_now: frozenset[str]  # of those, what would open before anything is known of the child
     lapsed: frozenset[str]  # would open if the agreement had not lapsed, or the power had commenced
     other_purposes: frozenset[str]  # opens for this role under some other purpose
     not_asked: SourceReason | None
@@ -78,7 +79,7 @@ class Entitlements:
 
     def default_at_strong(self) -> bool:
         """Return whether some custodian would open the default answer after a stronger sign-in."""
-        return any(INVOLVEMENTS in e.at_strong for e in self.by_custodian.values())
+        return any(INVOLVEMENTS in e.at_strong_now for e in self.by_custodian.values())
 
 
 def entitle(
@@ -118,6 +119,7 @@ def _entitlement(
 ) -> Entitlement:
     opens: dict[Relationship, set[str]] = {relationship: set() for relationship in Relationship}
     at_strong: set[str] = set()
+    at_strong_now: set[str] = set()
     lapsed: set[str] = set()
     others: set[str] = set()
     out_of_area = False
@@ -139,6 +141,7 @@ def _entitlement(
                         lapsed |= paths
                     elif grant.assurance not in _ENOUGH[caller.assurance]:
                         at_strong |= paths
+                        at_strong_now |= paths if floor in COVERS[grant.relationship] else set()
                     else:
                         for relationship in COVERS[grant.relationship]:
                             opens[relationship] |= paths
@@ -146,6 +149,7 @@ def _entitlement(
         custodian=custodian,
         opens={relationship: frozenset(paths) for relationship, paths in opens.items()},
         at_strong=frozenset(at_strong),
+        at_strong_now=frozenset(at_strong_now),
         lapsed=frozenset(lapsed),
         other_purposes=frozenset(others),
         not_asked=None,
@@ -158,6 +162,7 @@ def _entitlement(
         entitlement.custodian,
         dict.fromkeys(Relationship, frozenset()),
         entitlement.at_strong,
+        entitlement.at_strong_now,
         entitlement.lapsed,
         entitlement.other_purposes,
         reason,

@@ -47,11 +47,12 @@ _REGISTRIES = {name: jws.JWSRegistry(algorithms=[name]) for name in ALGORITHMS}
 
 @dataclass(frozen=True, slots=True)
 class IssuerSettings:
-    """One issuer that we trust. `clients` is its allow-list; None means any client of that issuer."""
+    """One issuer that we trust, and for whom it may speak: None means any client, or any organisation."""
 
     issuer: str
     algorithms: tuple[str, ...]
     clients: frozenset[str] | None
+    organisations: frozenset[str] | None
 
     def __post_init__(self) -> None:
         if not self.issuer:
@@ -151,7 +152,7 @@ class TokenValidator:
         key = await keys.key(header["kid"])
         # nothing awaits from here on: what is remembered belongs to the set that the key is from
         _check_signature(token, key, algorithm)
-        caller = caller_from(claims, self._rules, settings.clients, now)
+        caller = caller_from(claims, self._rules, settings.clients, settings.organisations, now)
         until = min(now + CACHE_SECONDS, caller.expires_at)
         self._remember(digest, _Verified(caller, keys, keys.generation, now, until))
         return caller

@@ -35,13 +35,14 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.budgets import Allowance, Budgets
+from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.endpoint import GraphQLEndpoint, RequestContext
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
-from gateway.lookup import LookupLimits, Lookups
+from gateway.lookup import Lookups
 from gateway.migrate import migrate
 from gateway.operations import operations_routes, refusal
 from gateway.plan import Planner
@@ -187,7 +188,7 @@ def build(settings: Settings) -> Gateway:
     revoked: set[str] = set()
     key_sets = KeySets(issuers, fetch=fetch_keys)
     validator = TokenValidator(
-        [IssuerSettings(i.issuer, i.algorithms, i.clients) for i in settings.issuers],
+        [IssuerSettings(i.issuer, i.algorithms, i.clients, i.organisations) for i in settings.issuers],
         settings.resource.identifier,
         key_sets,
         revoked=revoked.__contains__,
@@ -203,7 +204,10 @@ def build(settings: Settings) -> Gateway:
         log=audit,
         keys=keys,
         limits=LookupLimits(
-            settings.limits.total_seconds, settings.limits.source_seconds, settings.limits.reserve_seconds
+            settings.limits.total_seconds,
+            settings.limits.source_seconds,
+            settings.limits.reserve_seconds,
+            settings.limits.quiet_seconds,
         ),
         step_up=lambda: challenge(
             "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR

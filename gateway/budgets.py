@@ -107,16 +107,18 @@ class Budgets:
                 self._counts[slot][0] -= 1
                 self._counts[slot][1] -= 1
 
-    def settle(self, charge: Charge, *, disclosed: bool) -> Statements:
+    def settling(self, charge: Charge, *, disclosed: bool) -> Statements:
         """Return what goes with OUTCOME: the reserved miss returned if something was disclosed, else left.
 
         The same statement either way: the write has one shape.
         """
-        returned = -1 if disclosed else 0
+        return [(_ADD, _rows(charge.slots, 0, -1 if disclosed else 0))]
+
+    def settle(self, charge: Charge, *, disclosed: bool) -> None:
+        """Count what `settling` wrote; once it is on disk, and not before."""
         for slot in charge.slots:
-            if slot in self._counts:
-                self._counts[slot][1] += returned
-        return [(_ADD, _rows(charge.slots, 0, returned))]
+            if disclosed and slot in self._counts:
+                self._counts[slot][1] -= 1
 
     def _recall(self, principal: str, now: float) -> None:
         if principal in self._known:

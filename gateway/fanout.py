@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -34,6 +34,7 @@ class SourceOutcome:
     code: str | None  # the finer code, for audit and metrics only
     answers: tuple[Answered, ...]
     milliseconds: int
+    adults: int = 0  # how many linked adults it was asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,7 @@ class FanOut:
         if silent is None or outcome.status is SourceStatus.NO_ANSWER:
             return outcome
         # who could have named an adult did not answer: this source cannot be said to have been asked about everybody
-        return SourceOutcome(
-            outcome.source, SourceStatus.NO_ANSWER, silent.reason, NOT_NAMED, outcome.answers, outcome.milliseconds
-        )
+        return replace(outcome, status=SourceStatus.NO_ANSWER, reason=silent.reason, code=NOT_NAMED)
 
     async def _health(self, connector: Connector) -> SourceOutcome:
         source, started = connector.manifest.agency.id, asyncio.get_running_loop().time()

@@ -27,6 +27,7 @@ class LookupRecord:
     access: Access
     key: Key | None  # None: nothing of the person is kept
     request_id: str
+    ask_id: str  # the request id that agencies see
     receipt: str
     document: str  # SHA-256 of the operation's text, or keyed if the text may hold an identifier
     keys: AuditKeys
@@ -38,10 +39,16 @@ class LookupRecord:
             **self._why(),
             **self._subject(),
             "receipt": self.receipt,
+            "ask": self.ask_id,
             "fields": {source: sorted(mask.paths) for source, mask in plan.masks.items()},
+            "further": {source: sorted(paths) for source, paths in plan.further().items()},
             "sources": list(plan.masks),
             "agreements": {"version": agreements.version, "basis": _basis(basis)},
         }
+
+    def override(self, intent: int) -> dict[str, Any]:
+        """Return the payload of REVIEW for break-glass: an event of its own, for somebody to look at."""
+        return {**self._who(), **self._why(), "of": intent, "verdict": "OPEN"}
 
     def denied(self, code: str, decision: Decision | None, agreements: AgreementSet) -> dict[str, Any]:
         """Return the payload of DENIED: no agency was asked."""
@@ -63,6 +70,7 @@ class LookupRecord:
         plan: Plan,
         relationship: str,
         identity: str,
+        asked: Mapping[str, frozenset[str]],
         sources: Iterable[SourceOutcome],
         shields: ShieldWrite,
         shielded: Sequence[str],
@@ -80,8 +88,17 @@ class LookupRecord:
             "complete": all(s.reason is None for s in sources),
             "relationship": relationship,
             "identity": identity,
+            "asked": {source: sorted(paths) for source, paths in asked.items()},
+            "override": self._why()["override"],
             "sources": [
-                {"id": s.source, "status": s.status, "reason": s.reason, "code": s.code, "ms": s.milliseconds}
+                {
+                    "id": s.source,
+                    "status": s.status,
+                    "reason": s.reason,
+                    "code": s.code,
+                    "ms": s.milliseconds,
+                    "adults": s.adults,
+                }
                 for s in sources
             ],
             "disclosed": {"entries": list(entries), "sections": list(sections)},

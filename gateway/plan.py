@@ -54,6 +54,15 @@ class Plan:
                 found[custodian] = FieldMask(extra)
         return found
 
+    def further(self) -> Mapping[str, frozenset[str]]:
+        """Return the most that a second wave could ask for beyond the first, whatever relationship is found."""
+        found: dict[str, frozenset[str]] = {}
+        for relationship in Relationship:
+            if relationship is not Relationship.OVERRIDE:
+                for custodian, mask in self.more(relationship).items():
+                    found[custodian] = found.get(custodian, frozenset()) | mask.paths
+        return found
+
 
 class Planner:
     """Makes plans for one set of custodians; remembers the last so many."""

@@ -46,13 +46,14 @@ class ResourceSection(_Section):
 
 
 class IssuerSection(_Section):
-    """One identity provider. `clients` is an allow-list; absent, any client of that issuer."""
+    """One identity provider. `clients` and `organisations` are allow-lists: whom it may speak for; absent, anybody."""
 
     issuer: str
     jwks_uri: str | None = None
     jwks_file: Path | None = None
     algorithms: tuple[str, ...] = ("ES256", "PS256")
     clients: frozenset[str] | None = None
+    organisations: frozenset[str] | None = None
 
 
 class DatabaseSection(_Section):
@@ -95,6 +96,7 @@ class LimitsSection(_Section):
     total_seconds: Annotated[float, Field(gt=0.1, le=30)] = 2.5
     source_seconds: Annotated[float, Field(gt=0.05, le=30)] = 1.5
     reserve_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
+    quiet_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25  # an answer without a disclosure leaves at a multiple
     person_lookups: WindowSection = WindowSection(minute=10, hour=60, day=200)
     person_misses: WindowSection = WindowSection(hour=5, day=20)
     client_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)

@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         command += arguments
     else:
-        command += ["-q", "-n", "2", "--dist", "loadgroup", "--cov-branch", f"--cov-fail-under={FLOOR}"]
+        command += ["-q", "-n", "2", "--dist", "loadfile", "--cov-branch", f"--cov-fail-under={FLOOR}"]
         command += ["--cov-report=term:skip-covered", *(f"--cov={package}" for package in MEASURED)]
     return subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}).returncode
 

@@ -55,12 +55,24 @@ _SUBJECT: Final = frozenset({"subject", "key"})  # the child's pseudonym; the en
 
 PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
     {
-        EventKind.INTENT: _WHO | _WHY | _SUBJECT | {"receipt", "fields", "sources", "agreements"},
+        EventKind.INTENT: _WHO
+        | _WHY
+        | _SUBJECT
+        | {
+            "receipt",
+            "ask",  # the request id that agencies see
+            "fields",  # what the first wave asks each source for
+            "further",  # what a relationship, once known, may have it asked for in the second wave
+            "sources",
+            "agreements",
+        },
         EventKind.OUTCOME: _WHO
         | _SUBJECT
         | {
             "intent",  # seq of the INTENT in the same shard that this closes; every OUTCOME has it
             "receipt",
+            "asked",  # what each source was asked for, over both waves
+            "override",
             "outcome",
             "complete",
             "sources",

@@ -50,7 +50,7 @@ def a_validator(sites: IssuerSites | None = None, **changes: Any) -> TokenValida
         [CORPUS.trusted.source(), CORPUS.other.source()], fetch=(sites or IssuerSites()).fetch
     )
     clients = changes.pop("clients", frozenset({CLIENT}))
-    settings = [IssuerSettings(factory.issuer, ALGORITHMS, clients) for factory in (CORPUS.trusted, CORPUS.other)]
+    settings = [IssuerSettings(factory.issuer, ALGORITHMS, clients, None) for factory in (CORPUS.trusted, CORPUS.other)]
     arguments: dict[str, Any] = {"revoked": lambda jti: jti == REVOKED_TOKEN_ID, "clock": lambda: NOW, **changes}
     return TokenValidator(settings, AUDIENCE, keys, **arguments)
 

@@ -314,10 +314,19 @@ def standing(*rows: Involvement, subject: Any = CHILD, organisation: str = "owne
 
 
 def test_a_practitioner_is_known_by_registration_and_never_by_name() -> None:
-    assert standing(row(name="Ada Brook", number="SW1"), registration="SWE:SW1") is Relationship.PRACTITIONER
-    assert standing(row(name="Ada Brook", number="SW2"), registration="SWE:SW1") is Relationship.NONE
-    assert standing(row(name="Ada Brook"), name="Ada Brook", registration="SWE:SW1") is Relationship.NONE
-    assert standing(row(name="Ada Brook", number="SW1"), name="Ada Brook") is Relationship.NONE
+    def own(*rows: Involvement, **who: Any) -> Relationship:
+        return standing(*rows, organisation="amber-council", **who)
+
+    assert own(row(name="Ada Brook", number="SW1"), registration="SWE:SW1") is Relationship.PRACTITIONER
+    assert own(row(name="Ada Brook", number="SW2"), registration="SWE:SW1") is Relationship.ORGANISATION
+    assert own(row(name="Ada Brook"), name="Ada Brook", registration="SWE:SW1") is Relationship.ORGANISATION
+    assert own(row(name="Ada Brook", number="SW1"), name="Ada Brook") is Relationship.ORGANISATION
+
+
+def test_another_source_cannot_plant_a_registration() -> None:
+    planted = row(name="Ada Brook", number="SW1")
+
+    assert standing(planted, organisation="brook-school", registration="SWE:SW1") is Relationship.NONE
 
 
 def test_the_callers_organisation_is_involved_when_it_owns_a_source_with_a_current_entry() -> None:

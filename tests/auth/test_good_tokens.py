@@ -54,7 +54,7 @@ async def published(url: str) -> bytes:
 
 
 def a_validator(**arguments: Any) -> TokenValidator:
-    settings = [IssuerSettings(factory.issuer, ALGORITHMS, None) for factory in (TRUSTED, OTHER)]
+    settings = [IssuerSettings(factory.issuer, ALGORITHMS, None, None) for factory in (TRUSTED, OTHER)]
     keys = KeySets([TRUSTED.source(), OTHER.source()], fetch=published)
     usual: dict[str, Any] = {"revoked": lambda _: False, "clock": lambda: NOW}
     return TokenValidator(settings, AUDIENCE, keys, **(usual | arguments))
@@ -195,11 +195,34 @@ async def test_a_registration_of_another_form_proves_none(registration: str) -> 
 
 
 async def test_a_caller_shows_no_name_or_person_in_its_repr() -> None:
-    caller = await authenticated(claims={**OBO, "name": "Ms Amis", "sub": "amber-person-9"})
+    person = await authenticated(claims={"name": "Ms Amis", "sub": "amber-person-9", "registration": "SWE:SW12345"})
+    system = await authenticated(claims={**OBO, "name": "Ms Amis"})
 
-    shown = repr(caller)
+    for caller in (person, system):
+        secrets = ("Amis", "amber-worker", "amber-person", "SW12345", caller.token_id)
+        assert not any(secret in repr(caller) for secret in secrets)
 
-    assert not any(secret in shown for secret in ("Amis", "amber-worker", "amber-person", "SW12345", caller.token_id))
+
+async def test_an_issuer_speaks_only_for_the_organisations_it_is_listed_for() -> None:
+    keys = KeySets([TRUSTED.source(), OTHER.source()], fetch=published)
+    settings = [
+        IssuerSettings(TRUSTED.issuer, ALGORITHMS, None, frozenset({"amber-council"})),
+        IssuerSettings(OTHER.issuer, ALGORITHMS, None, frozenset({"elm-school"})),
+    ]
+    validator = TokenValidator(settings, AUDIENCE, keys, revoked=lambda _: False, clock=lambda: NOW)
+
+    assert (await validator.authenticate([TRUSTED.bearer()])).organisation == "amber-council"
+    with pytest.raises(Unauthenticated) as refused:
+        await validator.authenticate([OTHER.bearer()])
+
+    assert refused.value.reason is Reason.ORGANISATION
+
+
+async def test_a_persons_token_cannot_speak_for_somebody_else() -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        await authenticated(claims={**OBO, "sub": "amber-person-9"})
+
+    assert refused.value.reason is Reason.DELEGATION
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
@@ -333,11 +356,11 @@ def test_a_validator_is_not_built_from_settings_that_would_weaken_it() -> None:
     keys = KeySets([TRUSTED.source()], fetch=published)
 
     with pytest.raises(ValueError, match="some of ES256, PS256"):
-        IssuerSettings(ISSUER, ("HS256",), None)
+        IssuerSettings(ISSUER, ("HS256",), None, None)
     with pytest.raises(ValueError, match="some of ES256, PS256"):
-        IssuerSettings(ISSUER, (), None)
+        IssuerSettings(ISSUER, (), None, None)
     with pytest.raises(ValueError, match="name"):
-        IssuerSettings("", ALGORITHMS, None)
+        IssuerSettings("", ALGORITHMS, None, None)
     with pytest.raises(ValueError, match="twice"):
         TokenValidator([TRUSTED.settings()] * 2, AUDIENCE, keys, revoked=lambda _: False)
     with pytest.raises(ValueError, match="key set"):

@@ -97,7 +97,7 @@ def test_the_reserved_miss_comes_back_when_something_is_disclosed_and_stays_when
 def test_settling_writes_the_same_statement_whether_or_not_anything_is_disclosed(engine: sa.Engine) -> None:
     counted = budgets(engine, Clock(), FREE)
     one, other = taken(counted.charge(["person:a"])), taken(counted.charge(["person:b"]))
-    yes, no = counted.settle(one, disclosed=True), counted.settle(other, disclosed=False)
+    yes, no = counted.settling(one, disclosed=True), counted.settling(other, disclosed=False)
 
     assert [s for s, _ in yes] == [s for s, _ in no]
     assert [set(row) for _, rows in yes for row in rows] == [set(row) for _, rows in no for row in rows]
@@ -117,8 +117,8 @@ def test_counts_outlive_a_restart(engine: sa.Engine) -> None:
     for statements in (
         disclosed.statements,
         missed.statements,
-        first.settle(disclosed, disclosed=True),
-        first.settle(missed, disclosed=False),
+        first.settling(disclosed, disclosed=True),
+        first.settling(missed, disclosed=False),
     ):
         write(engine, statements)
 

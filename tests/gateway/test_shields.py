@@ -175,7 +175,7 @@ async def test_a_trusts_restriction_is_not_seen_through_by_that_trust(running: R
 
 
 async def test_a_practitioner_of_the_child_sees_through_by_registration_and_never_by_name(running: Running) -> None:
-    other = source("cs-elm", known(CHILD, row("m", name="Sam Okoro", number="SW1")), organisation="elm")
+    other = source("cs-elm", known(CHILD, row("m", name="Sam Okoro", number="SW1")), organisation="amber-council")
     async with running(council(True), other) as world:
         registered = await world.ask(registration="SWE:SW1")
         namesake = await world.ask(name="Sam Okoro", registration="SWE:SW2")

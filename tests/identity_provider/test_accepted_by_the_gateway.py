@@ -26,7 +26,7 @@ async def gateway_trusting(provider: IdentityProvider, folder: Path, audience: s
     provider.write_jwks(folder / "jwks.json")
     keys = KeySets([KeySource(ISSUER, ("ES256",), None, folder / "jwks.json")], fetch=None)
     await keys.load()
-    return TokenValidator([IssuerSettings(ISSUER, ("ES256",), CLIENTS)], audience, keys, revoked=lambda _: False)
+    return TokenValidator([IssuerSettings(ISSUER, ("ES256",), CLIENTS, None)], audience, keys, revoked=lambda _: False)
 
 
 async def bearer(idp: httpx.AsyncClient, persona: str) -> list[str]:

@@ -1,0 +1,230 @@
+"""Steps 7 to 9 of a lookup: ask, corroborate, merge, disclose; and what OUTCOME must know of them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import strawberry
+import structlog
+
+from auth.caller import Caller
+from auth.disclosure import NOTHING, Disclosed, SourceFacts, Viewer, agency_type, disclose, relationship_of
+from auth.shielding import ShieldsUnreadable, sees_through
+from connectors.base import Asker, Deadline, FieldMask
+from gateway.asked import Access, Key
+from gateway.audit.keys import AuditKeys
+from gateway.corroboration import corroborated, without_others
+from gateway.errors import Overloaded
+from gateway.fanout import FanOut, SourceOutcome
+from gateway.graphql.compiled import matching
+from gateway.merge import merge
+from gateway.plan import Plan
+from gateway.shields import DatabaseShields, ShieldWrite
+from gateway.sources import Source
+from schema import types
+from schema.records import Answered, ChildRef
+from schema.sections import SECTIONS
+from schema.vocabulary import LookupOutcome, Relationship, SourceReason, SourceStatus, purpose_class
+
+log = structlog.get_logger("gateway.gathering")
+
+ADVICE = {
+    LookupOutcome.DISCLOSED: "This is what may be shown to you. Others may be involved whom this answer does not show.",
+    LookupOutcome.NOTHING_DISCLOSABLE: (
+        "Nothing can be disclosed to you. This is not confirmation that no one is involved. "
+        "If you have a concern about a child, contact the safeguarding hub of their local authority."
+    ),
+    LookupOutcome.INCOMPLETE: (
+        "At least one agency did not answer. Do not read this as the whole picture: ask again, or ring that agency. "
+        "If you have a concern about a child, contact the safeguarding hub of their local authority."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LookupLimits:
+    """Seconds that one lookup, one source in it, and the work after the sources may take.
+
+    An answer that discloses nothing leaves at a multiple of `quiet_seconds` from its start, so that its time does not
+    tell a shielded or a known child from an unknown one. A positive answer is never held.
+    """
+
+    total_seconds: float = 2.5
+    source_seconds: float = 1.5
+    reserve_seconds: float = 0.25
+    quiet_seconds: float = 0.25
+
+
+class Gathering:
+    """Steps 7 to 9 of one lookup, and what OUTCOME must know of them however far they came."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        shields: DatabaseShields,
+        keys: AuditKeys,
+        limits: LookupLimits,
+        caller: Caller,
+        access: Access,
+        key: Key,
+        plan: Plan,
+        today: date,
+        ask_id: str,
+    ) -> None:
+        """`ask_id` is what agencies see: made here for this lookup, and nothing that the caller could choose."""
+        self._sources = sources
+        self._shields = shields
+        self._keys = keys
+        self._caller = caller
+        self._key = key
+        self._today = today
+        self.started = time.monotonic()
+        self.plan = plan
+        self.outcomes: dict[str, SourceOutcome] = {}
+        self.relationship = plan.entitlements.floor
+        self.identity = "NOT_DECIDED"
+        self.shielded_by: frozenset[str] = frozenset()
+        self.shield_write = ShieldWrite([], (), ())
+        self.asked: dict[str, frozenset[str]] = {}  # what each source was asked for, over both waves
+        self._fan_out = FanOut(
+            request_id=ask_id,
+            traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+            purpose_class=purpose_class(access.purpose),
+            asker=Asker(caller.person, caller.organisation),
+            deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
+            source_seconds=limits.source_seconds,
+        )
+
+    async def tree(self, receipt: str) -> Any:
+        """Return the tree of what may be told. Raises Overloaded if the shield register cannot be read."""
+        self.outcomes = await self._ask(self.plan.masks)
+        self._note_shields()
+        disclosed = await self._disclosed()
+        rows = merge(disclosed.rows)
+        told = self._selected(disclosed.sections)
+        complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
+        outcome = self._outcome(rows, told, complete)
+        sections = {types.python_name(d.fields[0].name if d.hoisted else n): None for n, d in SECTIONS.items()}
+        return types.ChildLookup(
+            outcome=outcome,
+            complete=complete,
+            advice=ADVICE[outcome],
+            sources=[self._source_answer(source) for source in self._sources],
+            receipt=strawberry.ID(receipt),
+            rows=rows,
+            **(sections | told),
+        )
+
+    async def _ask(
+        self, masks: Mapping[str, FieldMask], named: Sequence[SourceOutcome] | None = None
+    ) -> dict[str, SourceOutcome]:
+        connectors = [s.connector for s in self._sources if s.enabled]
+        self.asked |= {source: mask.paths for source, mask in masks.items()}
+        return await self._fan_out.ask_all(ChildRef(self._key.nhs_number), connectors, masks, named)
+
+    def _note_shields(self) -> None:
+        """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
+        said = {
+            source: next((a.shielded for a in outcome.answers if isinstance(a.subject, ChildRef)), None)
+            for source, outcome in self.outcomes.items()
+        }
+        try:
+            on_record = self._shields.shielded_by(self._key.nhs_number)
+        except ShieldsUnreadable:
+            raise Overloaded(1) from None
+        self.shield_write = self._shields.observed(self._key.nhs_number, said, on_record)
+        lifted = {source for source, shielded in said.items() if shielded is False}
+        self.shielded_by = (on_record - lifted) | {source for source, shielded in said.items() if shielded}
+
+    async def _disclosed(self) -> Disclosed:
+        facts = self._facts()
+        entitlements = self.plan.entitlements
+        if not corroborated(facts, entitlements, self._key.date_of_birth, self._key.family_name, self._today):
+            self.identity = "UNCORROBORATED"
+            return NOTHING
+        self.identity = "CORROBORATED"
+        if entitlements.floor is Relationship.NONE:
+            self.relationship = relationship_of(self._caller, facts)
+        if self._hidden():
+            return NOTHING
+        # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.
+        if more := self.plan.more(self.relationship):
+            wider = {source: FieldMask(self.plan.masks[source].paths | mask.paths) for source, mask in more.items()}
+            naming = {s.id for s in self._sources if s.connector.manifest.names_adults}
+            named = [outcome for source, outcome in self.outcomes.items() if source in naming]
+            for source, outcome in (await self._ask(wider, named)).items():
+                self.outcomes[source] = _joined(self.outcomes[source], outcome)
+            self._note_shields()
+            if self._hidden():
+                return NOTHING
+            facts = self._facts()
+        viewer = Viewer(self._caller, self._opaque_id)
+        return disclose(facts, entitlements, self.relationship, viewer, self._today)
+
+    def _hidden(self) -> bool:
+        shielding = [s.custodian() for s in self._sources if s.id in self.shielded_by]
+        return bool(self.shielded_by) and not sees_through(self._caller, self.relationship, shielding)
+
+    def _facts(self) -> list[SourceFacts]:
+        facts = [
+            SourceFacts(source.custodian(), source.agency, source.broker, self._without_others(source.id, answer))
+            for source in self._sources
+            if source.id in self.outcomes
+            for answer in self.outcomes[source.id].answers
+        ]
+        # an adult who was linked to somebody else under the same number is no adult of this child's
+        linked = {link.adult for fact in facts for link in fact.answer.linked_adults}
+        return [fact for fact in facts if isinstance(fact.answer.subject, ChildRef) or fact.answer.subject in linked]
+
+    def _without_others(self, source: str, answer: Answered) -> Answered:
+        kept = without_others(answer, self._key.date_of_birth, self._key.family_name)
+        if kept is not answer:
+            log.warning("entries_about_somebody_else", source=source)
+        return kept
+
+    def _opaque_id(self, custodian: str, local_id: str) -> str:
+        caller = self._caller
+        return self._keys.opaque_id("entry", caller.issuer, caller.person, self._key.nhs_number, custodian, local_id)
+
+    def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
+        """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""
+        told = {}
+        for path in self.plan.selection.section_paths:
+            section, _, field = (types.python_name(name) for name in path.partition("."))
+            value = sections.get(section)
+            if value is not None and (not field or getattr(value, field) is not None):
+                told[section] = value
+        return told
+
+    def _outcome(self, rows: list[types.Involvement], told: Mapping[str, Any], complete: bool) -> LookupOutcome:
+        if not complete:
+            return LookupOutcome.INCOMPLETE
+        returned = bool(told) or any(matching(rows, wanted) for wanted in self.plan.selection.filters)
+        return LookupOutcome.DISCLOSED if returned else LookupOutcome.NOTHING_DISCLOSABLE
+
+    def _source_answer(self, source: Source) -> types.SourceAnswer:
+        agency = agency_type(source.agency)
+        outcome = self.outcomes.get(source.id)
+        if outcome is None:
+            # a disabled source has no entitlement: the plan knows only those that can be asked
+            entitlement = self.plan.entitlements.by_custodian.get(source.id)
+            reason = entitlement.not_asked if entitlement is not None else None
+            return types.SourceAnswer(
+                agency=agency, status=SourceStatus.NOT_ASKED, reason=reason or SourceReason.DISABLED, as_of=None
+            )
+        as_of = [a.as_of for a in outcome.answers if a.as_of is not None]
+        return types.SourceAnswer(
+            agency=agency, status=outcome.status, reason=outcome.reason, as_of=min(as_of) if as_of else None
+        )
+
+
+def _joined(first: SourceOutcome, second: SourceOutcome) -> SourceOutcome:
+    """The second, wider answer stands in place of the first; what only the first said is not lost."""
+    answers = {answer.subject: answer for answer in (*first.answers, *second.answers)}
+    spent = first.milliseconds + second.milliseconds
+    return replace(second, answers=tuple(answers.values()), milliseconds=spent)
