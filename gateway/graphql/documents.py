@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
@@ -39,9 +38,9 @@ from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, V
 from gateway.graphql.body import GraphQLRequest
 from gateway.graphql.guard import DocumentLimits, check_source, locations_of, measure
 from gateway.graphql.root_fields import RootFields, check_root_fields, is_query, root_fields
+from gateway.remembered import Remembered
 
 Parse = Callable[..., DocumentNode]
-_Value = TypeVar("_Value")
 #: the SHA-256 of the text, and whether the caller may introspect
 _Key = tuple[bytes, bool]
 
@@ -117,9 +116,9 @@ class Documents:
         self._schema = schema
         self._limits = limits or DocumentLimits()
         self._parse = parse
-        self._accepted: _Remembered[_Examined] = _Remembered(remembered)
+        self._accepted: Remembered[_Key, _Examined] = Remembered(remembered)
         # apart, so that a client that errs again and again cannot push out what others use
-        self._refused: _Remembered[_Refusal] = _Remembered(remembered)
+        self._refused: Remembered[_Key, _Refusal] = Remembered(remembered)
 
     def check_source(self, request: GraphQLRequest) -> None:
         """Raise LimitExceeded for a text beyond the lexical limits; before anybody is known to have sent it."""
@@ -270,25 +269,3 @@ def _locations_in(error: GraphQLError) -> Locations:
 def _bytes(text: str) -> bytes:
     # a text that did not come through `gateway.graphql.body` may hold what UTF-8 cannot
     return text.encode("utf-8", "surrogatepass")
-
-
-class _Remembered(Generic[_Value]):
-    """The last so many values used."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: OrderedDict[_Key, _Value] = OrderedDict()
-
-    def __contains__(self, key: _Key) -> bool:
-        return key in self._values
-
-    def get(self, key: _Key) -> _Value | None:
-        value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
-        return value
-
-    def keep(self, key: _Key, value: _Value) -> None:
-        self._values[key] = value
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
