@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,12 +195,17 @@ def unrecorded(received: list[Received], records: list[Record]) -> list[str]:
 
 
 def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durable_outcome(
-    everything: DemoWorld, tmp_path: Path
+    everything: DemoWorld, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """One test, so that what takes the time is done once."""
     load = killed_lives(everything, tmp_path, KILLS)
 
     records = log_of(tmp_path)
+    # the figures of `make prove`
+    record_testsuite_property("kills of the gateway under load", KILLS)
+    record_testsuite_property("answers received whole", len(load.received))
+    record_testsuite_property("practitioners in them", sum(len(each.names) for each in load.received))
+    record_testsuite_property("of these without a durable OUTCOME", len(unrecorded(load.received, records)))
     assert unrecorded(load.received, records) == []
     assert sum(len(each.names) for each in load.received) > KILLS
     assert load.odd == []
@@ -239,8 +244,12 @@ def the_logs_hold_nothing_of_anybody(kept: str, load: Load) -> None:
     assert "Traceback" not in kept
 
 
-def test_a_gateway_that_answers_before_its_outcome_is_durable_is_caught(everything: DemoWorld, tmp_path: Path) -> None:
+def test_a_gateway_that_answers_before_its_outcome_is_durable_is_caught(
+    everything: DemoWorld, tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+) -> None:
     """The control of this file."""
     load = killed_lives(everything, tmp_path, 2, "--answers-early")
 
-    assert unrecorded(load.received, log_of(tmp_path)) != []
+    caught = unrecorded(load.received, log_of(tmp_path))
+    record_testsuite_property("control: unrecorded when answering early, in 2 kills", len(caught))
+    assert caught != []
