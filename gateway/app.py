@@ -104,6 +104,7 @@ class Gateway:
         for source in self.sources:
             await source.connector.aclose()
         await asyncio.to_thread(self.log.close)
+        self.shields.close()
         self.engine.dispose()
 
 

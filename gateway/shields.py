@@ -6,7 +6,9 @@ only by the owning source's own later answer without the shield, or by that comm
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +19,7 @@ from auth.shielding import ShieldsUnreadable
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.storage import shield
+from gateway.storage import shield, sqlite_of
 from schema.identifiers import NHSNumber
 
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
@@ -26,7 +28,8 @@ _ADD = sa.text(
     "INSERT INTO shield (source, pseudonym, since) SELECT :source, :pseudonym, :since WHERE :shielded = 1 "
     "ON CONFLICT (source, pseudonym) DO NOTHING"
 )
-_SHIELDED_BY = sa.text("SELECT source FROM shield WHERE pseudonym = :pseudonym")
+# On a connection of its own and the driver's cursor: through SQLAlchemy a lookup's one read cost a seventh of its CPU.
+_SHIELDED_BY = "SELECT source FROM shield WHERE pseudonym = ?"
 _REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
 
 
@@ -45,16 +48,26 @@ class DatabaseShields:
     def __init__(self, engine: sa.Engine, keys: AuditKeys) -> None:
         self._engine = engine
         self._keys = keys
+        self._reader: sa.Connection | None = None
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
         try:
-            with self._engine.connect() as connection:
-                found = connection.execute(_SHIELDED_BY, {"pseudonym": self._keys.pseudonym(nhs_number)})
-                return frozenset(found.scalars())
-        except sa.exc.SQLAlchemyError:
+            if self._reader is None:
+                self._reader = self._engine.connect()
+            found = sqlite_of(self._reader).execute(_SHIELDED_BY, (self._keys.pseudonym(nhs_number),)).fetchall()
+        except (sqlite3.Error, sa.exc.SQLAlchemyError):
             # its text holds the statement's parameters
+            self.close()
             raise ShieldsUnreadable("the shield register cannot be read") from None
+        return frozenset(source for (source,) in found)
+
+    def close(self) -> None:
+        """Close the connection that reads; the next read opens another."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            with suppress(sqlite3.Error, sa.exc.SQLAlchemyError):
+                reader.close()
 
     def observed(
         self, nhs_number: NHSNumber, said: Mapping[str, bool | None], on_record: frozenset[str]
