@@ -199,7 +199,7 @@ def build(settings: Settings) -> Gateway:
     lookups = Lookups(
         sources=sources,
         agreements=lambda: agreements,
-        planner=Planner([s.custodian() for s in sources if s.enabled]),
+        planner=Planner([s.custodian for s in sources if s.enabled]),
         shields=shields,
         budgets=Budgets(engine, _allowances(settings.limits)),
         log=audit,

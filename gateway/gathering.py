@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from gateway.fanout import FanOut, SourceOutcome
 from gateway.graphql.compiled import matching
 from gateway.merge import merge
 from gateway.plan import Plan
+from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields, ShieldWrite
 from gateway.sources import Source
 from schema import types
@@ -93,7 +93,7 @@ class Gathering:
         self.asked: dict[str, frozenset[str]] = {}  # what each source was asked for, over both waves
         self._fan_out = FanOut(
             request_id=ask_id,
-            traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+            traceparent=f"00-{RANDOM.take(16).hex()}-{RANDOM.take(8).hex()}-01",
             purpose_class=purpose_class(access.purpose),
             asker=Asker(caller.person, caller.organisation),
             deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
@@ -167,12 +167,12 @@ class Gathering:
         return disclose(facts, entitlements, self.relationship, viewer, self._today)
 
     def _hidden(self) -> bool:
-        shielding = [s.custodian() for s in self._sources if s.id in self.shielded_by]
+        shielding = [s.custodian for s in self._sources if s.id in self.shielded_by]
         return bool(self.shielded_by) and not sees_through(self._caller, self.relationship, shielding)
 
     def _facts(self) -> list[SourceFacts]:
         facts = [
-            SourceFacts(source.custodian(), source.agency, source.broker, self._without_others(source.id, answer))
+            SourceFacts(source.custodian, source.agency, source.broker, self._without_others(source.id, answer))
             for source in self._sources
             if source.id in self.outcomes
             for answer in self.outcomes[source.id].answers

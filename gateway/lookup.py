@@ -6,9 +6,7 @@ No record, no disclosure: INTENT is durable before any agency is asked, OUTCOME 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -44,6 +42,7 @@ from gateway.graphql.documents import Operation
 from gateway.lookup_record import LookupRecord
 from gateway.metrics import note_lookup
 from gateway.plan import Plan, Planner
+from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
 from schema.vocabulary import LookupOutcome, Purpose
@@ -265,12 +264,12 @@ class Lookups:
     def _record(
         self, caller: Caller, access: Access, key: Key | None, operation: Operation, request_id: str
     ) -> LookupRecord:
-        receipt = secrets.token_urlsafe(16)
+        receipt = RANDOM.text(16)
         document = operation.document_sha256
         if not operation.may_be_kept:
             # the digest of a text with identifiers in it is one that can be found by trying
             document = self.keys.opaque_id("document", document)
-        return LookupRecord(caller, access, key, request_id, str(uuid.uuid4()), receipt, document, self.keys)
+        return LookupRecord(caller, access, key, request_id, RANDOM.uuid(), receipt, document, self.keys)
 
 
 def _extensions(plan: Plan) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class LookupRecord:
             "receipt": self.receipt,
             "ask": self.ask_id,
             "fields": {source: sorted(mask.paths) for source, mask in plan.masks.items()},
-            "further": {source: sorted(paths) for source, paths in plan.further().items()},
+            "further": {source: sorted(paths) for source, paths in plan.further.items()},
             "sources": list(plan.masks),
             "agreements": {"version": agreements.version, "basis": _basis(basis)},
         }

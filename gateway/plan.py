@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from auth.caller import Caller
@@ -54,8 +55,9 @@ class Plan:
                 found[custodian] = FieldMask(extra)
         return found
 
+    @cached_property
     def further(self) -> Mapping[str, frozenset[str]]:
-        """Return the most that a second wave could ask for beyond the first, whatever relationship is found."""
+        """The most that a second wave could ask for beyond the first, whatever relationship is found."""
         found: dict[str, frozenset[str]] = {}
         for relationship in Relationship:
             if relationship is not Relationship.OVERRIDE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
 from auth.sharing import Custodian
@@ -10,7 +11,7 @@ from connectors.base import Connector, Manifest
 from schema.records import Agency, ChildRef
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """One source as the gateway runs it. A disabled one is listed and never asked."""
 
@@ -28,8 +29,9 @@ class Source:
         """The agency that callers see."""
         return self.connector.manifest.agency
 
+    @cached_property
     def custodian(self) -> Custodian:
-        """Return the source as the access model sees it."""
+        """The source as the access model sees it."""
         return custodian_of(self.connector.manifest)
 
 

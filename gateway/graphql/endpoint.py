@@ -28,6 +28,7 @@ from gateway.graphql.body import (
 )
 from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
+from gateway.randomness import RANDOM
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -210,7 +211,7 @@ def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
             return str(uuid.UUID(offered[0].decode("ascii")))
         except ValueError:
             pass
-    return str(uuid.uuid4())
+    return RANDOM.uuid()
 
 
 def _joined(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:

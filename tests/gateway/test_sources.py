@@ -33,4 +33,4 @@ def test_a_source_about_adults_holds_ended_entries_only_if_it_says_so() -> None:
 def test_a_source_is_known_by_its_agencys_id() -> None:
     found = Source(source("cs", organisation="amber-council"), enabled=True, broker=None)
 
-    assert (found.id, found.agency.name, found.custodian().organisation) == ("cs", "CS", "amber-council")
+    assert (found.id, found.agency.name, found.custodian.organisation) == ("cs", "CS", "amber-council")
