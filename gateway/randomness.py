@@ -1,7 +1,7 @@
 """Random bytes of the operating system, drawn a page at a time.
 
-Each draw is a system call that lets go of the interpreter and must win it back from the log's thread: seven of them were
-a tenth of a lookup's CPU. Nothing is made here that the system did not make; no byte is given twice.
+Each draw is a system call that lets go of the interpreter and must win it back from the log's thread: seven of them
+were a tenth of a lookup's CPU. Nothing is made here that the system did not make; no byte is given twice.
 """
 
 from __future__ import annotations
