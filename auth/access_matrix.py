@@ -8,7 +8,7 @@ from datetime import date
 
 from auth.paths import SCOPES
 from auth.sharing import COVERS, AccessCell, Agreement, AgreementSet, Grant, Organisation, open_cells
-from schema.vocabulary import Assurance, Purpose, Relationship, Role
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
 
 COLUMNS = (
     "custodian",
@@ -105,6 +105,7 @@ def explain(agreements: AgreementSet, asked: Asked, today: date) -> tuple[bool, 
             if asked.path not in grant.opens:
                 continue
             conditions = list(_of_grant(f"{agreement.id} grant {number}", grant, organisation, asked))
+            conditions += _of_law(f"{agreement.id} grant {number}", agreements, agreement, grant, organisation, asked)
             verdicts += conditions
             all_hold = all(v.holds for v in (*of_agreement, *conditions))
             open_ = open_ or (all_hold and organisation is not None and basis is not None)
@@ -117,6 +118,21 @@ def _of_agreement(agreement: Agreement, organisation: Organisation | None, today
     if agreement.areas:
         covered = organisation is not None and agreement.covers_area(organisation)
         yield Verdict(agreement.id, covered, "covers the area" if covered else "does not cover the area")
+
+
+def _of_law(
+    name: str,
+    agreements: AgreementSet,
+    agreement: Agreement,
+    grant: Grant,
+    organisation: Organisation | None,
+    asked: Asked,
+) -> Iterator[Verdict]:
+    if organisation is not None:
+        kind = asked.custodian.removeprefix("kind:")
+        custodian = AgencyKind(kind) if kind != asked.custodian else None
+        broken = agreements.broken_rule(agreement, grant, custodian, organisation.kind, asked.purpose)
+        yield Verdict(name, broken is None, f"hard rule {broken}" if broken else "no hard rule stands against it")
 
 
 def _of_grant(name: str, grant: Grant, organisation: Organisation | None, asked: Asked) -> Iterator[Verdict]:

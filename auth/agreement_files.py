@@ -77,6 +77,7 @@ class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
     review_on: date
     grant: list[_Grant]
     areas: list[str] = []
+    impact_assessment: str | None = None
 
 
 def load(directory: Path) -> AgreementSet:
@@ -189,6 +190,7 @@ def _agreement(path: Path, text: str) -> Agreement:
         approved_on=raw.approved_on,
         review_on=raw.review_on,
         areas=frozenset(raw.areas),
+        impact_assessment=raw.impact_assessment,
         grants=tuple(
             Grant(
                 kinds=frozenset(g.to),

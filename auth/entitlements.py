@@ -134,6 +134,8 @@ def _entitlement(
             for grant in agreement.grants:
                 for role in caller.effective_roles:
                     paths = grant.opens & scoped
+                    if agreements.broken_rule(agreement, grant, custodian.kind, organisation.kind, purpose):
+                        continue
                     if not grant.admits(organisation, role, purpose):
                         if live and any(grant.admits(organisation, role, p) for p in grant.purposes):
                             others |= paths

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
+from auth.hard_rules import HardRule, broken_by
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
 
 # Which standings a grant's relationship covers. APPOINTED and OVERRIDE stand apart: a caseload relationship never
@@ -82,6 +83,7 @@ class Agreement:
     approved_on: date
     review_on: date
     areas: frozenset[str]  # empty: wherever the caller's organisation is
+    impact_assessment: str | None  # where the data protection impact assessment is; some organisations need one
     grants: tuple[Grant, ...]
 
     def in_force(self, today: date) -> bool:
@@ -118,6 +120,21 @@ class AgreementSet:
         own = tuple(a for a in self.agreements if a.custodian == custodian.id)
         return own or tuple(a for a in self.agreements if a.custodian == f"kind:{custodian.kind}")
 
+    def broken_rule(
+        self, agreement: Agreement, grant: Grant, custodian: AgencyKind | None, kind: AgencyKind, purpose: Purpose
+    ) -> HardRule | None:
+        """Return the hard rule that a grant would break for an organisation of a kind and a purpose, or None."""
+        basis = self.bases.get(purpose)
+        return broken_by(
+            purpose=purpose,
+            regimes=(basis.regime, basis.recipient_regime) if basis else None,
+            custodian=custodian,
+            organisation=kind,
+            relationship=grant.relationship,
+            named=bool(grant.organisations),
+            impact_assessment=agreement.impact_assessment,
+        )
+
     def basis(self, purpose: Purpose, today: date) -> LawfulBasis | None:
         """Return the lawful basis of a purpose if it has commenced, else None."""
         found = self.bases.get(purpose)
@@ -146,10 +163,14 @@ def open_cells(agreements: AgreementSet, today: date) -> Iterable[AccessCell]:
     for agreement in sorted(agreements.agreements, key=lambda a: (a.custodian, a.id)):
         if not agreement.in_force(today):
             continue
+        named = agreement.custodian.removeprefix("kind:")
+        custodian = AgencyKind(named) if named != agreement.custodian else None
         for grant in agreement.grants:
             for kind in sorted(grant.kinds):
                 for role in sorted(grant.roles):
                     for purpose in sorted(p for p in grant.purposes if agreements.basis(p, today)):
+                        if agreements.broken_rule(agreement, grant, custodian, kind, purpose):
+                            continue
                         for field in sorted(grant.opens):
                             yield AccessCell(
                                 agreement.custodian,

@@ -72,6 +72,7 @@ def agreement(*grants: Grant, **differs: Any) -> Agreement:
         "approved_on": date(2026, 1, 1),
         "review_on": date(2026, 12, 31),
         "areas": frozenset(),
+        "impact_assessment": None,
         "grants": grants,
     }
     return Agreement(**(usual | differs))

@@ -81,7 +81,7 @@ def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Pa
     shutil.copytree(demo, wider)
     file = wider / "police.toml"
     file.write_text(
-        file.read_text() + '\n[[grant]]\nto = ["IMMIGRATION"]\nroles = ["immigration_officer"]\npurposes = ["CP_S47"]\n'
+        file.read_text() + '\n[[grant]]\nto = ["HOUSING"]\nroles = ["housing_officer"]\npurposes = ["CP_S47"]\n'
         'relationship = "NONE"\nassurance = "STANDARD"\nopens = ["involvements"]\n'
     )
 
@@ -92,7 +92,7 @@ def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Pa
     )
 
     assert (opened.exit_code, closed.exit_code, same.exit_code) == (1, 0, 0)
-    assert "immigration_officer" in opened.output
+    assert "housing_officer" in opened.output
     assert "1 open, 0 close" in opened.output
     assert "0 open, 1 close" in closed.output
     listed = json.loads(run("diff", str(demo), str(wider), "--json").output)
