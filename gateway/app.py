@@ -49,7 +49,7 @@ from gateway.plan import Planner
 from gateway.settings import LimitsSection, Settings, SettingsFault, audit_key_file
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
-from gateway.storage import open_engine
+from gateway.storage import DatabaseHold, hold_database, open_engine
 from schema.records import Agency, Contact
 from schema.vocabulary import ContactMode, PurposeClass, Scope
 
@@ -65,6 +65,7 @@ class Gateway:
     """The running parts, for the routes, the commands and the tests."""
 
     settings: Settings
+    hold: DatabaseHold
     engine: sa.Engine
     keys: AuditKeys
     log: AuditLog
@@ -106,6 +107,7 @@ class Gateway:
         await asyncio.to_thread(self.log.close)
         self.shields.close()
         self.engine.dispose()
+        self.hold.release()
 
 
 def build_sources(settings: Settings) -> list[Source]:
@@ -176,10 +178,28 @@ async def fetch_keys(url: str) -> bytes:
 
 
 def build(settings: Settings) -> Gateway:
-    """Return the gateway, its log open. Blocks. Raises SettingsFault, StorageError, AuditError."""
+    """Return the gateway, its log open. Blocks. Raises SettingsFault, StorageError, AuditError, KeyFileRefused.
+
+    Raises DatabaseServed, with nothing made, while another process serves the same database.
+    """
     sources = build_sources(settings)
     agreements = load_agreements(settings)
     issuers = key_sources(settings)
+    hold = hold_database(settings.database.url)
+    try:
+        return _build(settings, sources, agreements, issuers, hold)
+    except BaseException:
+        hold.release()
+        raise
+
+
+def _build(
+    settings: Settings,
+    sources: Sequence[Source],
+    agreements: AgreementSet,
+    issuers: Sequence[KeySource],
+    hold: DatabaseHold,
+) -> Gateway:
     engine = open_engine(settings.database.url)
     migrate(engine)
     keys = AuditKeys.load_or_create(audit_key_file(settings))
@@ -229,6 +249,7 @@ def build(settings: Settings) -> Gateway:
     )
     return Gateway(
         settings,
+        hold,
         engine,
         keys,
         audit,

@@ -6,8 +6,10 @@ Changes to any table are made by a migration (`gateway.migrate`), and a test hol
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +66,58 @@ class DurabilityNotMet(StorageError):
     """A connection does not promise what the log needs: a commit that survives a power cut."""
 
 
+class DatabaseServed(StorageError):
+    """Another gateway serves this database: its budgets are in that process's memory, and two would double them."""
+
+
+class DatabaseHold:
+    """The right to serve a database: an advisory lock on a file beside it, gone with the process or with `release`."""
+
+    def __init__(self, file: Path) -> None:
+        """Raises DatabaseServed when somebody has it, and StorageError when the lock file cannot be made."""
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise DatabaseServed("another process serves this database") from None
+        except OSError as error:
+            self.release()
+            raise StorageError(f"database.url: {file}: {error.strerror}") from None
+
+    def release(self) -> None:
+        """Let the next process have it. May be called again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+_reserved: dict[Path, DatabaseHold] = {}
+_reserving = threading.Lock()
+
+
+def hold_database(url: str) -> DatabaseHold:
+    """Return the right to serve the database of `url`, for one process at a time; takes over what was reserved.
+
+    Raises DatabaseServed, and StorageError for a URL that is not `sqlite:///FILE` or a directory that cannot be used.
+    """
+    file = _lock_file(url)
+    with _reserving:
+        return _reserved.pop(file, None) or DatabaseHold(file)
+
+
+def reserve_database(url: str) -> None:
+    """Hold the database for this process until `hold_database` takes it over: for who writes beside it first.
+
+    Raises what `hold_database` raises.
+    """
+    file = _lock_file(url)
+    with _reserving:
+        if file not in _reserved:
+            _reserved[file] = DatabaseHold(file)
+
+
 def open_engine(url: str, *, create: bool = True) -> sa.Engine:
     """Return an engine whose every connection has been set to, and been seen to, survive a power cut.
 
@@ -73,16 +127,8 @@ def open_engine(url: str, *, create: bool = True) -> sa.Engine:
 
     A transaction begins as SQLite's DEFERRED; `writing(engine)` gives one that begins as IMMEDIATE.
     """
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
-        # the text may hold a password
-        raise StorageError("the database URL cannot be read; sqlite:///FILE is expected") from None
-    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() != "pysqlite":
-        raise StorageError("only sqlite is supported in this version: sqlite:///FILE")
-    if not parsed.database or parsed.database == ":memory:" or parsed.query:
-        raise StorageError("the database must be a file: sqlite:///FILE")
-    _claim_file(Path(parsed.database), create=create)
+    parsed, file = _parsed(url)
+    _claim_file(file, create=create)
 
     engine = sa.create_engine(parsed)
     event.listen(engine, "connect", _set_and_check)
@@ -128,6 +174,25 @@ def check_durable(driver: sqlite3.Connection, *, busy_milliseconds: int = _BUSY_
         row = driver.execute(f"PRAGMA {name}").fetchone()
         if row is None or row[0] != expected:
             raise DurabilityNotMet(f"the database does not hold {name} at {expected}")
+
+
+def _parsed(url: str) -> tuple[sa.URL, Path]:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        # the text may hold a password
+        raise StorageError("the database URL cannot be read; sqlite:///FILE is expected") from None
+    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() != "pysqlite":
+        raise StorageError("only sqlite is supported in this version: sqlite:///FILE")
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise StorageError("the database must be a file: sqlite:///FILE")
+    return parsed, Path(parsed.database)
+
+
+def _lock_file(url: str) -> Path:
+    # of the file itself, by whatever link it was named
+    file = _parsed(url)[1].resolve()
+    return file.with_name(f"{file.name}-serving.lock")
 
 
 def _claim_file(file: Path, *, create: bool) -> None:

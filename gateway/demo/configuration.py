@@ -12,6 +12,7 @@ from gateway.demo.agencies.server import Agencies
 from gateway.demo.families import World, school_records
 from gateway.demo.identity_provider import IdentityProvider
 from gateway.settings import Settings, from_values
+from gateway.storage import reserve_database
 
 _OVERLAY = Path(__file__).parent / "agreements"
 
@@ -73,7 +74,12 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
 def demo_settings(
     data: Path, url: str, world: World, agencies: Agencies, identity_provider: IdentityProvider, port: int, host: str
 ) -> Settings:
-    """Write what the settings refer to under `data` and return them. Budgets are raised, so that nobody runs dry."""
+    """Write what the settings refer to under `data` and return them. Budgets are raised, so that nobody runs dry.
+
+    Raises DatabaseServed, with nothing written, when another demo runs on this folder: it reads those files too.
+    """
+    database = f"sqlite:///{data / 'contactpoint.db'}"
+    reserve_database(database)
     school_file = data / "school.json"
     school_file.write_text(json.dumps(school_records(world)), encoding="utf-8")
     write_agreements(data / "agreements")
@@ -83,7 +89,7 @@ def demo_settings(
         "server": {"host": host, "port": port},
         "resource": {"identifier": f"{url}/graphql"},
         "issuers": [{"issuer": f"{url}/idp", "jwks_file": str(data / "jwks.json")}],
-        "database": {"url": f"sqlite:///{data / 'contactpoint.db'}"},
+        "database": {"url": database},
         "agreements": {"directory": str(data / "agreements")},
         "connectors": connector_entries(agencies, school_file),
         "brokers": [

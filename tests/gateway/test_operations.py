@@ -15,10 +15,11 @@ from auth.keys import KeysUnavailable
 from gateway import app as wiring
 from gateway.app import build_sources, fetch_keys, key_sources, load_agreements, metadata_url
 from gateway.audit.events import EventKind
+from gateway.demo.configuration import demo_settings
 from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
-from gateway.storage import DurabilityNotMet
+from gateway.storage import DatabaseServed, DurabilityNotMet, StorageError, hold_database
 from schema.vocabulary import Scope
 from tests.fixtures.sources import CHILD, RaisingSource, Remembering, known, row, source
 from tests.fixtures.token_factory import AUDIENCE, ISSUER
@@ -232,6 +233,45 @@ def test_every_fault_of_every_entry_is_told_and_no_value(tmp_path: Path) -> None
     assert "connectors[c].id: stands twice" in faults
     assert any(f.startswith("connectors[4].") for f in faults)
     assert "SECRET-KIND" not in str(refused.value)
+
+
+def test_two_gateways_on_one_database_would_double_its_budgets_so_the_second_is_refused_with_nothing_made(
+    tmp_path: Path,
+) -> None:
+    with_database = {"database": {"url": f"sqlite:///{tmp_path}/gateway.db"}}
+    held = hold_database(with_database["database"]["url"])
+    with pytest.raises(DatabaseServed):
+        wiring.build(settings(**with_database))
+    assert [file.name for file in tmp_path.iterdir()] == ["gateway.db-serving.lock"]
+    held.release()
+
+    first = wiring.build(settings(**with_database))
+    with pytest.raises(DatabaseServed):
+        wiring.build(settings(**with_database))
+    asyncio.run(first.close())
+    asyncio.run(wiring.build(settings(**with_database)).close())
+
+
+def test_a_second_demo_on_a_running_ones_folder_rewrites_nothing_there(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text("of the first")
+    held = hold_database(f"sqlite:///{tmp_path}/contactpoint.db")
+    unused: Any = None
+
+    with pytest.raises(DatabaseServed):
+        demo_settings(tmp_path, "http://127.0.0.1:1", unused, unused, unused, 1, "127.0.0.1")
+    held.release()
+
+    assert (tmp_path / "jwks.json").read_text() == "of the first"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["contactpoint.db-serving.lock", "jwks.json"]
+
+
+def test_a_gateway_that_cannot_be_built_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "gateway.db").write_text("no database " * 200)
+    url = f"sqlite:///{tmp_path}/gateway.db"
+
+    with pytest.raises(StorageError):
+        wiring.build(settings(database={"url": url}))
+    hold_database(url).release()
 
 
 def test_a_broker_of_a_connector_that_is_not_there_is_told(tmp_path: Path) -> None:
