@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 
 import click
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -20,6 +22,10 @@ from gateway.request_heads import BoundedHeads
 from gateway.settings import Settings, SettingsFault
 from gateway.storage import StorageError, open_engine
 from gateway.telemetry import configure_logs
+
+log = structlog.get_logger("gateway.commands.serve")
+
+_WAITING_CONNECTIONS = 2048
 
 _CONFIG = click.option(
     "--config", "file", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration."
@@ -47,6 +53,32 @@ def server_for(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def listening_on(host: str, port: int) -> list[socket.socket]:
+    """Return a listening socket for each address of `host`. Raises CommandError when one of them cannot be had.
+
+    They listen at once: two sockets that do not yet may be bound to one port.
+    """
+    made: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            made.append(opened := socket.socket(family, kind, protocol))
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.bind(address)
+            opened.listen(_WAITING_CONNECTIONS)
+    except (OSError, UnicodeError):
+        _close(made)
+        raise CommandError(f"cannot listen on port {port} of server.host; is another program using it?") from None
+    return made
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
+
+
 def loaded(file: Path) -> Settings:
     """Return the settings of a file. Raises CommandError with the first fault, one line."""
     try:
@@ -71,16 +103,22 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
     if workers not in (None, 1):
         raise CommandError("the embedded store has one writer: --workers must be 1 in this version")
     configure_logs(settings.telemetry)
+    host, port = host or settings.server.host, settings.server.port if port is None else port
+    # before anything is made: a port that is taken leaves no key, no log and no lock behind
+    sockets = listening_on(host, port)
     try:
         gateway = wiring.build(settings)
     except SettingsFault as fault:
+        _close(sockets)
         raise CommandError(fault.faults[0]) from None
     except (StorageError, AuditError, KeyFileRefused) as fault:
+        _close(sockets)
         raise CommandError(str(fault)) from None
-    host, port = host or settings.server.host, settings.server.port if port is None else port
     server = server_for(wiring.application(gateway), host, port)
     _end_by_ourselves()
-    server.run()
+    for each in sockets:
+        log.info("listening", address=each.getsockname()[0], port=each.getsockname()[1])
+    server.run(sockets)
     if gateway.log.failed:
         raise SystemExit(70)  # EX_SOFTWARE: storage failed, nothing after it was acknowledged
     if not server.started:

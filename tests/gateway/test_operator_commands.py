@@ -53,6 +53,12 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(a) for a in arguments])
 
 
+@pytest.fixture(autouse=True)
+def _no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit test listens nowhere; that the port comes first is tested on real ports."""
+    monkeypatch.setattr("gateway.commands.serve.listening_on", lambda host, port: [])
+
+
 def one_line(result: Result) -> str:
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.stderr
@@ -149,7 +155,7 @@ class StandInServer:
     def __init__(self, application: Any, host: str, port: int, *, started: bool = True) -> None:
         self.application, self.host, self.port, self.started = application, host, port, started
 
-    def run(self) -> None:
+    def run(self, sockets: list[Any]) -> None:
         pass
 
 
