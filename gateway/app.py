@@ -34,6 +34,7 @@ from gateway.audit.errors import AuditError
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
+from gateway.audit.recovery import keys_of_log
 from gateway.budgets import Allowance, Budgets
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
@@ -202,7 +203,7 @@ def _build(
 ) -> Gateway:
     engine = open_engine(settings.database.url)
     migrate(engine)
-    keys = AuditKeys.load_or_create(audit_key_file(settings))
+    keys = keys_of_log(engine, audit_key_file(settings))
     if keys.created:
         log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
     audit = AuditLog.open(engine, keys, on_fatal=_stop)

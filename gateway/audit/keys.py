@@ -54,14 +54,20 @@ class AuditKeys:
         return f"AuditKeys(key_id={self.key_id!r})"
 
     @classmethod
-    def load_or_create(cls, path: Path | str) -> Self:
+    def load_or_create(cls, path: Path | str, *, create: bool = True) -> Self:
         """Return the keys of a file, or of a new one (mode 0600) if there is none: then `created` is true.
 
-        Raises KeyFileRefused when others may read the file, or when it is not a key file.
+        With `create=False` there must be one. Raises KeyFileRefused when there is not, when others may read the file,
+        or when it is not a key file.
         """
         file = Path(path)
         try:
-            created = not file.exists() and _create(file)
+            missing = not file.exists()
+            if missing and not create:
+                raise KeyFileRefused(
+                    f"the audit key file {file} is missing, and the database holds a log: put back the key of that log"
+                )
+            created = missing and _create(file)
             return cls._load(file, created=created)
         except OSError as error:
             raise KeyFileRefused(f"the audit key file cannot be read or made: {error.strerror}") from None

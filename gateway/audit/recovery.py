@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gateway.audit import merkle
 from gateway.audit.errors import AnotherKey, AuditDamaged, AuditUnavailable
 from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.keys import AuditKeys
 from gateway.audit.records import parse_leaf, payload_hash
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 
@@ -25,6 +26,16 @@ _HIGHEST_LEVEL: Final = 62
 def origin_of(shard: str) -> str:
     """Return the name of a shard to the outside; it needs no storage to be checked."""
     return f"contactpoint-gateway/audit/{shard}"
+
+
+def keys_of_log(engine: sa.Engine, file: Path) -> AuditKeys:
+    """Return the keys of the log in a migrated database: new ones, in a new file, only while the log has no record.
+
+    A new key beside an old log would fit none of its pseudonyms and shields. Raises KeyFileRefused.
+    """
+    with engine.connect() as connection:
+        begun = connection.scalar(sa.select(sa.exists(sa.select(audit_leaf.c.seq))))
+    return AuditKeys.load_or_create(file, create=not begun)
 
 
 class ShardClaim:

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from gateway.audit.errors import AuditError
-from gateway.audit.keys import AuditKeys, KeyFileRefused
+from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
+from gateway.audit.recovery import keys_of_log
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
 from gateway.migrate import migrate
@@ -73,7 +74,7 @@ def read(listed: Path, sources: set[str]) -> dict[str, set[NHSNumber]]:
 async def _load(settings: Settings, by_source: dict[str, set[NHSNumber]]) -> dict[str, int]:
     engine = open_engine(settings.database.url)
     migrate(engine)
-    keys = AuditKeys.load_or_create(audit_key_file(settings))
+    keys = keys_of_log(engine, audit_key_file(settings))
     log = AuditLog.open(engine, keys, on_fatal=lambda: None)
     try:
         register = DatabaseShields(engine, keys)

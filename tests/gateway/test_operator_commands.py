@@ -238,3 +238,21 @@ def test_a_list_with_a_fault_loads_nothing_and_names_the_line(file: Path, conten
     assert f"{listed}{where}" in line
     assert "9990000019" not in line
     assert not (file.parent / "gateway.db").exists()
+
+
+# -------------------------------------------------------------------------------------------------------- the audit key
+
+
+@pytest.mark.parametrize("command", ["serve", "shields"])
+def test_a_lost_audit_key_is_named_and_no_other_is_made_beside_its_log(file: Path, command: str) -> None:
+    listed = file.parent / "shields.csv"
+    listed.write_text(f"source,nhsNumber\nschool-elm,{CHILD}\n")
+    loading = ("shields", "load", listed, "--config", file)
+    assert run(*loading).exit_code == 0
+    key = audit_key_file(load(file))
+    key.unlink()
+
+    line = one_line(run(*(loading if command == "shields" else ("serve", "--config", file))))
+
+    assert f"the audit key file {key} is missing" in line
+    assert not key.exists()
