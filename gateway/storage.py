@@ -66,6 +66,14 @@ class DurabilityNotMet(StorageError):
     """A connection does not promise what the log needs: a commit that survives a power cut."""
 
 
+class NoDatabase(StorageError):
+    """There is no file there."""
+
+
+class DatabaseUnreadable(StorageError):
+    """There is a file there, and it cannot be read as a database."""
+
+
 class DatabaseServed(StorageError):
     """Another gateway serves this database: its budgets are in that process's memory, and two would double them."""
 
@@ -122,8 +130,8 @@ def open_engine(url: str, *, create: bool = True) -> sa.Engine:
     """Return an engine whose every connection has been set to, and been seen to, survive a power cut.
 
     `url` is `sqlite:///FILE`. The file is created with mode 0600, and brought to that mode if it exists; with
-    `create=False` a missing file is an error instead. Raises StorageError for any other URL or an unusable file, and
-    DurabilityNotMet when a setting does not hold (some network file systems cannot do WAL).
+    `create=False` a missing file is NoDatabase instead. Raises StorageError for any other URL, DatabaseUnreadable for
+    an unusable file, and DurabilityNotMet when a setting does not hold (some network file systems cannot do WAL).
 
     A transaction begins as SQLite's DEFERRED; `writing(engine)` gives one that begins as IMMEDIATE.
     """
@@ -137,7 +145,7 @@ def open_engine(url: str, *, create: bool = True) -> sa.Engine:
         assert_durable(engine)
     except sa.exc.DBAPIError as error:
         engine.dispose()
-        raise StorageError("the database file cannot be opened as a database") from error
+        raise DatabaseUnreadable(f"database.url: {file}: cannot be read as a database") from error
     except DurabilityNotMet:
         engine.dispose()
         raise
@@ -201,11 +209,11 @@ def _claim_file(file: Path, *, create: bool) -> None:
             # SQLite gives the -wal and -shm files the mode of the main file
             os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
         elif not file.is_file():
-            raise StorageError("there is no database file there")
+            raise NoDatabase(f"database.url: {file}: there is no database file there")
         if file.stat().st_mode & 0o077:
             file.chmod(0o600)
     except OSError as error:
-        raise StorageError(f"the database file cannot be opened: {error.strerror}") from None
+        raise DatabaseUnreadable(f"database.url: {file}: {error.strerror}") from None
 
 
 def _set_and_check(driver: Any, _record: Any) -> None:

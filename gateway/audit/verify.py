@@ -165,7 +165,10 @@ def _check_schema(database: sqlite3.Connection, findings: _Findings) -> None:
     stored = {(kind, name): text for kind, name, text in database.execute("SELECT type, name, sql FROM sqlite_schema")}
     absent = [table.name for table in _TABLES if ("table", table.name) not in stored]
     if len(absent) == len(_TABLES):
-        raise NoLog("there is no log in this database")
+        if database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
+            raise NoLog("there is no log in this database")
+        # pages that belong to nothing: there were tables, and their list is what is damaged
+        raise sqlite3.DatabaseError("the list of tables is damaged")
     if absent:
         findings.tamper(f"tables are missing: {', '.join(absent)}")
         # nothing more can be asked of them

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from gateway.audit.verify import NoLog, Status, verify
+from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
-from gateway.storage import StorageError, open_engine
+from gateway.storage import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError, open_engine
 
 _EXIT = {Status.GOOD: 0, Status.TAMPERED: 4, Status.INCOMPLETE: 3}
 
@@ -41,8 +41,13 @@ def verify_log(file: Path | None, data: Path | None, as_json: bool) -> None:
     url = loaded(file).database.url if file is not None else f"sqlite:///{data}/contactpoint.db"
     try:
         found = verify(open_engine(url, create=False))
-    except (StorageError, NoLog):
+    except (NoDatabase, NoLog):
         raise CommandError("there is no log there") from None
+    except (DatabaseUnreadable, DurabilityNotMet) as fault:
+        # something is there: to an auditor that is another thing than nothing
+        found = Verification(Status.INCOMPLETE, [str(fault)], records=0, open_intents=0, root="")
+    except StorageError as fault:
+        raise CommandError(str(fault)) from None
     if as_json:
         report = {
             "status": found.status,

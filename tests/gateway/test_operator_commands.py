@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,63 @@ def test_a_lost_audit_key_is_named_and_no_other_is_made_beside_its_log(file: Pat
 
     assert f"the audit key file {key} is missing" in line
     assert not key.exists()
+
+
+# -------------------------------------------------------------------------------------------------------- audit verify
+
+
+@pytest.fixture
+def logged(file: Path) -> Path:
+    """A database with a short log, written whole into its file."""
+    listed = file.parent / "shields.csv"
+    listed.write_text(f"source,nhsNumber\nschool-elm,{CHILD}\n")
+    assert run("shields", "load", listed, "--config", file).exit_code == 0
+    database = file.parent / "gateway.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return database
+
+
+def damage(database: Path, how: str) -> None:
+    content = database.read_bytes()
+    match how:
+        case "cut off":
+            database.write_bytes(content[:5000])
+        case "cut off in its first page":
+            database.write_bytes(content[:90])
+        case "overwritten":
+            database.write_bytes(b"no database " * 4000)
+        case "its header overwritten":
+            database.write_bytes(b"x" * 100 + content[100:])
+        case "its list of tables emptied":
+            database.write_bytes(content[:103] + bytes(2) + content[105:])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "cut off",
+        "cut off in its first page",
+        "overwritten",
+        "its header overwritten",
+        "its list of tables emptied",
+    ],
+)
+def test_a_log_that_is_damaged_is_not_told_as_no_log(file: Path, logged: Path, how: str) -> None:
+    assert run("audit", "verify", "--config", file).exit_code == 0
+    damage(logged, how)
+
+    told = run("audit", "verify", "--config", file)
+    machine = run("audit", "verify", "--config", file, "--json")
+
+    assert told.exit_code == machine.exit_code == 3, told.output
+    assert json.loads(machine.stdout)["status"] == "INCOMPLETE"
+    assert "no log" not in told.output
+    assert told.stdout.startswith("INCOMPLETE")
+
+
+def test_no_file_and_no_record_are_no_log(file: Path) -> None:
+    assert "no log there" in one_line(run("audit", "verify", "--config", file))
+    assert run("migrate", "--config", file).exit_code == 0
+    assert "no log there" in one_line(run("audit", "verify", "--config", file))
