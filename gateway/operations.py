@@ -59,7 +59,8 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
         except errors.GatewayError as refused:
             return refusal(refused)
         if Scope.SCHEMA not in caller.scopes:
-            return JSONResponse({"errors": [errors.Forbidden().formatted()]}, status_code=403, headers=_NO_STORE)
+            told = errors.Forbidden("The schema is told to tokens with the scope schema:read.").formatted()
+            return JSONResponse({"errors": [told]}, status_code=403, headers=_NO_STORE)
         return Response(sdl(), media_type="text/plain; charset=utf-8", headers=_NO_STORE)
 
     async def metrics(request: Request) -> Response:

@@ -88,6 +88,7 @@ async def test_the_sdl_is_for_a_token_with_its_scope(running: Running) -> None:
     assert nobody.status_code == 401
     assert nobody.headers["www-authenticate"].startswith("Bearer ")
     assert (without.status_code, without.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
+    assert without.json()["errors"][0]["message"] == "The schema is told to tokens with the scope schema:read."
     assert (allowed.status_code, allowed.text) == (200, sdl())
 
 
