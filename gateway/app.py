@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,6 +149,13 @@ def load_agreements(settings: Settings) -> AgreementSet:
         raise SettingsFault([str(fault)]) from None
 
 
+def unheld_agreements(agreements: AgreementSet, connectors: Collection[str]) -> list[str]:
+    """Return the ids of agreements whose custodian is neither `kind:` nor one of the connectors: they open nothing."""
+    return [
+        a.id for a in agreements.agreements if not a.custodian.startswith("kind:") and a.custodian not in connectors
+    ]
+
+
 def key_sources(settings: Settings) -> list[KeySource]:
     """Return where each issuer's keys are. Raises SettingsFault."""
     faults, sources = [], []
@@ -186,6 +193,8 @@ def build(settings: Settings) -> Gateway:
     sources = build_sources(settings)
     agreements = load_agreements(settings)
     issuers = key_sources(settings)
+    for name in unheld_agreements(agreements, {s.id for s in sources}):
+        log.warning("agreement_of_no_connector", agreement=name, advice="it opens nothing: see its custodian")
     hold = hold_database(settings.database.url)
     try:
         return _build(settings, sources, agreements, issuers, hold)

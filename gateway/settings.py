@@ -5,13 +5,16 @@ Faults are reported all at once, each with its key and never with its value.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schema.vocabulary import AgencyKind
@@ -39,10 +42,30 @@ class ServerSection(_Section):
     workers: Annotated[int, Field(ge=1, le=1)] = 1  # the embedded store has one writer
 
 
-class ResourceSection(_Section):
-    """Who we are to the identity providers: the audience expected in tokens (RFC 8707, RFC 9728)."""
+def _resource_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
+        raise PydanticCustomError("setting", "must be an https URL (http on the loopback address only)")
+    if parts.username is not None or parts.password is not None or "#" in url:
+        raise PydanticCustomError("setting", "must hold no user and no fragment")
+    return url
 
-    identifier: str
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class ResourceSection(_Section):
+    """Who we are to the identity providers: the audience expected in tokens, an absolute URL (RFC 8707, RFC 9728)."""
+
+    identifier: Annotated[str, AfterValidator(_resource_url)]
 
 
 class IssuerSection(_Section):

@@ -138,7 +138,7 @@ def _end_by_ourselves() -> None:
 @click.command("check-config", cls=OneLineCommand)
 @_CONFIG
 def check_config(file: Path) -> None:
-    """Say what is wrong with a configuration, a line for each fault; exit 2 if anything is.
+    """Say what is wrong with a configuration and its agreements, a line for each fault; exit 2 if anything is.
 
     Opens no database and asks no agency.
 
@@ -152,7 +152,7 @@ def check_config(file: Path) -> None:
     except SettingsFault as fault:
         faults = fault.faults
     else:
-        for check in (wiring.build_sources, wiring.load_agreements, wiring.key_sources):
+        for check in (wiring.build_sources, wiring.load_agreements, wiring.key_sources, _check_custodians):
             try:
                 check(settings)
             except SettingsFault as fault:
@@ -164,6 +164,19 @@ def check_config(file: Path) -> None:
     if faults:
         raise SystemExit(2)
     click.echo(f"{file}: good")
+
+
+def _check_custodians(settings: Settings) -> None:
+    """Raise SettingsFault for agreements whose custodian is nobody here; serving warns of them."""
+    try:
+        agreements = wiring.load_agreements(settings)
+    except SettingsFault:
+        return  # told already
+    connectors = {str(entry.get("id")) for entry in settings.connectors}
+    if unheld := wiring.unheld_agreements(agreements, connectors):
+        raise SettingsFault(
+            [f"agreements: {name}: its custodian is neither kind: nor the id of a connector" for name in unheld]
+        )
 
 
 @click.command(cls=OneLineCommand)

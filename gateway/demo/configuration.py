@@ -11,7 +11,7 @@ from auth.agreement_files import SHIPPED
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.families import World, school_records
 from gateway.demo.identity_provider import IdentityProvider
-from gateway.settings import Settings, from_values
+from gateway.settings import ResourceSection, Settings, from_values
 from gateway.storage import reserve_database
 
 _OVERLAY = Path(__file__).parent / "agreements"
@@ -87,7 +87,7 @@ def demo_settings(
     raised = {"minute": 10_000, "hour": 100_000, "day": 1_000_000}
     values = {
         "server": {"host": host, "port": port},
-        "resource": {"identifier": f"{url}/graphql"},
+        "resource": {"identifier": f"http://127.0.0.1:{port}/graphql"},
         "issuers": [{"issuer": f"{url}/idp", "jwks_file": str(data / "jwks.json")}],
         "database": {"url": database},
         "agreements": {"directory": str(data / "agreements")},
@@ -109,4 +109,6 @@ def demo_settings(
         },
         "telemetry": {"log_format": "text", "log_level": "warning"},
     }
-    return from_values(values, "demo", relative_to=data)
+    settings = from_values(values, "demo", relative_to=data)
+    # the demo has no TLS on whatever address it listens; the rule of https is for everybody else
+    return settings.model_copy(update={"resource": ResourceSection.model_construct(identifier=f"{url}/graphql")})

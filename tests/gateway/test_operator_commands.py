@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from auth.agreement_files import SHIPPED
 from gateway import app as wiring
 from gateway.__main__ import main
 from gateway.audit.events import EventKind
@@ -99,6 +101,22 @@ def test_a_fault_of_an_agreement_is_told_with_its_file_and_line(file: Path) -> N
     file.write_text(file.read_text() + '[agreements]\ndirectory = "agreements"\n')
 
     assert one_line(run("check-config", "--config", file)).startswith(f"{folder}/organisations.toml:4: ")
+
+
+def test_an_agreement_for_a_custodian_that_is_not_configured_is_a_fault(file: Path) -> None:
+    folder = file.parent / "agreements"
+    shutil.copytree(SHIPPED, folder)
+    text = (folder / "school.toml").read_text()
+    (folder / "school.toml").write_text(text.replace('"kind:SCHOOL"', '"school-elm"'))
+    file.write_text(file.read_text() + '[agreements]\ndirectory = "agreements"\n')
+    good = run("check-config", "--config", file)
+    (folder / "school.toml").write_text(text.replace('"kind:SCHOOL"', '"school-elf"'))
+
+    line = one_line(run("check-config", "--config", file))
+
+    assert good.exit_code == 0
+    assert line.startswith(f"{file}: agreements: ")
+    assert "its custodian is neither kind: nor the id of a connector" in line
 
 
 @pytest.mark.parametrize("command", ["check-config", "migrate", "serve"])

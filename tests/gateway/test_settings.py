@@ -77,6 +77,12 @@ FAULTS = [
     ("port = 9000", 'port = "SECRET-TEXT"', "server.port: "),
     ("port = 9000", "prt = 9000", "server.prt: is not a setting"),
     ('identifier = "https://gateway.example/graphql"', "", "resource.identifier: is missing"),
+    ("https://gateway.example/graphql", "nonsense", "resource.identifier: must be an https URL"),
+    ("https://gateway.example/graphql", "http://gateway.example/graphql", "resource.identifier: must be an https URL"),
+    ("https://gateway.example/graphql", "https:///graphql", "resource.identifier: must be an https URL"),
+    ("https://gateway.example/graphql", "https://g.example:x/", "resource.identifier: must be an https URL"),
+    ("https://gateway.example/graphql", "https://g.example/#a", "resource.identifier: must hold no user and no fr"),
+    ("https://gateway.example/graphql", "https://SECRET-TEXT@g.example/", "resource.identifier: must hold no user"),
     ('issuer = "https://id.example"', "", "issuers[0].issuer: is missing"),
     ("[database]", "[databse]", "databse: is not a setting"),
     ("minute = 3", "minute = -3", "limits.person_lookups.minute: "),
@@ -93,6 +99,13 @@ def test_a_fault_is_told_with_its_key_and_without_its_value(file: Path, good: st
 
     assert refused.value.faults[0].startswith(f"{file}: {told}")
     assert "SECRET-TEXT" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/graphql", "http://[::1]/", "http://localhost/graphql"])
+def test_on_the_loopback_address_the_resource_may_be_http(file: Path, url: str) -> None:
+    file.write_text(GOOD.replace("https://gateway.example/graphql", url))
+
+    assert load(file).resource.identifier == url
 
 
 def test_every_fault_is_told_at_once(file: Path) -> None:
