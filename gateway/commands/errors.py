@@ -55,5 +55,7 @@ def _one_line(error: click.UsageError) -> click.ClickException:
         return error
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         hint = error.param.get_error_hint(error.ctx) if error.param and error.ctx else "an option"
-        return CommandError(f"not a valid value for {hint}")
+        choices = error.param.type.choices if error.param and isinstance(error.param.type, click.Choice) else ()
+        listed = f"; one of: {', '.join(map(str, choices))}" if choices else ""
+        return CommandError(f"not a valid value for {hint}{listed}")
     return CommandError(error.format_message())
