@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import click
-from authlib.common.security import is_secure_transport
 from rich.console import Console
 
-from gateway.commands.connection import DEFAULT_URL, json_object, post
-from gateway.commands.errors import CommandError, CommandRefused, OneLineCommand
-from gateway.commands.rendering import plain, render_lookup
-from gateway.commands.token import fetch_token, persona_named
-from gateway.demo.personas import PERSONAS, Persona
+from gateway.commands.asking import GatewayAnswer, answered, ask, refuse, token_of
+from gateway.commands.connection import DEFAULT_URL
+from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.rendering import render_lookup
+from gateway.demo.personas import PERSONAS
 from schema.identifiers import InvalidIdentifier, NHSNumber
 from schema.vocabulary import Purpose
 
-TOKEN_VARIABLE = "CONTACTPOINT_TOKEN"  # noqa: S105 - the name of a variable
 _PIPED_COLUMNS = 100
-
-# Codes for which the caller has something to mend; every other code is an answer, and the answer is no.
-_MISTAKES = frozenset({"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "LIMIT_EXCEEDED"})
+_WRITTEN_AS_A_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 LOOKUP_DOCUMENT = """\
 query Lookup($key: ChildKey!, $access: AccessRequest!, $status: [InvolvementStatus!]!) {
@@ -35,10 +31,10 @@ query Lookup($key: ChildKey!, $access: AccessRequest!, $status: [InvolvementStat
     complete
     advice
     receipt
-    sources { agency { id name kind } status reason asOf }
+    sources { agency { id name kind safeguardingLead { phone email outOfHours } } status reason asOf }
     involvements(status: $status) {
       id
-      agency { name kind area }
+      agency { name kind area safeguardingLead { phone email outOfHours } }
       service { name }
       practitioner { name role registration { body number } }
       role
@@ -76,15 +72,6 @@ query Lookup($key: ChildKey!, $access: AccessRequest!, $status: [InvolvementStat
 """
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayAnswer:
-    """What the gateway sent back; `retry_after_seconds` where it said when to ask again."""
-
-    status: int
-    body: dict[str, Any]
-    retry_after_seconds: int | None
-
-
 def lookup_variables(
     nhs_number: NHSNumber,
     born: date,
@@ -111,25 +98,13 @@ def ask_gateway(url: str, token: str, variables: Mapping[str, Any]) -> GatewayAn
 
     Raises CommandError or CommandRefused if none came.
     """
-    headers = {"Accept": "application/graphql-response+json", "Authorization": f"Bearer {token}"}
-    request = {"query": LOOKUP_DOCUMENT, "operationName": "Lookup", "variables": dict(variables)}
-    response = post(url, "/graphql", headers=headers, json=request)
-    wait = response.headers.get("retry-after", "")
-    return GatewayAnswer(response.status_code, json_object(response), int(wait) if wait.isdecimal() else None)
+    return ask(url, token, LOOKUP_DOCUMENT, variables)
 
 
 def console() -> Console:
     """Return a console on standard output: colours on a terminal only, and a fixed width when piped."""
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPED_COLUMNS
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
-
-
-def described(persona: Persona) -> str:
-    """Return who asks, for people."""
-    named = persona.on_behalf_of
-    role = (named.role if named else persona.roles[0]).replace("_", " ")
-    name = f"{persona.name} for {named.name}" if named else persona.name
-    return f"{name}, {role}, {persona.organisation}"
 
 
 @click.command(name="lookup", cls=OneLineCommand)
@@ -158,61 +133,29 @@ def lookup(
     """Ask who else is working with a child, and how to reach them.
 
     The token comes from the demo identity provider (--as), or from the environment variable CONTACTPOINT_TOKEN.
+
+    \b
+    Exit codes:
+      0  an answer, whatever its outcome: NOTHING_DISCLOSABLE and INCOMPLETE are answers
+      1  the gateway refused (FORBIDDEN, over budget, not signed in), or no answer came
+      2  something to mend first: an option, the request, the address, nothing listens there
     """
     variables = lookup_variables(
         _nhs_number(nhs),
         _date(born),
         family,
-        _purpose(purpose),
+        purpose_named(purpose),
         reason,
         case_reference=case_reference,
         previous=previous,
     )
-    token, asker = _token(persona, url)
+    token, asker = token_of(persona, url)
     answer = ask_gateway(url, token, variables)
     if as_json:
         click.echo(json.dumps(answer.body, indent=2, ensure_ascii=False))
-    elif child_of(answer.body) is not None:
+    elif answered(answer, "child") is not None:
         console().print(render_lookup(answer.body, asker=asker))
-    refuse(answer)
-
-
-def child_of(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what was answered about the child, or None if the request was refused."""
-    data = body.get("data")
-    child = data.get("child") if isinstance(data, dict) else None
-    return child if isinstance(child, dict) else None
-
-
-def refuse(answer: GatewayAnswer) -> None:
-    """Raise CommandError or CommandRefused, `CODE: sentence`, if the answer is an error; return None if it is not."""
-    errors = answer.body.get("errors")
-    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else None
-    if error is None:
-        if child_of(answer.body) is None:
-            raise CommandRefused(f"what listens at --url answered {answer.status} without an answer about the child")
-        return
-    extensions = error.get("extensions")
-    code = str(extensions.get("code", "ERROR")) if isinstance(extensions, dict) else "ERROR"
-    sentence = plain(f"{code}: {error.get('message', 'the request was refused')}")
-    if answer.retry_after_seconds is not None:
-        sentence += f" (ask again in {answer.retry_after_seconds} s)"
-    raise (CommandError if code in _MISTAKES else CommandRefused)(sentence)
-
-
-def _token(persona: str | None, url: str) -> tuple[str, str | None]:
-    if persona is not None:
-        chosen = persona_named(persona)
-        return fetch_token(url, chosen, None), described(chosen)
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise CommandError(f"say who asks: --as PERSONA, or an access token in {TOKEN_VARIABLE}")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise CommandError(f"{TOKEN_VARIABLE} holds no access token")
-    if not is_secure_transport(url):
-        # RFC 6750 section 5.3: whoever overhears a bearer token may use it
-        raise CommandError(f"{TOKEN_VARIABLE} is sent over https only, or on this machine")
-    return token, None
+    refuse(answer, "child", "the child")
 
 
 # The values are never said back: a terminal's log outlives the lookup.
@@ -229,11 +172,14 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
+        if _WRITTEN_AS_A_DATE.fullmatch(text):
+            raise CommandError("--born: there is no such day in the calendar") from None
         raise CommandError("--born is a date such as 2015-04-09") from None
 
 
-def _purpose(text: str) -> Purpose:
+def purpose_named(text: str) -> Purpose:
+    """Return the purpose, in capitals or not. Raises CommandError, with the list, if there is none."""
     try:
-        return Purpose(text)
+        return Purpose(text.strip().upper())
     except ValueError:
         raise CommandError(f"--purpose is one of {', '.join(Purpose)}") from None

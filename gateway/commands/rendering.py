@@ -12,9 +12,9 @@ from typing import Any
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from gateway.commands.rendering_listings import Listing
 from gateway.commands.rendering_sections import section_rows
 
 Fields = Mapping[str, Any]
@@ -40,7 +40,14 @@ _WITHHELD = {
     "STEP_UP_REQUIRED": "sign in with a second factor",
     "AGREEMENT_LAPSED": "your organisation's agreement has lapsed",
 }
-_CONTACT_COLUMNS, _LONGEST_UNBROKEN = 22, 40
+_CONTACT_COLUMNS, _LONGEST_UNBROKEN, _DATE_COLUMNS = 22, 40, 13
+# the same whatever the cause, so that it tells nothing: a child not held and a child not shown look alike
+_CHECK_THE_KEY = "Check the NHS number, the date of birth and the family name; a family name may have changed."
+_NO_PRACTITIONER = "No practitioner can be shown in this answer. Work with this child may be going on all the same."
+_OTHER_THAN_A_PRACTITIONER = (
+    "What may be shown to you is below; no practitioner can be shown in this answer. "
+    "Others may be involved all the same."
+)
 _NOT_WITH_THE_CHILD = {"LINKED_ADULT": "with an adult linked to the child", "UNBORN": "before the child's birth"}
 
 
@@ -61,6 +68,7 @@ def render_lookup(body: Fields, *, asker: str | None) -> RenderableType:
         *heading,
         *(_warning(silent) if incomplete else [_outcome(child)]),
         _line(child.get("advice", ""), ""),
+        *([Text(_CHECK_THE_KEY)] if not incomplete and child.get("outcome") == "NOTHING_DISCLOSABLE" else []),
         Text(""),
         *_involvements(child),
         *_deeper(child),
@@ -104,10 +112,19 @@ def _warning(silent: Sequence[Fields]) -> list[RenderableType]:
         said.append("No answer from:\n")
         for source in silent:
             said.append(f"  {_agency(source)}: {_reason(source)}\n")
+            for number in _safeguarding_lead(source):
+                said.append(f"    {number}\n")
     else:
         said.append("At least one source gave no answer.\n")
     said.append("People there may be working with this child. Contact the agency directly, or ask again.")
     return [Panel(said, box=box.HEAVY, border_style="bold red", expand=True)]
+
+
+def _safeguarding_lead(fields: Fields) -> list[str]:
+    """Return how to reach whoever leads on safeguarding at the agency, a line each; none if it gave nothing."""
+    lead = (fields.get("agency") or {}).get("safeguardingLead") or {}
+    named = (("phone", "safeguarding lead"), ("outOfHours", "out of hours"), ("email", "email"))
+    return [plain(f"{label} {lead[name]}") for name, label in named if lead.get(name)]
 
 
 def _reason(source: Fields) -> str:
@@ -117,36 +134,27 @@ def _reason(source: Fields) -> str:
     return plain(f"{_REASONS.get(code, 'see the reason')} ({code})")
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        expand=False,
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
 def _involvements(child: Fields) -> Iterator[RenderableType]:
     rows = _all(child, "involvements")
     if not rows:
-        yield Text("No practitioner can be shown in this answer. Work with this child may be going on all the same.\n")
+        disclosed = child.get("outcome") == "DISCLOSED"
+        yield Text(_OTHER_THAN_A_PRACTITIONER if disclosed else _NO_PRACTITIONER)
+        yield Text("")
         return
-    table = _table("Who is involved", "Who", "Agency", "How to reach them", "Since")
-    table.leading = 1
-    # a number or an address that breaks across lines is read or copied wrongly
-    *_, contact, since = table.columns
-    contact.width = min(_LONGEST_UNBROKEN, max(_CONTACT_COLUMNS, *(_address_length(row) for row in rows)))
-    since.no_wrap = True
+    contact = min(_LONGEST_UNBROKEN, max(_CONTACT_COLUMNS, *(_address_length(row) for row in rows)))
+    listing = Listing(
+        "Who is involved",
+        ("Who", "Agency", "How to reach them", "Since"),
+        spaced=True,
+        unbroken={"How to reach them": contact, "Since": _DATE_COLUMNS},
+    )
     for row in rows:
-        table.add_row(_who(row), _where(row), _contact(row), _since(row))
-    yield table
+        listing.add(_who(row), _where(row), _contact(row), _since(row))
+    yield listing
     leading = ((child.get("leadPractitioner") or {}).get("practitioner") or {}).get("name")
     if leading:
-        yield _line(f"Lead practitioner: {leading}\n", "")
+        yield _line(f"Lead practitioner: {leading}", "")
+        yield Text("")
 
 
 def _cell(*lines: object) -> Text:
@@ -161,8 +169,9 @@ def _who(row: Fields) -> Text:
     practitioner = row.get("practitioner") or {}
     registration = practitioner.get("registration") or {}
     number = f"{registration.get('body', '')} {registration.get('number', '')}".strip()
-    who = _cell(practitioner.get("name") or "(not named)", number)
-    if row.get("lead") is True:
+    leads, name = row.get("lead") is True, practitioner.get("name")
+    who = _cell(name or ("(lead practitioner, not named)" if leads else "(not named)"), number)
+    if leads and name:
         who.append("\n").append_text(_line("lead practitioner", "bold"))
     role = _words(row.get("role") or practitioner.get("role"))
     what = _cell(role, _name(row, "team"), _name(row, "service"), _NOT_WITH_THE_CHILD.get(row.get("relationship", "")))
@@ -183,14 +192,17 @@ def _where(row: Fields) -> Text:
 def _contact(row: Fields) -> Text:
     contact = row.get("contact") or {}
     mode = contact.get("mode")
-    first = {
-        "TEAM_ONLY": "through the team:",
-        "BROKERED": "through the broker, who makes the contact:",
-        "NONE": "no contact details given; call the agency",
-    }.get(str(mode))
     hours = f"out of hours {contact['outOfHours']}" if contact.get("outOfHours") else None
     response = f"replies: {contact['expectedResponse']}" if contact.get("expectedResponse") else None
-    return _cell(first, contact.get("phone"), contact.get("email"), hours, response)
+    given = [line for line in (contact.get("phone"), contact.get("email"), hours) if line]
+    through = {"TEAM_ONLY": "through the team", "BROKERED": "through the broker, who makes the contact"}.get(str(mode))
+    if not given:
+        lead = _safeguarding_lead(row)
+        missing = f"{through}; no contact details given" if through else "no contact details given"
+        return _cell(f"{missing}; {'ask the agency:' if lead else 'call the agency'}", *lead, response)
+    by_day = bool(contact.get("phone") or contact.get("email"))
+    first = through and f"{through}{':' if by_day else ' (only out of hours is given):'}"
+    return _cell(first, *given, response)
 
 
 def _address_length(row: Fields) -> int:
@@ -207,10 +219,10 @@ def _since(row: Fields) -> Text:
 def _deeper(child: Fields) -> Iterator[RenderableType]:
     rows = list(section_rows(child))
     if rows:
-        table = _table("What else you may see", "What", "Agency", "Entry", "Since")
+        listing = Listing("What else you may see", ("What", "Agency", "Entry", "Since"), spaced=False)
         for row in rows:
-            table.add_row(*(_cell(cell) for cell in row))
-        yield table
+            listing.add(*(_cell(cell) for cell in row))
+        yield listing
 
 
 def _sources(child: Fields) -> Iterator[RenderableType]:
@@ -218,17 +230,17 @@ def _sources(child: Fields) -> Iterator[RenderableType]:
     words = {"ANSWERED": "answered", "NO_ANSWER": "NO ANSWER", "NOT_ASKED": "not asked"}
     counts = {status: sum(s.get("status") == status for s in sources) for status in words}
     title = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
-    table = _table(f"Sources: {title or 'no source is configured'}", "Agency", "Answer", "Why")
+    listing = Listing(f"Sources: {title or 'no source is configured'}", ("Agency", "Answer", "Why"), spaced=False)
     styles = {"NO_ANSWER": "bold red", "NOT_ASKED": "dim"}
     for source in sources:
         status = str(source.get("status", ""))
         as_of = f"as of {source['asOf']}" if source.get("asOf") else ""
-        table.add_row(
-            _agency(source),
+        listing.add(
+            _cell(_agency(source)),
             _line(words.get(status, status), styles.get(status, "")),
             _cell(_reason(source) or as_of),
         )
-    yield table
+    yield listing
 
 
 def _withheld(body: Fields) -> Iterator[RenderableType]:
@@ -236,13 +248,14 @@ def _withheld(body: Fields) -> Iterator[RenderableType]:
     withheld = _all(disclosure, "withheld")
     if not withheld:
         return
-    table = _table("Closed to you, whatever the child", "What", "Why", "Scope that would be needed")
+    columns = ("What", "Why", "Scope that would be needed")
+    listing = Listing("Closed to you, whatever the child", columns, spaced=False)
     for entry in withheld:
         code = str(entry.get("code", ""))
         path = entry.get("path", "")
-        table.add_row(
+        listing.add(
             _cell(path if isinstance(path, str) else ".".join(map(str, path))),
             _cell(f"{_WITHHELD.get(code, 'closed')} ({code})"),
             _cell(*(entry.get("requiredScopes") or ())),
         )
-    yield table
+    yield listing

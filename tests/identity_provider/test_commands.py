@@ -196,6 +196,7 @@ def test_lookup_says_a_refusal_in_one_line(network: respx.MockRouter, status: in
     line = assert_one_line(run(lookup, *ASK, "--as", "social-worker"), code=exit_code)
 
     assert f"{code}: A fixed sentence. (ask again in 30 s)" in line
+    assert ("contactpoint viewer" in line) == (code == "FORBIDDEN")
 
 
 @pytest.mark.parametrize(
@@ -245,6 +246,32 @@ def test_lookup_says_a_mistake_in_one_line_without_the_value(
     assert not network["graphql"].called
 
 
+@pytest.mark.parametrize(
+    ("born", "says"),
+    [("2022-02-30", "no such day"), ("2022-13-01", "no such day"), ("30/02/2022", "a date such as 2015-04-09")],
+)
+def test_a_day_that_does_not_exist_is_told_from_one_written_otherwise(
+    network: respx.MockRouter, born: str, says: str
+) -> None:
+    line = assert_one_line(run(lookup, *ASK, "--born", born, "--as", "social-worker"), code=2)
+
+    assert says in line
+
+
+def test_a_purpose_may_be_written_small(network: respx.MockRouter) -> None:
+    run(lookup, *ASK, "--purpose", "cp_s47", "--as", "social-worker")
+
+    variables = json.loads(network["graphql"].calls.last.request.content)["variables"]
+    assert variables["access"]["purpose"] == "CP_S47"
+
+
+def test_the_help_of_lookup_says_what_its_exit_codes_mean() -> None:
+    told = run(lookup, "--help").stdout
+
+    for line in ("0  an answer", "1  the gateway refused", "2  something to mend"):
+        assert line in told
+
+
 def test_a_token_of_ones_own_is_not_sent_in_the_clear(network: respx.MockRouter) -> None:
     result = run(lookup, *ASK, "--url", "http://gateway.example", CONTACTPOINT_TOKEN="of.my.own")
 
@@ -285,7 +312,8 @@ def test_token_speaks_to_a_real_server_on_the_loopback_address() -> None:
 
 @click.command(cls=OneLineCommand)
 @click.option("--port", type=click.IntRange(1, 65535))
-def serve(port: int) -> None:
+@click.option("--colour", type=click.Choice(["red", "blue"]), metavar="COLOUR")
+def serve(port: int, colour: str) -> None:
     """Serve."""
 
 
@@ -300,6 +328,7 @@ contactpoint.add_command(serve)
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        pytest.param(["serve", "--colour", "9990000018"], "one of: red, blue", id="a-closed-list"),
         pytest.param(["serve", "--port", "9990000018"], "not a valid value for '--port'", id="bad-value"),
         pytest.param(["serve", "--prot", "1"], "No such option", id="unknown-option"),
         pytest.param(["serve", "more"], "unexpected extra argument", id="too-many"),

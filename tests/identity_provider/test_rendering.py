@@ -206,3 +206,92 @@ def test_an_answer_with_a_field_left_out_is_still_printed(name: str, data: st.Da
         del row[data.draw(st.sampled_from(sorted(row)))]
 
     assert printed(body)
+
+
+def test_who_leads_on_safeguarding_stands_beside_each_silent_source() -> None:
+    box = printed(ANSWERS["incomplete"]).partition("People there may be")[0]
+
+    assert "safeguarding lead 01632 960300" in box
+    assert "out of hours 01632 960301" in box
+    assert "01632 960200" not in box  # an agency that answered
+
+
+@pytest.mark.parametrize("mode", ["NONE", "TEAM_ONLY", "BROKERED"])
+def test_an_entry_without_contact_details_gives_those_of_its_agency(mode: str) -> None:
+    body = copy.deepcopy(ANSWERS["incomplete"])
+    row = body["data"]["child"]["involvements"][0]
+    row["contact"] = {"mode": mode, "phone": None, "email": None, "outOfHours": None, "expectedResponse": None}
+
+    text = printed(body, width=80).partition("Who is involved")[2]
+
+    assert "no contact details given" in words(text)
+    assert "01632 960200" in text
+    row["agency"]["safeguardingLead"] = None
+    assert "call the agency" in words(printed(body, width=80))
+
+
+def test_a_number_for_the_night_alone_is_said_to_be_that() -> None:
+    body = copy.deepcopy(ANSWERS["incomplete"])
+    contact = {
+        "mode": "TEAM_ONLY",
+        "phone": None,
+        "email": None,
+        "outOfHours": "01632 960999",
+        "expectedResponse": None,
+    }
+    body["data"]["child"]["involvements"][0]["contact"] = contact
+
+    text = words(printed(body, width=80))
+
+    assert "through the team only out of hours is" in text
+    assert "out of hours 01632 960999" in text
+
+
+def test_what_may_be_mistyped_is_said_whatever_the_cause() -> None:
+    body = copy.deepcopy(ANSWERS["nothing-disclosable"])
+    first = printed(body)
+    body["data"]["child"] |= {"sources": [], "advice": "Something else."}
+
+    for text in (first, printed(body)):
+        assert "Check the NHS number, the date of birth and the family name" in text
+    for name in ("disclosed", "withheld", "incomplete"):
+        assert "Check the NHS number" not in printed(ANSWERS[name])
+
+
+def test_an_answer_that_discloses_something_else_says_nothing_of_work_with_the_child() -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    body["data"]["child"] |= {"involvements": [], "leadPractitioner": None}
+
+    text = words(printed(body))
+
+    assert "no practitioner can be shown in this answer. Others may be involved all the same" in text
+    assert "Work with this child" not in text
+
+
+def test_the_lead_practitioner_stands_apart_and_no_line_of_it_ends_in_a_space() -> None:
+    lines = printed(ANSWERS["disclosed"]).splitlines()
+    at = lines.index("Lead practitioner: Sam Okoro")
+
+    assert lines[at + 1] == ""
+
+
+def test_a_lead_practitioner_without_a_name_is_one_line() -> None:
+    body = copy.deepcopy(ANSWERS["incomplete"])
+    body["data"]["child"]["involvements"][0]["practitioner"] = None
+
+    assert "(lead practitioner, not named)" in printed(body, width=140)
+
+
+@pytest.mark.parametrize("width", [60, 80, 89])
+def test_a_narrow_page_has_a_block_for_each_entry_and_breaks_no_word(width: int) -> None:
+    text = printed(ANSWERS["disclosed"], width=width)
+
+    for unbroken in (
+        "lead practitioner",
+        "sam.okoro@northshire.example",
+        "Since: 2026-02-03",
+        "out of hours 01632 960999",
+    ):
+        assert unbroken in text
+    assert "─" not in text
+    assert "─" in printed(ANSWERS["disclosed"], width=90)
