@@ -19,8 +19,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from gateway import app as wiring
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
+from gateway.commands.asking import described
 from gateway.commands.errors import CommandError, OneLineCommand
-from gateway.commands.lookup import ask_gateway, console, described, lookup_variables
+from gateway.commands.lookup import ask_gateway, console, lookup_variables
 from gateway.commands.rendering import render_lookup
 from gateway.commands.serve import server_for
 from gateway.commands.token import fetch_token, persona_named
@@ -54,9 +55,16 @@ def demo(host: str, port: int, data: Path | None, children: int, seed: int, once
       contactpoint demo --once
       contactpoint demo --port 8080 --data ./demo-data
     """
-    if data is None:
-        data = Path(tempfile.mkdtemp(prefix="contactpoint-demo-"))
     port = _free_port(host, port)
+    if data is not None:
+        _run(host, port, data, children, seed, once, kept=True)
+        return
+    # nobody asked for the folder, so nobody would clear it away
+    with tempfile.TemporaryDirectory(prefix="contactpoint-demo-", ignore_cleanup_errors=True) as made:
+        _run(host, port, Path(made), children, seed, once, kept=False)
+
+
+def _run(host: str, port: int, data: Path, children: int, seed: int, once: bool, *, kept: bool) -> None:
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - told, not bound
     note = _noter()
     try:
@@ -72,9 +80,10 @@ def demo(host: str, port: int, data: Path | None, children: int, seed: int, once
             server = server_for(application, host, port)
             note("starting the gateway")
             with _Running(server):
-                _show(url, world, data)
-                if not once:
-                    _wait(server)
+                stop = None if once else _told_to_stop()
+                _show(url, world, data, kept=kept, once=once)
+                while stop and not stop.wait(0.5) and not server.should_exit:
+                    pass
     except SettingsFault as fault:
         raise CommandError(fault.faults[0]) from None
     except (StorageError, AuditError, KeyFileRefused) as fault:
@@ -133,15 +142,15 @@ class _Running:
         self._thread.join()
 
 
-def _wait(server: uvicorn.Server) -> None:
+def _told_to_stop() -> threading.Event:
+    """Return what is set once somebody presses Ctrl-C or ends the process, from now on."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(0.5) and not server.should_exit:
-        pass
+    return stop
 
 
-def _show(url: str, world: World, data: Path) -> None:
+def _show(url: str, world: World, data: Path, *, kept: bool, once: bool) -> None:
     out = console()
     story, number, born, family = next(s for s in world.stories() if s[0] == "ordinary")
     variables = lookup_variables(
@@ -156,8 +165,13 @@ def _show(url: str, world: World, data: Path) -> None:
     out.print("One fictional child for each story; budgets are raised in the demo:\n")
     for story, number, born, family in world.stories():
         out.print(f"  {story:<24} {number}  {born}  {family}", highlight=False)
-    out.print(f"\nGateway   {url}/graphql\nTokens    {url}/idp\nStories   {url}/demo/children.json\nData      {data}\n")
-    out.print("Ask for yourself:\n", highlight=False)
+    out.print(
+        f"\nGateway   {url}/graphql\nTokens    {url}/idp\nStories   {url}/demo/children.json\nData      {data}",
+        soft_wrap=True,
+    )
+    if not kept:
+        out.print("          a temporary folder, removed when the demo ends; --data DIR keeps one")
+    out.print("\nWhile the demo runs (without --once):\n" if once else "\nAsk for yourself:\n", highlight=False)
     out.print(_curl(url, world), highlight=False, soft_wrap=True)
 
 

@@ -76,6 +76,42 @@ def test_it_lists_every_story_and_says_where_everything_is(once: subprocess.Comp
         assert what in once.stdout
 
 
+def test_a_demo_that_stops_does_not_offer_its_curl_as_live(once: subprocess.CompletedProcess[str]) -> None:
+    assert "Ask for yourself" not in once.stdout
+    assert "While the demo runs (without --once):\n\ncurl -s http" in once.stdout
+
+
+@pytest.mark.parametrize("words", [["demo", "--once"], ["demo"]], ids=["once", "told-to-stop"])
+def test_a_folder_that_the_demo_made_goes_when_it_ends(tmp_path: Path, words: list[str]) -> None:
+    with subprocess.Popen(
+        [*CONTACTPOINT, *words, "--port", "0", "--children", "60"],
+        cwd=REPOSITORY,
+        env=environment() | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        while "curl -s" not in printed:
+            line = process.stdout.readline()
+            assert line, "the demo ended before it printed the curl"
+            printed += line
+        if "--once" not in words:
+            assert list(tmp_path.iterdir())
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+    assert f"Data      {tmp_path}/" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_named_stays(tmp_path: Path) -> None:
+    run([*CONTACTPOINT, "demo", "--once", "--port", "0", "--children", "60", "--data", str(tmp_path / "kept")])
+
+    assert (tmp_path / "kept" / "contactpoint.db").is_file()
+
+
 @pytest.fixture(scope="module")
 def staying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Yield what a demo that stays up printed, and its URL."""
@@ -139,6 +175,18 @@ def test_a_lookup_from_the_terminal_is_answered(staying: tuple[str, str], person
     assert ran.returncode == 0, ran.stderr
     assert "Hana Lind" in ran.stdout
     assert ran.stderr == ""
+
+
+def test_viewer_says_what_is_open_for_each_purpose_and_for_one(staying: tuple[str, str]) -> None:
+    _, url = staying
+
+    every = run([*CONTACTPOINT, "viewer", "--as", "school-lead", "--url", url])
+    one = run([*CONTACTPOINT, "viewer", "--as", "school-lead", "--purpose", "SAFEGUARD_S16LA", "--url", url])
+
+    assert (every.returncode, one.returncode) == (0, 0), every.stderr + one.stderr
+    assert re.search(r"^SAFEGUARD_S16LA +open at ", every.stdout, re.MULTILINE)
+    assert re.search(r"^UKVI_S55 +closed$", every.stdout, re.MULTILINE)
+    assert re.search(r"^Northshire Constabulary +involvements +open ", one.stdout, re.MULTILINE)
 
 
 def test_a_port_that_is_taken_is_one_line_and_exit_code_2(staying: tuple[str, str]) -> None:
