@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import click
 
-from gateway.commands.access import access
-from gateway.commands.audit import audit
-from gateway.commands.demo import demo
-from gateway.commands.errors import OneLineGroup
-from gateway.commands.lookup import lookup
-from gateway.commands.serve import check_config, migrate, schema, serve
-from gateway.commands.shields import shields
-from gateway.commands.token import token
+from gateway.commands.lazy import LazyGroup
+
+# each command's module and name in it: one command's imports are not another's wait
+_COMMANDS = {
+    "demo": ("gateway.commands.demo", "demo"),
+    "lookup": ("gateway.commands.lookup", "lookup"),
+    "viewer": ("gateway.commands.viewer", "viewer"),
+    "token": ("gateway.commands.token", "token"),
+    "serve": ("gateway.commands.serve", "serve"),
+    "check-config": ("gateway.commands.serve", "check_config"),
+    "migrate": ("gateway.commands.serve", "migrate"),
+    "schema": ("gateway.commands.serve", "schema"),
+    "access": ("gateway.commands.access", "access"),
+    "audit": ("gateway.commands.audit", "audit"),
+    "shields": ("gateway.commands.shields", "shields"),
+}
 
 
-@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, commands=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="contactpoint-gateway", prog_name="contactpoint")
 def main() -> None:
     """Who else is working with this child, and how do I reach them?
@@ -27,9 +35,6 @@ def main() -> None:
       contactpoint serve --config gateway.toml
     """
 
-
-for command in (demo, lookup, token, serve, check_config, migrate, schema, access, audit, shields):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="contactpoint")
