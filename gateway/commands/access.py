@@ -7,6 +7,7 @@ import html
 import io
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,12 +15,15 @@ from pathlib import Path
 import click
 
 from auth import agreement_files
-from auth.access_matrix import COLUMNS, Asked, difference, explain, row_of
+from auth.access_matrix import COLUMNS, Asked, Verdict, difference, explain, row_of
 from auth.paths import SCOPES
 from auth.sharing import AgreementSet, open_cells
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
-from schema.vocabulary import Assurance, Purpose, Relationship, Role
+from gateway.settings import Settings
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
+
+_PAGE_COLUMNS, _ORGANISATIONS_COLUMNS, _FIELDS_COLUMNS = 160, 20, 28  # a path is 26 at most
 
 _CONFIG = click.option(
     "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="The agreements of this configuration."
@@ -68,9 +72,14 @@ def matrix(form: str, file: Path | None, directory: Path | None) -> None:
 
 @access.command("explain", cls=OneLineCommand)
 @click.option("--organisation", required=True, metavar="ID", help="The `org` claim of the caller's token.")
-@click.option("--role", required=True, type=click.Choice([r.value for r in Role]), metavar="ROLE")
-@click.option("--purpose", required=True, type=click.Choice([p.value for p in Purpose]), metavar="PURPOSE")
-@click.option("--custodian", required=True, metavar="ID|kind:KIND", help="As the agreements name it.")
+@click.option("--role", required=True, type=click.Choice([r.value for r in Role], case_sensitive=False), metavar="ROLE")
+@click.option(
+    "--purpose",
+    required=True,
+    type=click.Choice([p.value for p in Purpose], case_sensitive=False),
+    metavar="PURPOSE",
+)
+@click.option("--custodian", required=True, metavar="ID|kind:KIND", help="A connector, or a kind.")
 @click.option("--field", "path", required=True, type=click.Choice(sorted(SCOPES)), metavar="FIELD")
 @click.option("--relationship", default="NONE", show_default=True, type=click.Choice([r.value for r in Relationship]))
 @click.option("--assurance", default="STRONG", show_default=True, type=click.Choice([a.value for a in Assurance]))
@@ -91,15 +100,23 @@ def explain_one(
 ) -> None:
     """Say of one field, for one asker, whether it is open, and each condition's verdict.
 
+    With --config a connector without an agreement of its own is judged by those of its kind, as a lookup is.
+
     \b
     Example:
       contactpoint access explain --organisation northshire-council --role social_worker --purpose CP_S47
         --custodian kind:POLICE --field police.events --agreements ./agreements
     """
+    agreements, settings = _set_and_settings(file, directory)
+    holder = _named_by_agreements(custodian, agreements, settings)
     asked = Asked(
-        organisation, Role(role), Purpose(purpose), Relationship(relationship), Assurance(assurance), custodian, path
+        organisation, Role(role), Purpose(purpose), Relationship(relationship), Assurance(assurance), holder, path
     )
-    is_open, verdicts = explain(_set(file, directory), asked, _today())
+    is_open, verdicts = explain(agreements, asked, _today())
+    if holder != custodian:
+        verdicts.insert(0, Verdict("custodian", True, f"no agreement of its own: those of {holder}"))
+    if not any(a.custodian == holder for a in agreements.agreements):
+        verdicts.append(Verdict("custodian", False, f"no agreement speaks of {holder}"))
     if as_json:
         listed = [{"about": v.about, "holds": v.holds, "why": v.why} for v in verdicts]
         click.echo(json.dumps({"open": is_open, "scope": SCOPES[path], "verdicts": listed}))
@@ -140,11 +157,32 @@ def _today() -> date:
 
 
 def _set(file: Path | None, directory: Path | None) -> AgreementSet:
+    return _set_and_settings(file, directory)[0]
+
+
+def _set_and_settings(file: Path | None, directory: Path | None) -> tuple[AgreementSet, Settings | None]:
     if file is not None and directory is not None:
         raise CommandError("give one of --config and --agreements")
-    if file is not None:
-        directory = loaded(file).agreements.directory
-    return _read(directory or agreement_files.SHIPPED)
+    settings = loaded(file) if file is not None else None
+    if settings is not None:
+        directory = settings.agreements.directory
+    return _read(directory or agreement_files.SHIPPED), settings
+
+
+def _named_by_agreements(custodian: str, agreements: AgreementSet, settings: Settings | None) -> str:
+    """Return the custodian as the agreements that count for it name it: an id beats its kind.
+
+    Raises CommandError, with the custodians that there are, if it is none of them.
+    """
+    named = {agreement.custodian for agreement in agreements.agreements}
+    kinds = {str(c.get("id")): str(c.get("kind")) for c in settings.connectors} if settings else {}
+    if custodian in named or custodian in {f"kind:{kind.value}" for kind in AgencyKind}:
+        return custodian
+    if custodian in kinds:
+        return f"kind:{kinds[custodian]}"
+    there = ", ".join(sorted(named | kinds.keys())) or "no agreement and no connector"
+    hint = "" if settings else "; --config FILE knows its connectors too"
+    raise CommandError(f"no such custodian; there are: {there}{hint}")
 
 
 def _read(directory: Path) -> AgreementSet:
@@ -165,12 +203,20 @@ def _grouped(rows: Iterable[Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
 def _print_text(agreements: AgreementSet, rows: Sequence[Sequence[str]]) -> None:
     heads = ("custodian", "organisation kind", "role", "purpose", "relationship", "assurance", "organisations")
     grouped = _grouped(rows)
-    widths = [
-        max(len(head), *(len(key[i]) for key in grouped)) if grouped else len(head) for i, head in enumerate(heads)
-    ]
+    widths = [max([len(head), *(len(key[i]) for key in grouped)]) for i, head in enumerate(heads)]
+    widths[-1] = min(widths[-1], _ORGANISATIONS_COLUMNS)
+    left = max(_FIELDS_COLUMNS, _PAGE_COLUMNS - sum(widths) - 2 * len(widths))
     click.echo("  ".join(f"{head:<{width}}" for head, width in zip(heads, widths, strict=True)) + "  fields")
-    for key, fields in grouped.items():
-        click.echo("  ".join(f"{v:<{w}}" for v, w in zip(key, widths, strict=True)) + "  " + " ".join(fields))
+    for (*cells, organisations), fields in grouped.items():
+        # what does not fit stands under itself, so that an asker stays one entry
+        named, opened = (
+            textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+            for text, width in ((organisations, widths[-1]), (" ".join(fields), left))
+        )
+        for i in range(max(len(named), len(opened))):
+            line = [*(cells if i == 0 else [""] * len(cells)), named[i] if i < len(named) else ""]
+            text = "  ".join(f"{v:<{w}}" for v, w in zip(line, widths, strict=True))
+            click.echo(f"{text}  {opened[i] if i < len(opened) else ''}".rstrip())
     click.echo(f"\n{len(rows)} open cells; agreements {agreements.version}; what is not printed is closed")
     sys.stdout.flush()
 

@@ -20,6 +20,8 @@ from gateway.demo.configuration import write_agreements
 from schema.vocabulary import AgencyKind
 
 TODAY = datetime.now(UTC).date()
+EXPLAIN = ["explain", "--organisation", "northshire-council", "--role", "social_worker", "--purpose", "CP_S47"]
+EXPLAIN += ["--field", "involvements"]
 
 
 def run(*arguments: str) -> Result:
@@ -105,6 +107,9 @@ def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Pa
         pytest.param(["matrix", "--agreements", "/nowhere"], id="no-such-directory"),
         pytest.param(["matrix", "--format", "pdf"], id="unknown-format"),
         pytest.param(["explain", "--organisation", "x"], id="missing-options"),
+        pytest.param([*EXPLAIN, "--custodian", "kind:POLIC"], id="misspelt-kind"),
+        pytest.param([*EXPLAIN, "--custodian", "police-northshire"], id="connector-without-its-configuration"),
+        pytest.param([*EXPLAIN, "--custodian", "kind:POLICE", "--role", "x"], id="unknown-role"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
@@ -112,3 +117,56 @@ def test_a_mistake_is_one_line_and_exit_2(arguments: list[str]) -> None:
 
     assert result.exit_code == 2
     assert len(result.output.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def config(tmp_path: Path, demo: Path) -> Path:
+    """A configuration with two police connectors, one with an agreement of its own that opens nothing to us."""
+    connector = '[[connectors]]\nname = "A force"\ndriver = "memory"\nrecords = "none.json"\n'
+    (tmp_path / "gateway.toml").write_text(
+        '[resource]\nidentifier = "https://gateway.example/graphql"\n'
+        '[[issuers]]\nissuer = "https://idp.example"\njwks_uri = "https://idp.example/jwks"\n'
+        f'[agreements]\ndirectory = "{demo}"\n'
+        f'{connector}id = "police-northshire"\nkind = "POLICE"\n{connector}id = "police-apart"\nkind = "POLICE"\n'
+        f'{connector}id = "fire"\nkind = "FIRE_AND_RESCUE"\n'
+    )
+    own = (demo / "police.toml").read_text()
+    own = own.replace('"kind:POLICE"', '"police-apart"').replace('id = "police"', 'id = "police-apart"')
+    (demo / "police-apart.toml").write_text(own.replace('"social_worker"', '"early_help_worker"'))
+    return tmp_path / "gateway.toml"
+
+
+def test_a_connector_is_explained_by_its_own_agreements_and_without_any_by_its_kinds(config: Path) -> None:
+    by_kind = run(*EXPLAIN, "--custodian", "police-northshire", "--config", str(config))
+    own = run(*EXPLAIN, "--custodian", "police-apart", "--config", str(config))
+    neither = run(*EXPLAIN, "--custodian", "fire", "--config", str(config))
+
+    assert "those of kind:POLICE" in by_kind.output
+    assert "involvements is open" in by_kind.output
+    assert "kind:POLICE" not in own.output
+    assert "involvements is closed" in own.output
+    assert "no agreement speaks of kind:FIRE_AND_RESCUE" in neither.output
+    assert "involvements is closed" in neither.output
+
+
+def test_an_unknown_custodian_is_told_what_there_is_and_not_what_was_typed(config: Path) -> None:
+    result = run(*EXPLAIN, "--custodian", "police-northsire", "--config", str(config))
+
+    assert result.exit_code == 2
+    assert "police-northshire" in result.output
+    assert "kind:POLICE" in result.output
+    assert "northsire" not in result.output
+
+
+def test_words_of_a_closed_list_are_listed_and_may_be_written_otherwise() -> None:
+    wrong = run(*EXPLAIN, "--custodian", "kind:POLICE", "--role", "minister")
+
+    assert "social_worker" in wrong.output
+    assert "minister" not in wrong.output
+    assert run(*EXPLAIN, "--custodian", "kind:POLICE", "--purpose", "cp_s47").exit_code == 0
+
+
+def test_the_lines_of_the_matrix_fit_a_page(demo: Path) -> None:
+    lines = run("matrix", "--agreements", str(demo)).output.splitlines()
+
+    assert max(map(len, lines)) <= 165
