@@ -28,7 +28,7 @@ from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthen
 from connectors import registry
 from connectors.base import Ask, Deadline
 from connectors.faults import SourceFailed
-from connectors.settings import ConnectorMisconfigured
+from connectors.settings import ConnectorMisconfigured, ConnectorSettings, read
 from gateway import errors
 from gateway.audit.errors import AuditError
 from gateway.audit.events import AdminAction, EventKind
@@ -127,7 +127,8 @@ def build_sources(settings: Settings) -> list[Source]:
         try:
             connector = registry.build(entry)
         except ConnectorMisconfigured as fault:
-            faults += [f"connectors[{name}].{key}: {what}" for key, what in fault.faults]
+            told = [*fault.faults, *_common_faults(entry)] if fault.key == "driver" else fault.faults
+            faults += [f"connectors[{name}].{key}: {what}" for key, what in dict.fromkeys(told)]
             continue
         found = Source(connector, bool(entry.get("enabled", True)), brokers.get(connector.manifest.agency.id))
         if any(s.id == found.id for s in sources):
@@ -139,6 +140,16 @@ def build_sources(settings: Settings) -> list[Source]:
     if faults:
         raise SettingsFault(faults)
     return sources
+
+
+def _common_faults(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the faults of the keys that every driver has, for an entry whose driver cannot say what is wrong."""
+    common = {key: value for key, value in entry.items() if key in ConnectorSettings.model_fields}
+    try:
+        read(ConnectorSettings, common)
+    except ConnectorMisconfigured as fault:
+        return [(key, what) for key, what in fault.faults if key != "driver"]
+    return []
 
 
 def load_agreements(settings: Settings) -> AgreementSet:

@@ -23,10 +23,15 @@ PREFIX: Final = "CONTACTPOINT_"
 
 
 class SettingsFault(Exception):
-    """The configuration cannot be used; `faults` holds one line for each fault, keys and rules but no values."""
+    """The configuration cannot be used; `faults` holds one line for each fault, keys and rules but no values.
 
-    def __init__(self, faults: list[str]) -> None:
+    `rest` holds the sections without a fault, with defaults in place of the others, for who looks for further faults
+    in one run; None when nothing can be read. It is not to be served.
+    """
+
+    def __init__(self, faults: list[str], rest: Settings | None = None) -> None:
         self.faults = faults
+        self.rest = rest
         super().__init__("; ".join(faults))
 
 
@@ -206,7 +211,9 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
     try:
         settings = Settings(**values)
     except ValidationError as fault:
-        raise SettingsFault([f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()]) from None
+        faults = [f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()]
+        rest = _without(values, {str(e["loc"][0]) for e in fault.errors() if e["loc"]}, relative_to)
+        raise SettingsFault(faults, rest) from None
     except Exception as fault:
         # pydantic-settings refuses an environment value that is not the JSON it expects
         raise SettingsFault([f"environment: {_variable(fault)}: cannot be read"]) from None
@@ -223,6 +230,20 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
             "connectors": tuple(_entry(relative_to, entry) for entry in settings.connectors),
         }
     )
+
+
+def _without(values: Mapping[str, Any], faulty: set[str], relative_to: Path) -> Settings | None:
+    """Return the settings without the sections that are at fault, or None if the environment is what is at fault."""
+    if "connectors" in faulty:
+        # they speak of connectors, which nobody knows now
+        faulty = faulty | {"brokers", "agreements"}
+    left = {section: value for section, value in values.items() if section not in faulty}
+    if "resource" in faulty or "resource" not in left:
+        left["resource"] = {"identifier": "https://unknown.invalid/"}
+    try:
+        return from_values(left, "", relative_to=relative_to)
+    except SettingsFault:
+        return None
 
 
 def audit_key_file(settings: Settings) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -147,18 +148,17 @@ def check_config(file: Path) -> None:
       contactpoint check-config --config gateway.toml
     """
     faults: list[str] = []
+    settings: Settings | None
     try:
         settings = configuration.load(file)
     except SettingsFault as fault:
-        faults = fault.faults
-    else:
-        for check in (wiring.build_sources, wiring.load_agreements, wiring.key_sources, _check_custodians):
+        faults, settings = list(fault.faults), fault.rest
+    if settings is not None:
+        for check in _CHECKS:
             try:
                 check(settings)
             except SettingsFault as fault:
                 faults += [f if f.startswith("/") else f"{file}: {f}" for f in fault.faults]
-        if not settings.database.url.startswith("sqlite:///"):
-            faults.append(f"{file}: database.url: this version stores in sqlite:///FILE only")
     for line in faults:
         click.echo(line, err=True)
     if faults:
@@ -177,6 +177,24 @@ def _check_custodians(settings: Settings) -> None:
         raise SettingsFault(
             [f"agreements: {name}: its custodian is neither kind: nor the id of a connector" for name in unheld]
         )
+
+
+def _check_database(settings: Settings) -> None:
+    """Raise SettingsFault for a database that cannot be made where it is to be. Opens nothing."""
+    place = settings.database.url.removeprefix("sqlite:///")
+    if place == settings.database.url:
+        raise SettingsFault(["database.url: this version stores in sqlite:///FILE only"])
+    if not Path(place).parent.is_dir():
+        raise SettingsFault([f"database.url: {Path(place).parent}: no such directory"])
+
+
+_CHECKS: tuple[Callable[[Settings], object], ...] = (
+    wiring.build_sources,
+    wiring.load_agreements,
+    wiring.key_sources,
+    _check_custodians,
+    _check_database,
+)
 
 
 @click.command(cls=OneLineCommand)

@@ -93,6 +93,42 @@ def test_every_fault_of_a_configuration_has_its_line(file: Path) -> None:
     assert any("database.url" in line for line in lines)
 
 
+def test_no_fault_hides_another(file: Path) -> None:
+    """A section at fault, a driver that is none with more beside it, agreements, and a database without a directory."""
+    text = (
+        file.read_text()
+        .replace('driver = "memory"', 'driver = "pigeon"')
+        .replace('id = "school-elm"', 'id = "School Elm"')
+        .replace('kind = "SCHOOL"', 'kind = "SHOOL"')
+        .replace("sqlite:///gateway.db", "sqlite:///nowhere/gateway.db")
+        .replace(AUDIENCE, "nonsense")
+    )
+    file.write_text("[server]\nport = -1\n" + text + '[agreements]\ndirectory = "none"\n')
+    result = run("check-config", "--config", file)
+
+    told = [line.removeprefix(f"{file}: ") for line in result.stderr.splitlines()]
+    starts = [
+        "server.port: ",
+        "resource.identifier: ",
+        "connectors[School Elm].driver: ",
+        "connectors[School Elm].id: ",
+        "connectors[School Elm].kind: ",
+        f"{file.parent}/none: no such directory",
+        f"database.url: {file.parent}/nowhere: no such directory",
+    ]
+    assert result.exit_code == 2
+    assert len(told) == len(starts), told
+    assert [line.startswith(start) for line, start in zip(told, starts, strict=True)] == [True] * len(starts), told
+
+
+def test_connectors_that_cannot_be_read_are_one_fault_and_not_one_of_each_who_names_them(file: Path) -> None:
+    text = file.read_text().partition("[[connectors]]")[0]
+    broker = '[[brokers]]\nid = "hub"\nname = "Hub"\nkind = "POLICE"\nconnectors = ["school-elm"]\n'
+    file.write_text("connectors = 3\n" + text + broker)
+
+    assert "connectors: " in one_line(run("check-config", "--config", file))
+
+
 def test_a_fault_of_an_agreement_is_told_with_its_file_and_line(file: Path) -> None:
     folder = file.parent / "agreements"
     folder.mkdir()
