@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from connectors import registry
 from gateway.__main__ import main
@@ -180,10 +180,18 @@ def test_compose_waits_longer_than_the_server_takes_to_end() -> None:
     assert seconds > (server_for(application, "127.0.0.1", 0).config.timeout_graceful_shutdown or 0) > 0
 
 
-def test_the_example_configuration_is_good() -> None:
-    checked = CliRunner().invoke(main, ["check-config", "--config", str(ROOT / "docker/gateway.toml")])
+def test_the_example_configuration_is_good_where_its_directory_is(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    text = text_of("docker/gateway.toml")
+    assert text.count("/var/lib/contactpoint/") == 1
 
-    assert checked.exit_code == 0, checked.output
+    def checked(folder: Path) -> Result:
+        file.write_text(text.replace("/var/lib/contactpoint/", f"{folder}/"))
+        return CliRunner().invoke(main, ["check-config", "--config", str(file)])
+
+    assert checked(tmp_path).exit_code == 0
+    outside = checked(tmp_path / "none")
+    assert (outside.exit_code, outside.stderr) == (2, f"{file}: database.url: {tmp_path}/none: no such directory\n")
 
 
 def test_the_example_source_in_it_is_one_that_a_driver_takes(tmp_path: Path) -> None:
