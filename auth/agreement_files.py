@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,8 +30,42 @@ T = TypeVar("T")
 _AT_LINE = re.compile(r"at line ([0-9]+)")
 
 
+_AT_PATH = re.compile(r" - at `(\$[^`]*)`$")
+_LAST_KEY = re.compile(r"([a-z_]+)(?:\[[^\]]*\])*$")
+_QUOTED = re.compile(r"[`'](.*)[`']")
+_EXPECTED = re.compile(r"^Expected `([^`]*)`")
+
+_CHOICES: Mapping[str, tuple[str, type[StrEnum]]] = {
+    "to": ("an agency kind", AgencyKind),
+    "kind": ("an agency kind", AgencyKind),
+    "roles": ("a role", Role),
+    "purposes": ("a purpose", Purpose),
+    "purpose": ("a purpose", Purpose),
+    "relationship": ("a relationship", Relationship),
+    "assurance": ("an assurance", Assurance),
+    "regime": ("a regime", Regime),
+    "recipient_regime": ("a regime", Regime),
+}
+_TYPES: Mapping[str, str] = {
+    "array": "a list",
+    "bool | date": "a date, or false",
+    "date": "a date",
+    "date | bool": "a date, or false",
+    "object": "a table",
+    "str": "a text",
+    "str | null": "a text",
+}
+
+
 class AgreementsUnreadable(ValueError):
-    """A file of the set is missing or malformed; the text names file, line and rule."""
+    """Files of the set are missing or malformed: `faults` has one for each file, naming file, line and rule.
+
+    The text is the first of them.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = faults
+        super().__init__(faults[0])
 
 
 class _Organisation(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,7 +116,7 @@ class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load(directory: Path) -> AgreementSet:
-    """Return the set that a directory holds. Raises AgreementsUnreadable for the first fault found."""
+    """Return the set that a directory holds. Raises AgreementsUnreadable with the first fault of every file."""
     if not directory.is_dir():
         raise AgreementsUnreadable(f"{directory}: no such directory")
     files = sorted(directory.glob("*.toml"))
@@ -89,18 +124,32 @@ def load(directory: Path) -> AgreementSet:
     for needed in (ORGANISATIONS, BASES):
         if needed not in texts:
             raise AgreementsUnreadable(f"{directory / needed}: missing")
-    organisations = _organisations(directory / ORGANISATIONS, texts.pop(ORGANISATIONS))
-    bases = _bases(directory / BASES, texts.pop(BASES))
-    agreements = tuple(_agreement(directory / name, text) for name, text in texts.items())
-    seen: set[str] = set()
-    for agreement in agreements:
-        if agreement.id in seen:
-            raise AgreementsUnreadable(f"{directory}: two agreements are called {agreement.id}")
-        seen.add(agreement.id)
+    faults: list[str] = []
+
+    def tried(made: Callable[[Path, str], T], name: str, text: str) -> T | None:
+        try:
+            return made(directory / name, text)
+        except AgreementsUnreadable as fault:
+            faults.extend(fault.faults)
+            return None
+
+    organisations = tried(_organisations, ORGANISATIONS, texts.pop(ORGANISATIONS))
+    bases = tried(_bases, BASES, texts.pop(BASES))
+    agreements: dict[str, Agreement] = {}
+    named: dict[str, str] = {}
+    for name, text in texts.items():
+        if (agreement := tried(_agreement, name, text)) is None:
+            continue
+        if (other := named.setdefault(agreement.id, name)) != name:
+            at = f"{directory / name}:{_line(text, '$.id')}"
+            faults.append(f"{at}: two agreements are called {agreement.id}; the other is in {other}")
+        agreements[name] = agreement
+    if faults or organisations is None or bases is None:
+        raise AgreementsUnreadable(*faults)
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return AgreementSet(digest.hexdigest()[:16], organisations, bases, agreements)
+    return AgreementSet(digest.hexdigest()[:16], organisations, bases, tuple(agreements.values()))
 
 
 def _text(path: Path) -> str:
@@ -121,7 +170,27 @@ def _decode(path: Path, text: str, into: type[T]) -> T:
         return msgspec.convert(raw, into)
     except msgspec.ValidationError as fault:
         where = str(fault).rpartition("`")[0].rpartition("`")[2]
-        raise AgreementsUnreadable(f"{path}:{_line(text, where)}: {fault}") from None
+        raise AgreementsUnreadable(f"{path}:{_line(text, where)}: {_in_our_words(str(fault))}") from None
+
+
+def _in_our_words(fault: str) -> str:
+    """Return what msgspec found as key and rule. Agreements hold no personal data, so a wrong word is repeated."""
+    rule = _AT_PATH.sub("", fault)
+    at, quoted, expected = _AT_PATH.search(fault), _QUOTED.search(rule), _EXPECTED.search(rule)
+    last = _LAST_KEY.search(at[1]) if at else None
+    key = last[1] if last else "file"
+    if rule.startswith("Object missing") and quoted:
+        return f"{quoted[1]}: is missing"
+    if rule.startswith("Object contains unknown") and quoted:
+        return f"{quoted[1]}: is not a field of this table"
+    if rule.startswith("Invalid enum value") and quoted and key in _CHOICES:
+        noun, choices = _CHOICES[key]
+        return f"{key}: {quoted[1]} is not {noun}; there are {', '.join(choices)}"
+    if expected and (words := _TYPES.get(expected[1])):
+        return f"{key}: must be {words}"
+    if "date" in rule:
+        return f"{key}: must be a date, such as 2026-10-01{', or false' if key == 'commenced' else ''}"
+    return f"{key}: is not a value that it may have"
 
 
 def _line(text: str, where: str) -> int:

@@ -153,11 +153,11 @@ def _common_faults(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def load_agreements(settings: Settings) -> AgreementSet:
-    """Return the configured agreements, or the shipped ones. Raises SettingsFault with file and line."""
+    """Return the configured agreements, or the shipped ones. Raises SettingsFault, a line for each file at fault."""
     try:
         return agreement_files.load(settings.agreements.directory or agreement_files.SHIPPED)
     except agreement_files.AgreementsUnreadable as fault:
-        raise SettingsFault([str(fault)]) from None
+        raise SettingsFault(list(fault.faults)) from None
 
 
 def unheld_agreements(agreements: AgreementSet, connectors: Collection[str]) -> list[str]:

@@ -108,31 +108,67 @@ def test_the_version_is_that_of_the_files_and_changes_with_any_of_them(folder: P
 
 FAULTS = [
     # file, what is replaced, by what, line, words of the rule
-    ("police.toml", 'relationship = "NONE"', 'relationship = "SOMETIMES"', 15, "SOMETIMES"),
+    (
+        "police.toml",
+        'relationship = "NONE"',
+        'relationship = "SOMETIMES"',
+        15,
+        "relationship: SOMETIMES is not a relationship",
+    ),
     ("police.toml", 'relationship = "PRACTITIONER"', 'relationship = "SOMETIMES"', 24, "SOMETIMES"),
-    ("police.toml", 'roles = ["social_worker"]', 'roles = ["wizard"]', 13, "wizard"),
-    ("police.toml", 'roles = ["school_safeguarding_lead"]', 'roles = "all"', 22, "Expected `array`"),
-    ("police.toml", 'purposes = ["CP_S47"]', 'purposes = ["CURIOSITY"]', 14, "CURIOSITY"),
+    (
+        "police.toml",
+        'roles = ["social_worker"]',
+        'roles = ["wizard"]',
+        13,
+        "roles: wizard is not a role; there are social_worker, ",
+    ),
+    ("police.toml", 'roles = ["school_safeguarding_lead"]', 'roles = "all"', 22, "roles: must be a list"),
+    (
+        "police.toml",
+        'purposes = ["CP_S47"]',
+        'purposes = ["CURIOSITY"]',
+        14,
+        "purposes: CURIOSITY is not a purpose; there are ",
+    ),
     ("police.toml", 'opens = ["involvements"]', 'opens = ["everything"]', 17, "not a path that can be opened"),
     ("police.toml", 'opens = ["involvements", "police.events"]', "opens = []", 26, "a grant needs"),
     ("police.toml", 'to = ["CHILDRENS_SERVICES"]', "to = []", 17, "a grant needs"),
-    ("police.toml", 'assurance = "STRONG"', "", 19, "assurance"),
+    ("police.toml", 'assurance = "STRONG"', "", 19, "assurance: is missing"),
     ("police.toml", 'custodian = "kind:POLICE"', 'custodian = "kind:POLCE"', 3, "custodian names no agency kind"),
     ("police.toml", "review_on = 2026-12-31", "review_on = 2026-01-01", 8, "not after the approval"),
-    ("police.toml", "review_on = 2026-12-31", 'review_on = "soon"', 8, "date"),
-    ("police.toml", "review_on = 2026-12-31", "reviewed_on = 2026-12-31", 8, "reviewed_on"),
-    ("police.toml", 'title = "Police"', "title = 3", 2, "Expected `str`"),
+    ("police.toml", "review_on = 2026-12-31", 'review_on = "soon"', 8, "review_on: must be a date"),
+    (
+        "police.toml",
+        "review_on = 2026-12-31",
+        "reviewed_on = 2026-12-31",
+        8,
+        "reviewed_on: is not a field of this table",
+    ),
+    ("police.toml", 'title = "Police"', "title = 3", 2, "title: must be a text"),
     ("police.toml", 'title = "Police"', 'title = "Police', 2, "line 2"),
     ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 26, "end of document"),
-    ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "SCHOOLS"),
+    ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "kind: SCHOOLS is not an agency kind"),
     ("organisations.toml", 'id = "elm-school"', 'id = "amber-council"', 8, "stands twice"),
     ("organisations.toml", 'name = "Elm School"', "", 7, "name"),
     ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOL"\ncolour = "red"', 7, "colour"),
     ("lawful-bases.toml", "commenced = false", "commenced = true", 9, "a date, or false"),
     ("lawful-bases.toml", 'purpose = "SAFEGUARD_S16LA"', 'purpose = "CP_S47"', 9, "stands twice"),
     ("lawful-bases.toml", "commenced = false", "", 8, "commenced"),
-    ("lawful-bases.toml", 'recipient_regime = "DPA_PART_3"', 'recipient_regime = "EU"', 5, "EU"),
-    ("lawful-bases.toml", "commenced = false", 'commenced = "yes"', 13, "commenced"),
+    (
+        "lawful-bases.toml",
+        'recipient_regime = "DPA_PART_3"',
+        'recipient_regime = "EU"',
+        5,
+        "recipient_regime: EU is not a regime; there are UK_GDPR, DPA_PART_3",
+    ),
+    (
+        "lawful-bases.toml",
+        "commenced = false",
+        'commenced = "yes"',
+        13,
+        "commenced: must be a date, such as 2026-10-01, or false",
+    ),
 ]
 
 
@@ -165,8 +201,35 @@ def test_a_set_without_its_parties_or_its_bases_is_not_read(folder: Path, name: 
 def test_two_agreements_of_one_name_are_not_read(folder: Path) -> None:
     (folder / "again.toml").write_text(AGREEMENT)
 
-    with pytest.raises(AgreementsUnreadable, match="two agreements are called police"):
+    with pytest.raises(AgreementsUnreadable) as refused:
         load(folder)
+
+    assert str(refused.value) == f"{folder}/police.toml:1: two agreements are called police; the other is in again.toml"
+
+
+def test_every_file_that_is_at_fault_is_told(folder: Path) -> None:
+    (folder / "police.toml").write_text(AGREEMENT.replace('"Police"', "3"))
+    (folder / "organisations.toml").write_text("[[organisation]]\n")
+    (folder / "lawful-bases.toml").write_text("basis = 3\n")
+
+    with pytest.raises(AgreementsUnreadable) as refused:
+        load(folder)
+
+    assert refused.value.faults == (
+        f"{folder}/organisations.toml:1: id: is missing",
+        f"{folder}/lawful-bases.toml:1: basis: must be a list",
+        f"{folder}/police.toml:2: title: must be a text",
+    )
+
+
+def test_what_a_fault_says_is_not_the_library_s_wording(folder: Path) -> None:
+    for name, good, bad, _, _ in FAULTS:
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace(good, bad))
+        with pytest.raises(AgreementsUnreadable) as refused:
+            load(folder)
+        (folder / name).write_text(text)
+        assert [word for word in ("$", "`", "Expected ", "Object ", "enum") if word in str(refused.value)] == []
 
 
 def test_a_directory_that_is_not_there_and_a_file_that_is_no_text_are_told(folder: Path) -> None:
