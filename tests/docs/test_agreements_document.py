@@ -11,7 +11,7 @@ import pytest
 from auth import agreement_files
 from auth.agreement_files import BASES, ORGANISATIONS, SHIPPED, AgreementsUnreadable, load
 from auth.paths import SCOPES
-from schema.vocabulary import Purpose
+from schema.vocabulary import Purpose, Role
 from tests.docs.markdown import code_blocks, codes, rows, text_of
 
 TEXT = text_of("docs/agreements.md")
@@ -96,3 +96,11 @@ def test_a_set_with_an_unknown_path_is_refused_with_file_and_line(tmp_path) -> N
 
     with pytest.raises(AgreementsUnreadable, match=r"p\.toml:\d+: "):
         load(tmp_path)
+
+
+def test_every_word_that_a_grant_may_hold_is_a_link_away() -> None:
+    links = " ".join(cells[1] for cells in rows(TEXT) if cells[0] in {"`to`", "`roles`", "`purposes`", "`assurance`"})
+
+    for anchor in ("agencykind", "role", "purpose-1", "assurance-1"):
+        assert f"(../GLOSSARY.md#{anchor})" in links
+    assert {role.value for role in Role} <= {cells[0] for cells in rows(text_of("GLOSSARY.md"))}
