@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,26 +19,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from auth import agreement_files
 from auth.caller import Caller
 from auth.keys import KeySets, KeySource, KeysUnavailable
 from auth.sharing import AgreementSet
 from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthenticated, challenge
-from connectors import registry
 from connectors.base import Ask, Deadline
 from connectors.faults import SourceFailed
-from connectors.settings import ConnectorMisconfigured, ConnectorSettings, read
 from gateway import errors
-from gateway.audit.errors import AuditError
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
 from gateway.budgets import Allowance, Budgets
+from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
-from gateway.graphql.documents import Documents, Operation
-from gateway.graphql.endpoint import GraphQLEndpoint, RequestContext
+from gateway.graphql.documents import Documents
+from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
@@ -47,17 +43,16 @@ from gateway.lookup import Lookups
 from gateway.migrate import migrate
 from gateway.operations import operations_routes, refusal
 from gateway.plan import Planner
-from gateway.settings import LimitsSection, Settings, SettingsFault, audit_key_file
+from gateway.refused_tokens import RefusedTokens
+from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
 from gateway.storage import DatabaseHold, hold_database, open_engine
-from schema.records import Agency, Contact
-from schema.vocabulary import ContactMode, PurposeClass, Scope
+from schema.vocabulary import PurposeClass, Scope
 
 log = structlog.get_logger("gateway.app")
 
 STRONG_ACR = "urn:contactpoint:acr:strong"
-_KEY_BYTES = 64 * 1024
 _LIST_SECONDS = 5.0
 
 
@@ -109,91 +104,6 @@ class Gateway:
         self.shields.close()
         self.engine.dispose()
         self.hold.release()
-
-
-def build_sources(settings: Settings) -> list[Source]:
-    """Return the configured sources. Raises SettingsFault with every fault of every entry."""
-    faults: list[str] = []
-    sources: list[Source] = []
-    brokers: dict[str, Agency] = {}
-    for broker in settings.brokers:
-        contact = Contact(
-            ContactMode.BROKERED, broker.phone, broker.email, broker.out_of_hours, broker.expected_response
-        )
-        agency = Agency(broker.id, broker.name, broker.kind, broker.area, contact)
-        brokers |= dict.fromkeys(broker.connectors, agency)
-    for number, entry in enumerate(settings.connectors):
-        name = entry.get("id") if isinstance(entry.get("id"), str) else number
-        try:
-            connector = registry.build(entry)
-        except ConnectorMisconfigured as fault:
-            told = [*fault.faults, *_common_faults(entry)] if fault.key == "driver" else fault.faults
-            faults += [f"connectors[{name}].{key}: {what}" for key, what in dict.fromkeys(told)]
-            continue
-        found = Source(connector, bool(entry.get("enabled", True)), brokers.get(connector.manifest.agency.id))
-        if any(s.id == found.id for s in sources):
-            faults.append(f"connectors[{name}].id: stands twice")
-        sources.append(found)
-    unknown = sorted(set(brokers) - {s.id for s in sources})
-    if not faults:
-        faults += [f"brokers.connectors: {name} is not a connector" for name in unknown]
-    if faults:
-        raise SettingsFault(faults)
-    return sources
-
-
-def _common_faults(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the faults of the keys that every driver has, for an entry whose driver cannot say what is wrong."""
-    common = {key: value for key, value in entry.items() if key in ConnectorSettings.model_fields}
-    try:
-        read(ConnectorSettings, common)
-    except ConnectorMisconfigured as fault:
-        return [(key, what) for key, what in fault.faults if key != "driver"]
-    return []
-
-
-def load_agreements(settings: Settings) -> AgreementSet:
-    """Return the configured agreements, or the shipped ones. Raises SettingsFault, a line for each file at fault."""
-    try:
-        return agreement_files.load(settings.agreements.directory or agreement_files.SHIPPED)
-    except agreement_files.AgreementsUnreadable as fault:
-        raise SettingsFault(list(fault.faults)) from None
-
-
-def unheld_agreements(agreements: AgreementSet, connectors: Collection[str]) -> list[str]:
-    """Return the ids of agreements whose custodian is neither `kind:` nor one of the connectors: they open nothing."""
-    return [
-        a.id for a in agreements.agreements if not a.custodian.startswith("kind:") and a.custodian not in connectors
-    ]
-
-
-def key_sources(settings: Settings) -> list[KeySource]:
-    """Return where each issuer's keys are. Raises SettingsFault."""
-    faults, sources = [], []
-    for number, issuer in enumerate(settings.issuers):
-        try:
-            sources.append(KeySource(issuer.issuer, issuer.algorithms, issuer.jwks_uri, issuer.jwks_file))
-        except ValueError as fault:
-            faults.append(f"issuers[{number}]: {fault}")
-    if faults:
-        raise SettingsFault(faults)
-    return sources
-
-
-async def fetch_keys(url: str) -> bytes:
-    """Return a key set's bytes: no redirect, no proxy, at most 64 KiB. Raises OSError or httpx.HTTPError."""
-    async with (
-        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=5.0) as client,
-        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
-    ):
-        if response.status_code != httpx.codes.OK:
-            raise OSError("the key set was not served")
-        body = b""
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _KEY_BYTES:
-                raise OSError("the key set is too large")
-        return body
 
 
 def build(settings: Settings) -> Gateway:
@@ -265,7 +175,7 @@ def _build(
         authenticate=authenticate,
         may_introspect=lambda caller: Scope.SCHEMA in caller.scopes,
         answer=Execution(lookups).answer,
-        refused=_Refusals(audit).note,
+        refused=RefusedTokens(audit).note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
     )
     return Gateway(
@@ -367,48 +277,6 @@ def _recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
         validator.recheck(caller)
     except Unauthenticated as refused:
         raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
-
-
-class _Refusals:
-    """Records refused tokens: singly up to a rate, then as a count. Never holds up a request."""
-
-    _PER_SECOND = 5
-
-    def __init__(self, audit: AuditLog) -> None:
-        self._audit = audit
-        self._second = 0
-        self._written = 0
-        self._counted = 0
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    async def note(
-        self, error: errors.GatewayError, caller: Caller | None, operation: Operation | None, context: RequestContext
-    ) -> None:
-        """Record a 401 whose token was refused; other refusals of the front door disclose nothing and ask nobody."""
-        cause = error.__cause__
-        if not isinstance(error, errors.Unauthenticated) or not isinstance(cause, Unauthenticated):
-            return
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._written = second, 0
-        if self._written >= self._PER_SECOND:
-            self._counted += 1
-            return
-        self._written += 1
-        counted, self._counted = self._counted, 0
-        payload = {
-            "caller": {"token": cause.token_sha256},
-            "request": context.request_id,
-            "code": f"TOKEN {cause.reason}",
-            "rule": f"{counted} more before this one were counted only" if counted else None,
-        }
-        task = asyncio.ensure_future(self._append(payload))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _append(self, payload: Mapping[str, Any]) -> None:
-        with suppress(AuditError):
-            await self._audit.append(EventKind.DENIED, payload)
 
 
 def _allowances(limits: LimitsSection) -> dict[str, Allowance]:

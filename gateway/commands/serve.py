@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway import app as wiring
+from gateway import configured
 from gateway import settings as configuration
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
@@ -169,11 +170,11 @@ def check_config(file: Path) -> None:
 def _check_custodians(settings: Settings) -> None:
     """Raise SettingsFault for agreements whose custodian is nobody here; serving warns of them."""
     try:
-        agreements = wiring.load_agreements(settings)
+        agreements = configured.load_agreements(settings)
     except SettingsFault:
         return  # told already
     connectors = {str(entry.get("id")) for entry in settings.connectors}
-    if unheld := wiring.unheld_agreements(agreements, connectors):
+    if unheld := configured.unheld_agreements(agreements, connectors):
         raise SettingsFault(
             [f"agreements: {name}: its custodian is neither kind: nor the id of a connector" for name in unheld]
         )
@@ -189,9 +190,9 @@ def _check_database(settings: Settings) -> None:
 
 
 _CHECKS: tuple[Callable[[Settings], object], ...] = (
-    wiring.build_sources,
-    wiring.load_agreements,
-    wiring.key_sources,
+    configured.build_sources,
+    configured.load_agreements,
+    configured.key_sources,
     _check_custodians,
     _check_database,
 )

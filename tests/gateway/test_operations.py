@@ -13,8 +13,9 @@ import respx
 
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
-from gateway.app import build_sources, fetch_keys, key_sources, load_agreements, metadata_url
+from gateway.app import metadata_url
 from gateway.audit.events import EventKind
+from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
 from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
@@ -106,10 +107,10 @@ async def test_refused_tokens_are_recorded_singly_up_to_a_rate_and_then_counted(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running() as world:
-        monkeypatch.setattr("gateway.app.time", SimpleNamespace(monotonic=lambda: 100.0))
+        monkeypatch.setattr("gateway.refused_tokens.time", SimpleNamespace(monotonic=lambda: 100.0))
         for _ in range(9):
             await world.client.post("/graphql", json={"query": "{ __typename }"}, headers={"Authorization": "Bearer x"})
-        monkeypatch.setattr("gateway.app.time", SimpleNamespace(monotonic=lambda: 101.0))
+        monkeypatch.setattr("gateway.refused_tokens.time", SimpleNamespace(monotonic=lambda: 101.0))
         await world.client.post("/graphql", json={"query": "{ __typename }"}, headers={"Authorization": "Bearer x"})
         await asyncio.sleep(0)
         await world.gateway.log.append(EventKind.ADMIN, {"action": "STARTED"})
