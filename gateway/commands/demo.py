@@ -23,7 +23,7 @@ from gateway.commands.asking import described
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.lookup import ask_gateway, console, lookup_variables
 from gateway.commands.rendering import render_lookup
-from gateway.commands.serve import server_for
+from gateway.commands.serve import listening_on, server_for
 from gateway.commands.token import fetch_token, persona_named
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.configuration import demo_settings
@@ -55,16 +55,19 @@ def demo(host: str, port: int, data: Path | None, children: int, seed: int, once
       contactpoint demo --once
       contactpoint demo --port 8080 --data ./demo-data
     """
-    port = _free_port(host, port)
+    sockets = _listening(host, port)
     if data is not None:
-        _run(host, port, data, children, seed, once, kept=True)
+        _run(host, sockets, data, children, seed, once, kept=True)
         return
     # nobody asked for the folder, so nobody would clear it away
     with tempfile.TemporaryDirectory(prefix="contactpoint-demo-", ignore_cleanup_errors=True) as made:
-        _run(host, port, Path(made), children, seed, once, kept=False)
+        _run(host, sockets, Path(made), children, seed, once, kept=False)
 
 
-def _run(host: str, port: int, data: Path, children: int, seed: int, once: bool, *, kept: bool) -> None:
+def _run(
+    host: str, sockets: list[socket.socket], data: Path, children: int, seed: int, once: bool, *, kept: bool
+) -> None:
+    port: int = sockets[0].getsockname()[1]
     url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - told, not bound
     note = _noter()
     try:
@@ -79,7 +82,7 @@ def _run(host: str, port: int, data: Path, children: int, seed: int, once: bool,
             application = wiring.application(gateway, more_routes=_demo_routes(world, provider))
             server = server_for(application, host, port)
             note("starting the gateway")
-            with _Running(server):
+            with _Running(server, sockets):
                 stop = None if once else _told_to_stop()
                 _show(url, world, data, kept=kept, once=once)
                 while stop and not stop.wait(0.5) and not server.should_exit:
@@ -92,15 +95,11 @@ def _run(host: str, port: int, data: Path, children: int, seed: int, once: bool,
         raise CommandError(f"the demo could not start: {fault.strerror or type(fault).__name__}") from None
 
 
-def _free_port(host: str, port: int) -> int:
-    """Return the port, or a free one for 0. Raises CommandError if another program has it."""
+def _listening(host: str, port: int) -> list[socket.socket]:
+    """Return the sockets of the port, or of a free one for 0, from now on nobody else's. Raises CommandError."""
     try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            found: int = probe.getsockname()[1]
-            return found
-    except OSError:
+        return listening_on(host, port)
+    except CommandError:
         raise CommandError(f"port {port} cannot be used; choose another with --port") from None
 
 
@@ -125,9 +124,9 @@ def _demo_routes(world: World, provider: IdentityProvider) -> list[BaseRoute]:
 class _Running:
     """The server in a thread of its own, answering inside the block."""
 
-    def __init__(self, server: uvicorn.Server) -> None:
+    def __init__(self, server: uvicorn.Server, sockets: list[socket.socket]) -> None:
         self._server = server
-        self._thread = threading.Thread(target=server.run, name="gateway", daemon=True)
+        self._thread = threading.Thread(target=server.run, args=(sockets,), name="gateway", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
