@@ -23,7 +23,7 @@ class Client(ClientMixin):  # type: ignore[misc]
     grant_types: frozenset[str]
     auth_methods: frozenset[str]
     redirect_uris: tuple[str, ...]
-    persona: Persona | None
+    persona: Persona | None = field(repr=False)  # Authlib logs the client that it issues to
     secret: str | None = field(repr=False)
     public_key: ECKey | None = field(repr=False)
 

@@ -299,6 +299,7 @@ async def test_no_token_secret_or_code_reaches_a_log(
     for secret in (*tokens, *(part for token in tokens for part in token.split(".")[1:]), "wrong-secret"):
         assert secret not in caplog.text
     assert CASE_SYSTEM_CLIENT_SECRET not in caplog.text
+    assert "Casey Moor" not in caplog.text
 
 
 async def test_each_start_has_its_own_key_unless_one_is_given(idp: httpx.AsyncClient) -> None:
