@@ -79,7 +79,7 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationshi
                 continue
             if _is_theirs(caller, row):
                 return Relationship.PRACTITIONER
-            if not row.never_share and row.sensitivity is Sensitivity.STANDARD:
+            if row.refusal is None and row.sensitivity is Sensitivity.STANDARD:
                 best = Relationship.ORGANISATION
     return best
 
@@ -93,7 +93,7 @@ def _is_theirs(caller: Caller, row: Involvement) -> bool:
 def may_show(row: Involvement, entitlement: Entitlement, relationship: Relationship, today: date) -> bool:
     """Return whether a row may be shown at all, before shields and corroboration are considered."""
     opens = entitlement.at(relationship)
-    if row.never_share:
+    if row.refusal is not None:
         return False
     if row.relationship is InvolvementRelationship.LINKED_ADULT:
         if LINKED_ADULT not in opens:

@@ -126,7 +126,7 @@ def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
             sensitivity=Sensitivity.STANDARD,
             basis=None,
             basis_until=None,
-            never_share=False,
+            refusal=None,
             identity=claim,
         )
         for row in child.involvements

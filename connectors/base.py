@@ -63,6 +63,7 @@ class Ask:
     purpose_class: PurposeClass
     deadline: Deadline
     asker: Asker | None  # None unless the manifest says that answers depend on the asker
+    silent: bool = False  # the agreement asks that the record's holder is not notified of this read
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from schema.vocabulary import (
     DisclosureBasis,
     InvolvementRelationship,
     InvolvementStatus,
+    RefusalReason,
     Sensitivity,
 )
 
@@ -98,6 +99,7 @@ class _Involvement(_Form, frozen=True):
     basis: DisclosureBasis | None = None
     basis_until: date | None = None
     never_share: bool = False
+    refusal: RefusalReason | None = None  # why; without it `neverShare` stands for NOT_STATED
 
 
 class _Record(_Form, frozen=True):
@@ -191,7 +193,7 @@ def _involvement(row: _Involvement, claim: IdentityClaim) -> Involvement:
         sensitivity=row.sensitivity,
         basis=row.basis,
         basis_until=row.basis_until,
-        never_share=row.never_share,
+        refusal=row.refusal or (RefusalReason.NOT_STATED if row.never_share else None),
         identity=claim,
     )
 

@@ -16,6 +16,7 @@ from schema.vocabulary import (
     DisclosureBasis,
     InvolvementRelationship,
     InvolvementStatus,
+    RefusalReason,
     Sensitivity,
     SourceReason,
 )
@@ -127,7 +128,7 @@ class Involvement:
     sensitivity: Sensitivity
     basis: DisclosureBasis | None
     basis_until: date | None
-    never_share: bool  # the source's own hard stop (handling code, access limitation)
+    refusal: RefusalReason | None  # the source's own hard stop, and why; None: it lets the row be told
     identity: IdentityClaim | None  # the record this row hangs on, where it has an identity of its own
 
 

@@ -232,6 +232,41 @@ class DisclosureBasis(StrEnum):
     SIGNIFICANT_HARM = "SIGNIFICANT_HARM"
 
 
+class RefusalReason(StrEnum):
+    """Why a source itself refuses that a row be told: its own hard stop, for the log alone."""
+
+    MORE_DETRIMENTAL = "MORE_DETRIMENTAL"
+    """Disclosure would be more detrimental to the child than not disclosing (Children Act 2004 s.16LA)."""
+
+    HANDLING_CODE = "HANDLING_CODE"
+    """A handling code or marking that does not let it leave the force."""
+
+    ACCESS_LIMITATION = "ACCESS_LIMITATION"
+    """The record is limited to named users of the source (HMPPS: limited access offender)."""
+
+    RESTRICTED = "RESTRICTED"
+    """The record as a whole is restricted at the source."""
+
+    NOT_STATED = "NOT_STATED"
+    """The source refuses and does not say why, or what it says is not understood."""
+
+
+class HeldBack(StrEnum):
+    """Why the door did not tell a row that a source gave: for the log alone, never for the caller."""
+
+    UNCORROBORATED = "UNCORROBORATED"
+    SHIELDED = "SHIELDED"
+    NOT_GRANTED = "NOT_GRANTED"
+    SENSITIVE = "SENSITIVE"
+    CONSENT_ENDED = "CONSENT_ENDED"
+    NO_BROKER = "NO_BROKER"
+    MORE_DETRIMENTAL = "MORE_DETRIMENTAL"
+    HANDLING_CODE = "HANDLING_CODE"
+    ACCESS_LIMITATION = "ACCESS_LIMITATION"
+    RESTRICTED = "RESTRICTED"
+    NOT_STATED = "NOT_STATED"
+
+
 class WithheldCode(StrEnum):
     """Why a field is withheld, computed from the caller alone, never from the child."""
 

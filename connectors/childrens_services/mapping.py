@@ -192,7 +192,7 @@ def _involvement(row: CaseInvolvement) -> Involvement:
         sensitivity=Sensitivity.STANDARD if row.kind in ORDINARY_KINDS else Sensitivity.UNKNOWN,
         basis=None,
         basis_until=None,
-        never_share=False,
+        refusal=None,
         identity=None,  # the trace speaks for every row
     )
 

@@ -169,7 +169,7 @@ def _row(
         sensitivity=sensitivity([*labels, *(someone.labels if someone else ())]),
         basis=basis,
         basis_until=basis_until,
-        never_share=False,
+        refusal=None,
         identity=identity,
     )
 

@@ -13,7 +13,7 @@ import msgspec
 from connectors import answers
 from connectors.base import FieldMask
 from connectors.faults import FaultCode, SourceFailed
-from connectors.police.messages import Envelope, Match, Officer, Person, PoliceInvolvement, Result
+from connectors.police.messages import Disclosure, Envelope, Match, Officer, Person, PoliceInvolvement, Result
 from schema.identifiers import InvalidIdentifier, NHSNumber
 from schema.records import (
     Agency,
@@ -27,7 +27,7 @@ from schema.records import (
     Team,
 )
 from schema.sections import PoliceEvent, PoliceRecord, ProtectionOrder
-from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, Sensitivity
+from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, RefusalReason, Sensitivity
 
 SHARED = "P"  # may be shared with partners
 UNIT_ONLY = "C"  # conditions: the unit, not the officer
@@ -97,7 +97,7 @@ def _told(child: ChildRef, matches: Sequence[Match], agency: Agency, mask: Field
             row = _involvement(held, match)
             rows[held.id] = max(rows.get(held.id, row), row, key=_strictness)
             event = None
-            if held.event_type is not None and match.flags.handling_code == SHARED and not row.never_share:
+            if held.event_type is not None and match.flags.handling_code == SHARED and row.refusal is None:
                 event = PoliceEvent(agency, held.event_type, held.began, held.status)
             events[held.id] = event if events.get(held.id, event) is not None else None
     orders = tuple(
@@ -121,7 +121,7 @@ def _told(child: ChildRef, matches: Sequence[Match], agency: Agency, mask: Field
 
 
 def _strictness(row: Involvement) -> tuple[bool, bool]:
-    return row.never_share, row.practitioner is None
+    return row.refusal is not None, row.practitioner is None
 
 
 def _involvement(held: PoliceInvolvement, match: Match) -> Involvement:
@@ -144,13 +144,15 @@ def _involvement(held: PoliceInvolvement, match: Match) -> Involvement:
         sensitivity=Sensitivity.STANDARD,
         basis=None,
         basis_until=None,
-        never_share=(
-            code not in {SHARED, UNIT_ONLY}
-            or held.disclosure.do_not_disclose
-            or held.disclosure.marking not in MARKINGS
-        ),
+        refusal=_refusal(code, held.disclosure),
         identity=_identity(match.person),
     )
+
+
+def _refusal(code: str, disclosure: Disclosure) -> RefusalReason | None:
+    if code in {SHARED, UNIT_ONLY} and not disclosure.do_not_disclose and disclosure.marking in MARKINGS:
+        return None
+    return RefusalReason.HANDLING_CODE
 
 
 def _practitioner(officer: Officer | None) -> Practitioner | None:

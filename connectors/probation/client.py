@@ -40,6 +40,7 @@ from connectors.sources import source_client
 from connectors.transport import trust_context
 from schema.identifiers import NHSNumber
 from schema.records import AdultRef, Answer, Answered, SubjectRef
+from schema.vocabulary import RefusalReason
 
 # the person, the limitations and the responsible officer: what every ask for involvements makes, at once
 CALLS_OF_AN_ASK = 3
@@ -114,10 +115,10 @@ class ProbationConnector:
         held = await self._held(subject.identifier, mask, calls, follow=True)
         if held is None:
             return answers.empty(subject, shielded=None)
-        never_share = limited(held.persons, held.limitations)
-        rows = involvements(held.persons, held.officers, never_share=never_share)
+        refusal = RefusalReason.ACCESS_LIMITATION if limited(held.persons, held.limitations) else None
+        rows = involvements(held.persons, held.officers, refusal=refusal)
         told: Mapping[type, object] = {}
-        if not never_share:  # sections have no hard stop of their own
+        if refusal is None:  # sections have no hard stop of their own
             told = sections(held.persons, held.officers, held.risks, held.mappa, mask, self._manifest.agency)
         return Answered(
             subject,

@@ -24,7 +24,7 @@ from connectors.probation.messages import (
 )
 from schema.identifiers import CRN, InvalidIdentifier, PrisonNumber
 from schema.records import Involvement, Practitioner, Team
-from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, Sensitivity
+from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, RefusalReason, Sensitivity
 
 Identifier = CRN | PrisonNumber
 
@@ -99,20 +99,20 @@ def limited(persons: Persons, limitations: AccessLimitations | None) -> bool:
     return any(one is None or len(one) > 0 for one in lists) or any(messages)
 
 
-def involvements(persons: Persons, officers: Officers, *, never_share: bool) -> tuple[Involvement, ...]:
+def involvements(persons: Persons, officers: Officers, *, refusal: RefusalReason | None) -> tuple[Involvement, ...]:
     """Return the rows. Supervision without a stated officer still gives one, without practitioner or team."""
     rows = []
     probation = persons.probation_offender_search
     supervised = None if probation is None else probation.under_active_supervision
     if officers.community is not None or supervised:
         over = supervised is False
-        rows.append(_community(officers.community, over=over, never_share=never_share))
+        rows.append(_community(officers.community, over=over, refusal=refusal))
     if officers.prison is not None:
-        rows.append(_prison(officers.prison, never_share=never_share))
+        rows.append(_prison(officers.prison, refusal=refusal))
     return tuple(rows)
 
 
-def _community(officer: CommunityOffenderManager | None, *, over: bool, never_share: bool) -> Involvement:
+def _community(officer: CommunityOffenderManager | None, *, over: bool, refusal: RefusalReason | None) -> Involvement:
     name = officer.name if officer else None
     full_name = _name(name.forename, name.surname) if name else None
     practitioner = None
@@ -120,15 +120,15 @@ def _community(officer: CommunityOffenderManager | None, *, over: bool, never_sh
         practitioner = Practitioner(full_name, COMMUNITY, None, shown(officer.telephone_number), shown(officer.email))
     team = _team(officer.team) if officer else None
     status = InvolvementStatus.PREVIOUS if over else InvolvementStatus.CURRENT
-    return _row("community", practitioner, COMMUNITY, team, status, never_share=never_share)
+    return _row("community", practitioner, COMMUNITY, team, status, refusal=refusal)
 
 
-def _prison(officer: PrisonOffenderManager, *, never_share: bool) -> Involvement:
+def _prison(officer: PrisonOffenderManager, *, refusal: RefusalReason | None) -> Involvement:
     full_name = _name(officer.forename, officer.surname)
     practitioner = Practitioner(full_name, PRISON) if full_name else None
     code = shown(officer.prison.code) if officer.prison else None
     team = Team(f"Offender management unit, {code}") if code else None
-    return _row("prison", practitioner, PRISON, team, InvolvementStatus.CURRENT, never_share=never_share)
+    return _row("prison", practitioner, PRISON, team, InvolvementStatus.CURRENT, refusal=refusal)
 
 
 def _row(
@@ -138,7 +138,7 @@ def _row(
     team: Team | None,
     status: InvolvementStatus,
     *,
-    never_share: bool,
+    refusal: RefusalReason | None,
 ) -> Involvement:
     direct = practitioner is not None and bool(practitioner.phone or practitioner.email)
     through_team = ContactMode.TEAM_ONLY if team is not None else ContactMode.NONE
@@ -159,7 +159,7 @@ def _row(
         sensitivity=Sensitivity.STANDARD,
         basis=None,
         basis_until=None,
-        never_share=never_share,
+        refusal=refusal,
         identity=None,
     )
 

@@ -200,7 +200,7 @@ def test_every_error_that_a_caller_is_told_stands_in_the_tree_and_has_a_code_of_
 
 
 def test_no_field_that_decides_access_has_a_default() -> None:
-    deciding = {"sensitivity", "basis", "basis_until", "never_share", "identity", "status", "relationship"}
+    deciding = {"sensitivity", "basis", "basis_until", "refusal", "identity", "status", "relationship"}
     parameters = inspect.signature(Involvement).parameters
     assert deciding <= set(parameters)
     assert all(parameters[name].default is inspect.Parameter.empty for name in deciding)

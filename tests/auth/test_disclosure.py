@@ -31,6 +31,7 @@ from schema.vocabulary import (
     DisclosureBasis,
     InvolvementRelationship,
     InvolvementStatus,
+    RefusalReason,
     Relationship,
     Sensitivity,
 )
@@ -108,8 +109,8 @@ KINDS: Final = {
     "sensitive, its consent expired": (sensitive(basis_until=TODAY - timedelta(days=1)), None),
     "sensitive, its consent without an end": (sensitive(basis_until=None), None),
     "of unknown sensitivity, without a basis": (row(sensitivity=Sensitivity.UNKNOWN), None),
-    "never to be shared": (row(never_share=True), None),
-    "sensitive and never to be shared": (sensitive(never_share=True), None),
+    "never to be shared": (row(refusal=RefusalReason.NOT_STATED), None),
+    "sensitive and never to be shared": (sensitive(refusal=RefusalReason.NOT_STATED), None),
 }
 SUBSETS: Final = [frozenset(c) for n in range(len(ENTRY_PATHS) + 1) for c in itertools.combinations(ENTRY_PATHS, n)]
 
@@ -378,14 +379,14 @@ ROWS = st.builds(
     sensitivity=st.sampled_from(Sensitivity),
     basis=st.sampled_from([None, *DisclosureBasis]),
     basis_until=st.sampled_from([None, TODAY, TODAY - timedelta(days=1)]),
-    never_share=st.booleans(),
+    refusal=st.sampled_from([None, *RefusalReason]),
 )
 OPENS = st.frozensets(st.sampled_from(ENTRY_PATHS))
 
 
 def allowed(held: Involvement, opens: frozenset[str]) -> set[str]:
     """The oracle: every text that an entry made of this row may hold, told by a table and not by the door."""
-    if held.never_share:
+    if held.refusal is not None:
         return set()
     if held.status == "PREVIOUS" and PREVIOUS not in opens:
         return set()

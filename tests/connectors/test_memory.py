@@ -18,7 +18,7 @@ from gateway.demo.families import make_world, school_records
 from schema.identifiers import NHSNumber
 from schema.records import Answered, ChildRef, Registration, Service
 from schema.sections import ChildIdentity
-from schema.vocabulary import ContactMode, DisclosureBasis, PurposeClass, Sensitivity
+from schema.vocabulary import ContactMode, DisclosureBasis, PurposeClass, RefusalReason, Sensitivity
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +130,11 @@ async def test_a_basis_and_a_stop_are_carried(tmp_path: Path) -> None:
 
     row = (await answer(school(tmp_path, [record]))).involvements[0]
 
-    assert (row.basis, row.basis_until, row.never_share) == (DisclosureBasis.CONSENT, date(2027, 1, 1), True)
+    assert (row.basis, row.basis_until, row.refusal) == (
+        DisclosureBasis.CONSENT,
+        date(2027, 1, 1),
+        RefusalReason.NOT_STATED,
+    )
 
 
 async def test_an_unknown_child_gets_an_empty_answer(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from auth.disclosure import SourceFacts
 from auth.paths import INVOLVEMENTS, PREVIOUS, SCOPES
 from gateway.corroboration import agrees, contradicts, corroborated, normalised
 from schema.records import AdultRef, Agency, IdentityClaim
-from schema.vocabulary import AgencyKind, InvolvementRelationship, InvolvementStatus, Sensitivity
+from schema.vocabulary import AgencyKind, InvolvementRelationship, InvolvementStatus, RefusalReason, Sensitivity
 from tests.auth.model import TODAY, agreed, agreement, custodian, entitled, grant
 from tests.fixtures.sources import ADULT, BORN, CHILD, FAMILY, known, row, sensitive
 
@@ -47,7 +47,7 @@ def test_former_and_alias_names_prove_it_too() -> None:
         pytest.param(row(identity=RIGHT, sensitivity=Sensitivity.UNKNOWN), id="a-row-of-unknown-sensitivity"),
         pytest.param(row(identity=RIGHT, relationship=InvolvementRelationship.LINKED_ADULT), id="an-adults-row"),
         pytest.param(row(identity=RIGHT, relationship=InvolvementRelationship.UNBORN), id="an-unborn-childs-row"),
-        pytest.param(row(identity=RIGHT, never_share=True), id="a-row-never-to-be-shared"),
+        pytest.param(row(identity=RIGHT, refusal=RefusalReason.NOT_STATED), id="a-row-never-to-be-shared"),
     ],
 )
 def test_what_could_not_be_shown_or_is_not_of_the_child_proves_nothing(held: Any) -> None:

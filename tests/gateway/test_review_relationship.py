@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schema.sections import CarePlan, ChildrensServicesRecord
-from schema.vocabulary import AgencyKind, DisclosureBasis, Sensitivity
+from schema.vocabulary import AgencyKind, DisclosureBasis, RefusalReason, Sensitivity
 from tests.fixtures.sources import CHILD, Remembering, known, row, sensitive, source
 from tests.fixtures.world import Opening, Terms
 from tests.gateway.conftest import Running
@@ -37,7 +37,7 @@ TERMS = [
         # shown, but under the broker's name: a relationship would say whose service it is
         pytest.param(sensitive("h", basis=DisclosureBasis.SIGNIFICANT_HARM), False, id="a-brokered-entry"),
         pytest.param(row("h", sensitivity=Sensitivity.UNKNOWN), False, id="an-entry-of-unknown-sensitivity"),
-        pytest.param(row("h", never_share=True), False, id="an-entry-never-to-be-shared"),
+        pytest.param(row("h", refusal=RefusalReason.NOT_STATED), False, id="an-entry-never-to-be-shared"),
     ],
 )
 async def test_an_entry_hidden_from_the_organisations_own_people_opens_nothing_elsewhere(

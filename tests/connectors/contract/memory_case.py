@@ -50,7 +50,7 @@ CURRENT = Involvement(
     sensitivity=Sensitivity.STANDARD,
     basis=None,
     basis_until=None,
-    never_share=False,
+    refusal=None,
     identity=IdentityClaim(date(2015, 4, 9), ("Amis",), ("Ada",)),
 )
 PREVIOUS = dataclasses.replace(CURRENT, local_id="2", status=InvolvementStatus.PREVIOUS, ended_on=date(2025, 7, 20))

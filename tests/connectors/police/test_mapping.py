@@ -62,7 +62,7 @@ def test_an_involvement_is_told_with_its_officer_and_unit() -> None:
     assert (row.started_on, row.ended_on) == (date(2026, 3, 1), None)
     assert row.last_confirmed_at == datetime(2026, 11, 1, 9, tzinfo=UTC)
     assert row.sensitivity is Sensitivity.STANDARD
-    assert not row.never_share
+    assert row.refusal is None
     assert not row.lead
 
 
@@ -111,7 +111,7 @@ def test_under_conditions_the_unit_is_told_and_not_the_officer() -> None:
     [row] = answer.involvements
     assert row.practitioner is None
     assert row.contact_mode is ContactMode.TEAM_ONLY
-    assert not row.never_share
+    assert row.refusal is None
     assert not answer.sections
 
 
@@ -128,7 +128,7 @@ def test_what_the_force_stops_is_never_shared_nor_told_as_an_event(nominal: Any)
     answer = told(nominal)
 
     [row] = answer.involvements
-    assert row.never_share
+    assert row.refusal == "HANDLING_CODE"
     assert "PUBLIC_PROTECTION_NOTICE" not in repr(answer)
 
 
@@ -146,7 +146,7 @@ def test_an_event_under_two_nominals_is_told_once_as_the_stricter_has_it(stricte
 
     answer = told(*(nominals if stricter_first else reversed(nominals)))
 
-    assert [row.never_share for row in answer.involvements] == [True]
+    assert [row.refusal for row in answer.involvements] == ["HANDLING_CODE"]
     assert "PUBLIC_PROTECTION_NOTICE" not in repr(answer)
 
 

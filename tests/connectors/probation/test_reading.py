@@ -126,14 +126,14 @@ async def test_any_limitation_stops_every_row_and_every_section(said: dict[str, 
     answer = await told(said)
 
     assert answer.involvements
-    assert all(row.never_share for row in answer.involvements)
+    assert all(row.refusal == "ACCESS_LIMITATION" for row in answer.involvements)
     assert not answer.sections
 
 
 async def test_without_a_limitation_rows_may_be_shared() -> None:
     answer = await told({})
 
-    assert not [row for row in answer.involvements if row.never_share]
+    assert not [row for row in answer.involvements if row.refusal]
     assert ProbationRecord in answer.sections
 
 

@@ -82,7 +82,7 @@ async def test_every_adult_gets_the_officers_that_probation_holds(connector: Pro
         assert community.team.name == adult.team.name
         assert community.relationship is InvolvementRelationship.LINKED_ADULT
         assert (community.status is InvolvementStatus.CURRENT) == adult.under_supervision
-        assert all(row.never_share == (adult.limitation is not None) for row in answer.involvements)
+        assert all((row.refusal is not None) == (adult.limitation is not None) for row in answer.involvements)
 
 
 async def test_an_officer_who_is_nobody_leaves_the_team(connector: ProbationConnector, world: World) -> None:
@@ -102,7 +102,7 @@ async def test_a_limited_record_is_never_shared_in_any_part(connector: Probation
     for adult in limited:
         answer = await the_answer(connector, adult)
         assert answer.involvements
-        assert all(row.never_share for row in answer.involvements)
+        assert all(row.refusal == "ACCESS_LIMITATION" for row in answer.involvements)
         assert not answer.sections
 
 
