@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from auth.paths import SCOPES
-from auth.sharing import COVERS, AccessCell, Agreement, AgreementSet, Grant, Organisation, open_cells
+from auth.sharing import AccessCell, Agreement, AgreementSet, Grant, Organisation, open_cells
+from auth.standing import standing_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
 
 COLUMNS = (
@@ -142,6 +143,6 @@ def _of_grant(name: str, grant: Grant, organisation: Organisation | None, asked:
     yield Verdict(name, asked.role in grant.roles, f"role {asked.role}")
     yield Verdict(name, asked.purpose in grant.purposes, f"purpose {asked.purpose}")
     needs = grant.relationship
-    yield Verdict(name, asked.relationship in COVERS[needs], f"relationship {needs} is needed")
+    yield Verdict(name, needs in standing_of(asked.relationship), f"relationship {needs} is needed")
     enough = grant.assurance is Assurance.STANDARD or asked.assurance is Assurance.STRONG
     yield Verdict(name, enough, f"sign-in {grant.assurance} is needed")

@@ -6,7 +6,8 @@ Pure: facts, entitlement and standing in, types out. Every refusal here is silen
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -18,12 +19,14 @@ from auth.caller import Caller
 from auth.entitlements import Entitlement, Entitlements
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
 from auth.sharing import Custodian
+from auth.standing import Standing
 from schema import records, types
 from schema.records import Answered, Involvement
 from schema.sections import SECTIONS, SectionDeclaration
 from schema.vocabulary import (
     ContactMode,
     DisclosureBasis,
+    HeldBack,
     InvolvementRelationship,
     InvolvementStatus,
     Relationship,
@@ -49,15 +52,23 @@ class Viewer:
     opaque_id: Callable[[str, str], str]  # (custodian id, local id) -> id
 
 
+HeldBackRows = Mapping[tuple[str, HeldBack], int]
+"""How many rows of which custodian were held back, and why: for the log alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disclosed:
     """What the door let through: rows (not yet merged) and section values by their lookup field (Python name)."""
 
     rows: tuple[types.Involvement, ...]
     sections: dict[str, Any]
+    held_back: HeldBackRows
 
 
-NOTHING = Disclosed((), {})
+def nothing(facts: Sequence[SourceFacts], why: HeldBack) -> Disclosed:
+    """Return that nothing of these facts is told, for one reason."""
+    counts = Counter((fact.custodian.id, why) for fact in facts for _ in fact.answer.involvements)
+    return Disclosed((), {}, counts)
 
 
 def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationship:
@@ -90,31 +101,34 @@ def _is_theirs(caller: Caller, row: Involvement) -> bool:
     return held is not None and stated is not None and f"{held.body}:{held.number}" == stated
 
 
-def may_show(row: Involvement, entitlement: Entitlement, relationship: Relationship, today: date) -> bool:
+def may_show(row: Involvement, entitlement: Entitlement, standing: Standing, today: date) -> bool:
     """Return whether a row may be shown at all, before shields and corroboration are considered."""
-    opens = entitlement.at(relationship)
+    return why_held_back(row, entitlement, standing, today) is None
+
+
+def why_held_back(row: Involvement, entitlement: Entitlement, standing: Standing, today: date) -> HeldBack | None:
+    """Return why a row may not be shown, or None if it may, before shields and corroboration are considered."""
+    opens = entitlement.at(standing)
     if row.refusal is not None:
-        return False
-    if row.relationship is InvolvementRelationship.LINKED_ADULT:
-        if LINKED_ADULT not in opens:
-            return False
-    elif INVOLVEMENTS not in opens:
-        return False
-    if row.status is InvolvementStatus.PREVIOUS and PREVIOUS not in opens:
-        return False
+        return HeldBack(row.refusal.value)
+    needed = LINKED_ADULT if row.relationship is InvolvementRelationship.LINKED_ADULT else INVOLVEMENTS
+    if needed not in opens or (row.status is InvolvementStatus.PREVIOUS and PREVIOUS not in opens):
+        return HeldBack.NOT_GRANTED
     if row.sensitivity is Sensitivity.STANDARD:
-        return True
+        return None
     # Unknown sensitivity is treated as sensitive.
-    return SENSITIVE in opens and _has_basis(row, today)
+    return _why_not_mentioned(row, today) if SENSITIVE in opens else HeldBack.SENSITIVE
 
 
-def _has_basis(row: Involvement, today: date) -> bool:
+def _why_not_mentioned(row: Involvement, today: date) -> HeldBack | None:
     if row.basis is DisclosureBasis.SIGNIFICANT_HARM:
-        return True
-    return row.basis is DisclosureBasis.CONSENT and row.basis_until is not None and today <= row.basis_until
+        return None
+    if row.basis is not DisclosureBasis.CONSENT or row.basis_until is None:
+        return HeldBack.SENSITIVE
+    return None if today <= row.basis_until else HeldBack.CONSENT_ENDED
 
 
-def proves_identity(row: Involvement, entitlement: Entitlement, relationship: Relationship, today: date) -> bool:
+def proves_identity(row: Involvement, entitlement: Entitlement, standing: Standing, today: date) -> bool:
     """Return whether a row's own identity may corroborate the asker's: only what this caller could be shown.
 
     Sensitive and adult-linked rows never prove it; shields are judged by the caller of this function.
@@ -122,28 +136,31 @@ def proves_identity(row: Involvement, entitlement: Entitlement, relationship: Re
     return (
         row.relationship is InvolvementRelationship.CHILD
         and row.sensitivity is Sensitivity.STANDARD
-        and may_show(row, entitlement, relationship, today)
+        and may_show(row, entitlement, standing, today)
     )
 
 
 def disclose(
-    facts: Sequence[SourceFacts], entitlements: Entitlements, relationship: Relationship, viewer: Viewer, today: date
+    facts: Sequence[SourceFacts], entitlements: Entitlements, standing: Standing, viewer: Viewer, today: date
 ) -> Disclosed:
     """Return what this viewer may see of a corroborated, unshielded (or seen-through) child."""
     rows: list[types.Involvement] = []
+    held_back: Counter[tuple[str, HeldBack]] = Counter()
     for fact in facts:
         entitlement = entitlements.by_custodian[fact.custodian.id]
         for row in fact.answer.involvements:
-            if may_show(row, entitlement, relationship, today):
-                shown = _row(fact, row, entitlement.at(relationship), viewer)
-                if shown is not None:
-                    rows.append(shown)
+            why = why_held_back(row, entitlement, standing, today)
+            shown = _row(fact, row, entitlement.at(standing), viewer) if why is None else None
+            if shown is not None:
+                rows.append(shown)
+            else:
+                held_back[fact.custodian.id, why or HeldBack.NO_BROKER] += 1
     sections: dict[str, Any] = {}
     for name, declaration in SECTIONS.items():
-        value = _section(name, declaration, facts, entitlements, relationship)
+        value = _section(name, declaration, facts, entitlements, standing)
         if value is not None:
             sections[types.python_name(name)] = value
-    return Disclosed(tuple(rows), sections)
+    return Disclosed(tuple(rows), sections, held_back)
 
 
 def _row(fact: SourceFacts, row: Involvement, opens: frozenset[str], viewer: Viewer) -> types.Involvement | None:
@@ -246,13 +263,13 @@ def _section(
     declaration: SectionDeclaration,
     facts: Sequence[SourceFacts],
     entitlements: Entitlements,
-    relationship: Relationship,
+    standing: Standing,
 ) -> Any:
     values: dict[str, Any] = {}
     for field in declaration.fields:
         for fact in facts:
             said = fact.answer.sections.get(declaration.cls)
-            if said is None or field.path not in entitlements.by_custodian[fact.custodian.id].at(relationship):
+            if said is None or field.path not in entitlements.by_custodian[fact.custodian.id].at(standing):
                 continue
             value = getattr(said, field.name)
             if field.item is not None:

@@ -6,12 +6,13 @@ token scopes  ∩  that custodian's grants(organisation kind, role, purpose, rel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from auth.caller import Caller
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, SCOPES
-from auth.sharing import COVERS, Agreement, AgreementSet, Custodian, Organisation
+from auth.sharing import Agreement, AgreementSet, Custodian, Organisation
+from auth.standing import NO_STANDING, Standing
 from schema.vocabulary import Assurance, Purpose, Relationship, SourceReason, WithheldCode
 
 _ENOUGH = {
@@ -20,27 +21,35 @@ _ENOUGH = {
 }
 
 
+_ORDINARY: Standing = frozenset(Relationship) - {Relationship.OVERRIDE}
+
+
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """What one custodian opens, for each relationship the caller might turn out to have."""
+    """What one custodian opens, by the relationship that each grant asks for."""
 
     custodian: Custodian
     opens: Mapping[Relationship, frozenset[str]]
+    appointable: bool  # some grant waits for an appointment
+    silent: bool  # every grant that opens the default answer asks for a silent read
     at_strong: frozenset[str]  # would open, for some relationship, after a stronger sign-in
     at_strong_now: frozenset[str]  # of those, what would open before anything is known of the child
     lapsed: frozenset[str]  # would open if the agreement had not lapsed, or the power had commenced
     other_purposes: frozenset[str]  # opens for this role under some other purpose
     not_asked: SourceReason | None
+    _at: dict[Standing, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
-    def at(self, relationship: Relationship) -> frozenset[str]:
-        """Return the paths that are open for a relationship."""
-        return self.opens[relationship]
+    def at(self, standing: Standing) -> frozenset[str]:
+        """Return the paths that are open for a standing: what the grants of all its relationships open together."""
+        found = self._at.get(standing)
+        if found is None:
+            found = self._at[standing] = frozenset().union(*(self.opens[held] for held in standing))
+        return found
 
     @property
     def ever(self) -> frozenset[str]:
         """The paths that some relationship of an ordinary lookup would open."""
-        ordinary = (Relationship.NONE, Relationship.ORGANISATION, Relationship.PRACTITIONER, Relationship.APPOINTED)
-        return frozenset().union(*(self.opens[r] for r in ordinary))
+        return self.at(_ORDINARY)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Entitlements:
     organisation: Organisation | None
     by_custodian: Mapping[str, Entitlement]
     scopes: frozenset[str]
-    floor: Relationship  # what the caller has before anything is known of the child: NONE, or OVERRIDE
+    floor: Standing  # how the caller stands before anything is known of the child: appointed, or by break-glass
 
     def withheld(self, path: str, only: Entitlement | None = None) -> tuple[WithheldCode, tuple[str, ...]] | None:
         """Return why a path is withheld from this caller, with the scopes it lacks; None if some custodian opens it.
@@ -77,6 +86,11 @@ class Entitlements:
         """Return whether any custodian opens the default answer before anything is known of the child."""
         return any(INVOLVEMENTS in e.at(self.floor) for e in self.by_custodian.values())
 
+    @property
+    def may_be_appointed(self) -> bool:
+        """Whether some grant waits for an appointment, so that the register of appointments has to be read."""
+        return any(e.appointable for e in self.by_custodian.values())
+
     def default_at_strong(self) -> bool:
         """Return whether some custodian would open the default answer after a stronger sign-in."""
         return any(INVOLVEMENTS in e.at_strong_now for e in self.by_custodian.values())
@@ -89,13 +103,12 @@ def entitle(
     purpose: Purpose,
     today: date,
     *,
-    override: bool = False,
+    floor: Standing = NO_STANDING,
 ) -> Entitlements:
     """Return what each custodian opens for this caller and purpose on this day; raises nothing.
 
-    `override` is break-glass: its own argument, set by the override rule alone.
+    `floor` is how the caller stands before anything is known of the child: appointed, or by break-glass.
     """
-    floor = Relationship.OVERRIDE if override else Relationship.NONE
     organisation = agreements.organisations.get(caller.organisation)
     return Entitlements(
         version=agreements.version,
@@ -115,9 +128,10 @@ def _entitlement(
     caller: Caller,
     purpose: Purpose,
     today: date,
-    floor: Relationship,
+    floor: Standing,
 ) -> Entitlement:
     opens: dict[Relationship, set[str]] = {relationship: set() for relationship in Relationship}
+    appointable = False
     at_strong: set[str] = set()
     at_strong_now: set[str] = set()
     lapsed: set[str] = set()
@@ -139,17 +153,21 @@ def _entitlement(
                     if not grant.admits(organisation, role, purpose):
                         if live and any(grant.admits(organisation, role, p) for p in grant.purposes):
                             others |= paths
-                    elif not (live and commenced):
+                        continue
+                    if not (live and commenced):
                         lapsed |= paths
-                    elif grant.assurance not in _ENOUGH[caller.assurance]:
+                        continue
+                    appointable = appointable or (grant.relationship is Relationship.APPOINTED and bool(paths))
+                    if grant.assurance not in _ENOUGH[caller.assurance]:
                         at_strong |= paths
-                        at_strong_now |= paths if floor in COVERS[grant.relationship] else set()
+                        at_strong_now |= paths if grant.relationship in floor else set()
                     else:
-                        for relationship in COVERS[grant.relationship]:
-                            opens[relationship] |= paths
+                        opens[grant.relationship] |= paths
     entitlement = Entitlement(
         custodian=custodian,
         opens={relationship: frozenset(paths) for relationship, paths in opens.items()},
+        appointable=appointable,
+        silent=False,
         at_strong=frozenset(at_strong),
         at_strong_now=frozenset(at_strong_now),
         lapsed=frozenset(lapsed),
@@ -160,15 +178,7 @@ def _entitlement(
     if needed in entitlement.at(floor):
         return entitlement
     reason = SourceReason.OUT_OF_AREA if out_of_area else SourceReason.NO_AGREEMENT
-    return Entitlement(
-        entitlement.custodian,
-        dict.fromkeys(Relationship, frozenset()),
-        entitlement.at_strong,
-        entitlement.at_strong_now,
-        entitlement.lapsed,
-        entitlement.other_purposes,
-        reason,
-    )
+    return replace(entitlement, opens=dict.fromkeys(Relationship, frozenset()), not_asked=reason, _at={})
 
 
 def _speaks_of(agreement: Agreement, organisation: Organisation) -> bool:

@@ -9,22 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from types import MappingProxyType
 
 from auth.hard_rules import HardRule, broken_by
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
-
-# Which standings a grant's relationship covers. APPOINTED and OVERRIDE stand apart: a caseload relationship never
-# implies an appointment, nor the other way round.
-COVERS: Mapping[Relationship, frozenset[Relationship]] = MappingProxyType(
-    {
-        Relationship.NONE: frozenset(Relationship),
-        Relationship.ORGANISATION: frozenset({Relationship.ORGANISATION, Relationship.PRACTITIONER}),
-        Relationship.PRACTITIONER: frozenset({Relationship.PRACTITIONER}),
-        Relationship.APPOINTED: frozenset({Relationship.APPOINTED}),
-        Relationship.OVERRIDE: frozenset({Relationship.OVERRIDE}),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

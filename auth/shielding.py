@@ -11,6 +11,7 @@ from typing import Protocol
 
 from auth.caller import Caller
 from auth.sharing import Custodian
+from auth.standing import Standing
 from schema.identifiers import NHSNumber
 from schema.vocabulary import AgencyKind, Relationship
 
@@ -27,14 +28,14 @@ class ShieldRegister(Protocol):
         ...
 
 
-def sees_through(caller: Caller, relationship: Relationship, shielding: Iterable[Custodian]) -> bool:
+def sees_through(caller: Caller, standing: Standing, shielding: Iterable[Custodian]) -> bool:
     """Return whether a shield does not hide the child from this caller.
 
     Only the relationship PRACTITIONER, the owning authority and OVERRIDE see through. The owner is the local authority
     that set a shield: that a trust holds a restricted patient does not open it to everybody in the trust. Where several
     authorities set one, none of them sees through the others': else an authority could lift a shield by adding its own.
     """
-    if relationship in {Relationship.PRACTITIONER, Relationship.OVERRIDE}:
+    if not standing.isdisjoint((Relationship.PRACTITIONER, Relationship.OVERRIDE)):
         return True
     owners = {source.organisation for source in shielding if source.kind is AgencyKind.CHILDRENS_SERVICES}
     return owners == {caller.organisation}

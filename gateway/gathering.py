@@ -12,8 +12,18 @@ import strawberry
 import structlog
 
 from auth.caller import Caller
-from auth.disclosure import NOTHING, Disclosed, SourceFacts, Viewer, agency_type, disclose, relationship_of
+from auth.disclosure import (
+    Disclosed,
+    HeldBackRows,
+    SourceFacts,
+    Viewer,
+    agency_type,
+    disclose,
+    nothing,
+    relationship_of,
+)
 from auth.shielding import ShieldsUnreadable, sees_through
+from auth.standing import standing_of
 from connectors.base import Asker, Deadline, FieldMask
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
@@ -29,7 +39,7 @@ from gateway.sources import Source
 from schema import types
 from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
-from schema.vocabulary import LookupOutcome, Relationship, SourceReason, SourceStatus, purpose_class
+from schema.vocabulary import HeldBack, LookupOutcome, SourceReason, SourceStatus, purpose_class
 
 log = structlog.get_logger("gateway.gathering")
 
@@ -86,7 +96,8 @@ class Gathering:
         self.started = time.monotonic()
         self.plan = plan
         self.outcomes: dict[str, SourceOutcome] = {}
-        self.relationship = plan.entitlements.floor
+        self.standing = plan.entitlements.floor
+        self.held_back: HeldBackRows = {}
         self.identity = "NOT_DECIDED"
         self.shielded_by: frozenset[str] = frozenset()
         self.shield_write = ShieldWrite([], (), ())
@@ -105,6 +116,7 @@ class Gathering:
         self.outcomes = await self._ask(self.plan.masks)
         self._note_shields()
         disclosed = await self._disclosed()
+        self.held_back = disclosed.held_back
         rows = merge(disclosed.rows)
         told = self._selected(disclosed.sections)
         complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
@@ -146,29 +158,28 @@ class Gathering:
         entitlements = self.plan.entitlements
         if not corroborated(facts, entitlements, self._key.date_of_birth, self._key.family_name, self._today):
             self.identity = "UNCORROBORATED"
-            return NOTHING
+            return nothing(facts, HeldBack.UNCORROBORATED)
         self.identity = "CORROBORATED"
-        if entitlements.floor is Relationship.NONE:
-            self.relationship = relationship_of(self._caller, facts)
+        self.standing = entitlements.floor | standing_of(relationship_of(self._caller, facts))
         if self._hidden():
-            return NOTHING
+            return nothing(facts, HeldBack.SHIELDED)
         # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.
-        if more := self.plan.more(self.relationship):
+        if more := self.plan.more(self.standing):
             wider = {source: FieldMask(self.plan.masks[source].paths | mask.paths) for source, mask in more.items()}
             naming = {s.id for s in self._sources if s.connector.manifest.names_adults}
             named = [outcome for source, outcome in self.outcomes.items() if source in naming]
             for source, outcome in (await self._ask(wider, named)).items():
                 self.outcomes[source] = _joined(self.outcomes[source], outcome)
             self._note_shields()
-            if self._hidden():
-                return NOTHING
             facts = self._facts()
+            if self._hidden():
+                return nothing(facts, HeldBack.SHIELDED)
         viewer = Viewer(self._caller, self._opaque_id)
-        return disclose(facts, entitlements, self.relationship, viewer, self._today)
+        return disclose(facts, entitlements, self.standing, viewer, self._today)
 
     def _hidden(self) -> bool:
         shielding = [s.custodian for s in self._sources if s.id in self.shielded_by]
-        return bool(self.shielded_by) and not sees_through(self._caller, self.relationship, shielding)
+        return bool(self.shielded_by) and not sees_through(self._caller, self.standing, shielding)
 
     def _facts(self) -> list[SourceFacts]:
         facts = [

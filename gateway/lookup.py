@@ -21,6 +21,7 @@ from auth.entitlements import Entitlements
 from auth.policy import LOOK_UP_A_CHILD
 from auth.rules import LookupRequest, Refusal
 from auth.sharing import AgreementSet
+from auth.standing import NO_STANDING, standing_of, strongest
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.canonical import NotCanonical
@@ -45,7 +46,7 @@ from gateway.plan import Plan, Planner
 from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
-from schema.vocabulary import LookupOutcome, Purpose
+from schema.vocabulary import LookupOutcome, Purpose, Relationship
 
 log = structlog.get_logger("gateway.lookup")
 
@@ -91,7 +92,7 @@ class Lookups:
     def entitlements(self, caller: Caller, purpose: Purpose) -> Entitlements:
         """Return what is open to a caller for a purpose today, before anything is known of a child."""
         today = legal_today()
-        return self.planner.entitlements(self.agreements(), caller, purpose, today, override=False)
+        return self.planner.entitlements(self.agreements(), caller, purpose, today)
 
     async def answer(
         self,
@@ -118,7 +119,8 @@ class Lookups:
         record = self._record(caller, access, key, operation, request_id)
         # 3. The plan: before anything is executed or asked.
         override = access.justification is not None
-        plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, override=override)
+        floor = standing_of(Relationship.OVERRIDE) if override else NO_STANDING
+        plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor)
         # 4. Budgets.
         charge = await self._charge(caller, record, agreements)
         # 5. May this caller, for this purpose, look up a child at all?
@@ -240,12 +242,13 @@ class Lookups:
             intent=intent,
             outcome=outcome,
             plan=run.plan,
-            relationship=run.relationship,
+            relationship=strongest(run.standing),
             identity=run.identity,
             asked=run.asked,
             sources=list(run.outcomes.values()),
             shields=run.shield_write,
             shielded=sorted(run.shielded_by),
+            held_back=run.held_back,
             entries=encoded.entries,
             sections=encoded.sections,
             body=encoded.body,

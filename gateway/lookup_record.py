@@ -9,6 +9,7 @@ from typing import Any
 
 from auth.caller import Caller
 from auth.decision import Decision
+from auth.disclosure import HeldBackRows
 from auth.sharing import AgreementSet, LawfulBasis
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
@@ -74,6 +75,7 @@ class LookupRecord:
         sources: Iterable[SourceOutcome],
         shields: ShieldWrite,
         shielded: Sequence[str],
+        held_back: HeldBackRows,
         entries: Sequence[Mapping[str, Any]],
         sections: Sequence[str],
         body: bytes,
@@ -105,6 +107,9 @@ class LookupRecord:
             "withheld": [w.formatted() for w in plan.withheld],
             "agreements": {"version": plan.entitlements.version},
             "shields": {"by": list(shielded), "added": list(shields.added), "removed": list(shields.removed)},
+            "heldBack": [
+                {"source": source, "code": code, "count": count} for (source, code), count in sorted(held_back.items())
+            ],
             "response": hashlib.sha256(body).hexdigest(),
         }
 

@@ -16,6 +16,7 @@ from auth.caller import Caller
 from auth.entitlements import Entitlements, entitle
 from auth.paths import INVOLVEMENT_PATHS, PREVIOUS
 from auth.sharing import AgreementSet, Custodian
+from auth.standing import NO_STANDING, Standing, standing_of
 from connectors.base import FieldMask
 from gateway.graphql.documents import Operation
 from gateway.graphql.selection import Selection, SelectionKeys, select
@@ -45,12 +46,12 @@ class Plan:
     withheld: tuple[Withheld, ...]
     masks: Mapping[str, FieldMask]  # custodian id -> first wave; a custodian that is not asked is absent
 
-    def more(self, relationship: Relationship) -> Mapping[str, FieldMask]:
-        """Return what opens beyond the first wave once a relationship is known, for the custodians where any does."""
+    def more(self, standing: Standing) -> Mapping[str, FieldMask]:
+        """Return what opens beyond the first wave once the standing is known, for the custodians where any does."""
         found = {}
         for custodian, first in self.masks.items():
             entitlement = self.entitlements.by_custodian[custodian]
-            extra = _asked_for(self.selection, entitlement.at(relationship)) - first.paths
+            extra = _asked_for(self.selection, entitlement.at(standing)) - first.paths
             if extra:
                 found[custodian] = FieldMask(extra)
         return found
@@ -58,12 +59,8 @@ class Plan:
     @cached_property
     def further(self) -> Mapping[str, frozenset[str]]:
         """The most that a second wave could ask for beyond the first, whatever relationship is found."""
-        found: dict[str, frozenset[str]] = {}
-        for relationship in Relationship:
-            if relationship is not Relationship.OVERRIDE:
-                for custodian, mask in self.more(relationship).items():
-                    found[custodian] = found.get(custodian, frozenset()) | mask.paths
-        return found
+        most = self.entitlements.floor | standing_of(Relationship.PRACTITIONER)
+        return {custodian: mask.paths for custodian, mask in self.more(most).items()}
 
 
 class Planner:
@@ -76,13 +73,13 @@ class Planner:
         self._selecting = SelectionKeys(remembered)
 
     def entitlements(
-        self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, *, override: bool
+        self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, floor: Standing = NO_STANDING
     ) -> Entitlements:
-        """Return the caller's entitlements; the same object for the same standing."""
-        key = _standing(agreements, caller, purpose, today, override)
+        """Return the caller's entitlements; the same object for the same circumstances."""
+        key = _circumstances(agreements, caller, purpose, today, floor)
         found = self._entitlements.get(key)
         if found is None:
-            found = entitle(agreements, self._custodians, caller, purpose, today, override=override)
+            found = entitle(agreements, self._custodians, caller, purpose, today, floor=floor)
             self._entitlements.keep(key, found)
         return found
 
@@ -94,15 +91,14 @@ class Planner:
         caller: Caller,
         purpose: Purpose,
         today: date,
-        *,
-        override: bool,
+        floor: Standing = NO_STANDING,
     ) -> Plan:
         """Return the plan; from memory if nothing that decides it differs."""
         selecting = self._selecting.of(operation, variables)
-        key = (selecting, _standing(agreements, caller, purpose, today, override))
+        key = (selecting, _circumstances(agreements, caller, purpose, today, floor))
         found = None if selecting is None else self._plans.get(key)
         if found is None:
-            entitlements = self.entitlements(agreements, caller, purpose, today, override=override)
+            entitlements = self.entitlements(agreements, caller, purpose, today, floor)
             found = _plan(select(operation, variables), entitlements)
             if selecting is not None:
                 self._plans.keep(key, found)
@@ -130,8 +126,8 @@ def _asked_for(selection: Selection, opens: frozenset[str]) -> frozenset[str]:
     return opens & wanted
 
 
-def _standing(
-    agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, override: bool
+def _circumstances(
+    agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, floor: Standing
 ) -> tuple[Hashable, ...]:
     return (
         agreements.version,
@@ -141,5 +137,5 @@ def _standing(
         caller.assurance,
         purpose,
         today,
-        override,
+        floor,
     )

@@ -83,6 +83,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "response",
             "shields",
             "relationship",
+            "heldBack",  # how many rows of which source were not told, and why
             "identity",
         },
         EventKind.DENIED: _WHO | _WHY | _SUBJECT | {"receipt", "code", "rule", "rules", "agreements"},

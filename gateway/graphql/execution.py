@@ -16,6 +16,7 @@ from graphql.execution.values import VariableValues, get_argument_values
 from auth.caller import Caller
 from auth.disclosure import agency_type
 from auth.paths import SCOPES
+from auth.standing import standing_of
 from gateway.disclosed_fields import disclosed_fields
 from gateway.errors import InternalServerError
 from gateway.graphql.compiled import CompiledLookup, compile_lookup
@@ -89,7 +90,7 @@ class Execution:
             if entitlement is None:
                 continue  # disabled: nothing is open there to anybody
             for path in sorted(entitlement.custodian.holds & SCOPES.keys()):
-                least = next((r for r in _RELATIONSHIPS if path in entitlement.at(r)), None)
+                least = next((r for r in _RELATIONSHIPS if path in entitlement.at(standing_of(r))), None)
                 why = None if least is not None else entitlements.withheld(path, entitlement)
                 found.append(
                     types.FieldAccess(
