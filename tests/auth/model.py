@@ -10,6 +10,7 @@ from auth.caller import Caller, OnBehalfOf
 from auth.entitlements import Entitlements, entitle
 from auth.paths import SCOPES
 from auth.sharing import Agreement, AgreementSet, Custodian, Grant, LawfulBasis, Organisation
+from auth.standing import NO_STANDING, Standing
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
 
 TODAY: Final = date(2026, 6, 1)
@@ -104,7 +105,7 @@ def entitled(
     *custodians: Custodian,
     purpose: Purpose = Purpose.CP_S47,
     today: date = TODAY,
-    override: bool = False,
+    floor: Standing = NO_STANDING,
 ) -> Entitlements:
     """Return what the usual caller, or another, is entitled to at `cs`, or at other custodians."""
-    return entitle(agreements, custodians or (custodian(),), who or caller(), purpose, today, override=override)
+    return entitle(agreements, custodians or (custodian(),), who or caller(), purpose, today, floor=floor)

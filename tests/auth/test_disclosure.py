@@ -23,6 +23,7 @@ from auth.disclosure import (
     relationship_of,
 )
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SCOPES, SENSITIVE
+from auth.standing import NO_STANDING, standing_of
 from schema.records import AdultRef, Agency, Answered, Contact, Involvement, Practitioner, Registration, Team
 from schema.sections import SECTIONS, Assessments, ChildIdentity, ChildrensServicesRecord, HealthRecord, StatutoryStatus
 from schema.vocabulary import (
@@ -63,7 +64,7 @@ def shown(
     entitlements = entitled(agreed(agreement(grant(opens=opens | {INVOLVEMENTS}))))
     who = caller(subject=subject)
     viewer = Viewer(who, lambda *parts: f"opaque-{abs(hash((who.subject, *parts)))}")
-    return disclose([fact], entitlements, relationship, viewer, TODAY)
+    return disclose([fact], entitlements, standing_of(relationship), viewer, TODAY)
 
 
 def values(thing: object) -> Iterator[str]:
@@ -121,13 +122,13 @@ def test_a_row_is_shown_exactly_when_all_that_it_needs_is_open(what: str) -> Non
     for opens in SUBSETS:
         granted = entitled(agreed(agreement(grant(opens=opens | {INVOLVEMENTS})))).by_custodian["cs"]
         open_now = opens | {INVOLVEMENTS}
-        assert may_show(held, granted, Relationship.NONE, TODAY) is (needed is not None and needed <= open_now), opens
+        assert may_show(held, granted, NO_STANDING, TODAY) is (needed is not None and needed <= open_now), opens
 
 
 def test_without_the_default_answer_no_row_is_shown() -> None:
     nothing = entitled(agreed(agreement(grant(opens=frozenset({PREVIOUS, SENSITIVE}))))).by_custodian["cs"]
 
-    assert not any(may_show(held, nothing, Relationship.NONE, TODAY) for held, _ in KINDS.values())
+    assert not any(may_show(held, nothing, NO_STANDING, TODAY) for held, _ in KINDS.values())
 
 
 def test_consent_holds_on_its_last_day() -> None:
@@ -297,7 +298,7 @@ def test_a_list_joins_what_every_source_says_and_a_single_value_is_the_first_sou
     found = disclose(
         [facts(sections=[one, STATUSES]), second],
         entitlements,
-        Relationship.NONE,
+        NO_STANDING,
         Viewer(caller(), lambda *_: "x"),
         TODAY,
     )
@@ -362,7 +363,7 @@ def test_only_an_ordinary_row_about_the_child_that_could_be_shown_proves_who_the
     held, needed = KINDS[what]
     entitlement = entitled(agreed(agreement(grant()))).by_custodian["cs"]
 
-    assert proves_identity(held, entitlement, Relationship.NONE, TODAY) is (what in {"current", "ended"})
+    assert proves_identity(held, entitlement, NO_STANDING, TODAY) is (what in {"current", "ended"})
     assert needed is None or may_show(held, entitlement, Relationship.NONE, TODAY)
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SCOPES
-from auth.sharing import COVERS, Agreement, AgreementSet, Organisation, open_cells
+from auth.sharing import Agreement, AgreementSet, Organisation, open_cells
+from auth.standing import NO_STANDING, standing_of, strongest
 from schema.vocabulary import (
     AgencyKind,
     Assurance,
@@ -39,7 +40,7 @@ PLANS = "childrensServices.plans"
 
 
 def opened(agreements: AgreementSet, relationship: Relationship = Relationship.NONE, **who: Any) -> frozenset[str]:
-    return entitled(agreements, caller(**who)).by_custodian["cs"].at(relationship)
+    return entitled(agreements, caller(**who)).by_custodian["cs"].at(standing_of(relationship))
 
 
 def test_a_grant_opens_what_it_names_to_whom_it_names() -> None:
@@ -115,7 +116,7 @@ def test_a_lapsed_agreement_of_its_own_is_not_replaced_by_that_of_its_kind() -> 
 def test_an_agreement_is_in_force_from_approval_to_review(today: date, *, opens: bool) -> None:
     entitlements = entitled(agreed(agreement(grant())), today=today)
 
-    assert bool(entitlements.by_custodian["cs"].at(Relationship.NONE)) is opens
+    assert bool(entitlements.by_custodian["cs"].at(NO_STANDING)) is opens
     assert (entitlements.withheld(PLANS) is None) is opens
     if not opens:
         assert entitlements.withheld(PLANS) == (WithheldCode.AGREEMENT_LAPSED, ())
@@ -165,7 +166,7 @@ def test_what_needs_a_strong_sign_in_opens_with_one_and_is_told_without() -> Non
     weak = entitled(agreements, caller(assurance=Assurance.STANDARD))
 
     assert PLANS in opened(agreements)
-    assert weak.by_custodian["cs"].at(Relationship.NONE) == {INVOLVEMENTS}
+    assert weak.by_custodian["cs"].at(NO_STANDING) == {INVOLVEMENTS}
     assert weak.withheld(PLANS) == (WithheldCode.STEP_UP_REQUIRED, ())
     assert not weak.default_at_strong() or INVOLVEMENTS in weak.by_custodian["cs"].at_strong
 
@@ -179,7 +180,7 @@ def test_a_source_that_opens_after_a_stronger_sign_in_says_so() -> None:
 
 @pytest.mark.parametrize("granted", Relationship)
 @pytest.mark.parametrize("actual", Relationship)
-def test_a_grant_for_a_relationship_opens_for_those_that_it_covers(granted: Relationship, actual: Relationship) -> None:
+def test_a_grant_for_a_relationship_opens_to_who_stands_in_it(granted: Relationship, actual: Relationship) -> None:
     table = {
         Relationship.NONE: set(Relationship),
         Relationship.ORGANISATION: {Relationship.ORGANISATION, Relationship.PRACTITIONER},
@@ -192,7 +193,33 @@ def test_a_grant_for_a_relationship_opens_for_those_that_it_covers(granted: Rela
     )
 
     assert (PLANS in opened(agreements, actual)) is (actual in table[granted])
-    assert set(COVERS[granted]) == table[granted]
+
+
+def test_grants_of_every_relationship_in_a_standing_open_together() -> None:
+    agreements = agreed(
+        agreement(
+            grant(opens=frozenset({INVOLVEMENTS})),
+            grant(opens=frozenset({PLANS}), relationship=Relationship.PRACTITIONER),
+            grant(opens=frozenset({PREVIOUS}), relationship=Relationship.OVERRIDE),
+        )
+    )
+    entitlement = entitled(agreements).by_custodian["cs"]
+    both = standing_of(Relationship.OVERRIDE, Relationship.PRACTITIONER)
+
+    assert entitlement.at(both) == {INVOLVEMENTS, PLANS, PREVIOUS}
+    assert strongest(both) is Relationship.OVERRIDE
+
+
+@pytest.mark.parametrize("assurance", Assurance)
+def test_a_grant_that_waits_for_an_appointment_is_told_whatever_the_sign_in(assurance: Assurance) -> None:
+    waiting = agreement(
+        grant(opens=frozenset({INVOLVEMENTS}), relationship=Relationship.APPOINTED, assurance=Assurance.STRONG)
+    )
+
+    assert entitled(agreed(waiting), caller(assurance=assurance)).may_be_appointed
+    assert not entitled(agreed(waiting), caller(roles=frozenset({Role.GP}))).may_be_appointed
+    assert not entitled(agreed(waiting), purpose=Purpose.CIN_S17).may_be_appointed
+    assert not entitled(agreed(agreement(grant()))).may_be_appointed
 
 
 def test_break_glass_sees_what_override_opens_and_not_what_a_caseload_would() -> None:
@@ -204,7 +231,7 @@ def test_break_glass_sees_what_override_opens_and_not_what_a_caseload_would() ->
     )
 
     assert not entitled(agreements).opens_default()
-    broken = entitled(agreements, override=True)
+    broken = entitled(agreements, floor=standing_of(Relationship.OVERRIDE))
     assert broken.opens_default()
     assert broken.by_custodian["cs"].at(broken.floor) == {INVOLVEMENTS}
     assert broken.withheld(INVOLVEMENTS) is None
@@ -336,7 +363,7 @@ def test_whatever_opens_stands_in_a_grant_and_under_a_scope_of_the_token(terms: 
 
 
 def opens(terms: Agreement, who: Any, relationship: Relationship) -> frozenset[str]:
-    return entitled(agreed(terms), who).by_custodian["cs"].at(relationship)
+    return entitled(agreed(terms), who).by_custodian["cs"].at(standing_of(relationship))
 
 
 # ----------------------------------------------------------------------------------------------- the finite table
@@ -369,11 +396,12 @@ def test_what_opens_is_exactly_the_table_of_open_cells(grants: list[Any]) -> Non
                     who = caller(organisation=organisation.id, roles=frozenset({role}), assurance=assurance)
                     entitlement = entitled(agreements, who, purpose=purpose).by_custodian["cs"]
                     for relationship in Relationship:
+                        standing = standing_of(relationship)
                         expected = {
                             c.field
                             for c in cells
                             if (c.organisation_kind, c.role, c.purpose) == (organisation.kind, role, purpose)
-                            and relationship in COVERS[c.relationship]
+                            and c.relationship in standing
                             and (c.assurance is Assurance.STANDARD or assurance is Assurance.STRONG)
                         }
                         floor = {
@@ -383,7 +411,7 @@ def test_what_opens_is_exactly_the_table_of_open_cells(grants: list[Any]) -> Non
                             and c.relationship is Relationship.NONE
                             and (c.assurance is Assurance.STANDARD or assurance is Assurance.STRONG)
                         }
-                        assert entitlement.at(relationship) == (expected if INVOLVEMENTS in floor else set())
+                        assert entitlement.at(standing) == (expected if INVOLVEMENTS in floor else set())
 
 
 def test_practitioner_names_have_a_path_of_their_own() -> None:

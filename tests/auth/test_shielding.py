@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from auth.shielding import sees_through
+from auth.standing import standing_of
 from schema.vocabulary import AgencyKind, Relationship
 from tests.auth.model import caller, custodian
 
@@ -20,7 +21,7 @@ FORCE = custodian("police", organisation="amber-police", kind=AgencyKind.POLICE)
 def test_only_the_practitioner_and_break_glass_see_through_anybodys_shield(relationship: Relationship) -> None:
     expected = relationship in {Relationship.PRACTITIONER, Relationship.OVERRIDE}
 
-    assert sees_through(caller(organisation="elm-school"), relationship, [OTHER_AUTHORITY]) is expected
+    assert sees_through(caller(organisation="elm-school"), standing_of(relationship), [OTHER_AUTHORITY]) is expected
 
 
 @pytest.mark.parametrize(
@@ -39,4 +40,4 @@ def test_only_the_practitioner_and_break_glass_see_through_anybodys_shield(relat
 def test_the_owning_authority_sees_through_its_own_shield_and_nobody_else_does(
     organisation: str, shielding: Any, *, through: bool, relationship: Relationship
 ) -> None:
-    assert sees_through(caller(organisation=organisation), relationship, shielding) is through
+    assert sees_through(caller(organisation=organisation), standing_of(relationship), shielding) is through

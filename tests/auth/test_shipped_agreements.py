@@ -86,10 +86,6 @@ def _from_the_files() -> dict[tuple[Any, ...], set[Any]]:
 def test_what_is_granted_opens_and_its_complement_is_refused(kind: AgencyKind) -> None:
     """Every custodian x role x purpose x relationship x assurance for one kind of organisation."""
     table = _from_the_files()
-    covers = {
-        "NONE": {"NONE", "ORGANISATION", "PRACTITIONER", "APPOINTED", "OVERRIDE"},
-        "ORGANISATION": {"ORGANISATION", "PRACTITIONER"},
-    }
     for role, purpose, assurance in itertools.product(Role, Purpose, Assurance):
         found = at_every_custodian(kind, role, purpose, assurance)
         for custodian, opens in found.items():
@@ -98,7 +94,7 @@ def test_what_is_granted_opens_and_its_complement_is_refused(kind: AgencyKind) -
             signed_in = {"STANDARD"} | ({"STRONG"} if assurance is Assurance.STRONG else set())
             asked = any(p == needed and r == "NONE" and a in signed_in for r, a, p in granted)
             for relationship, paths in opens.items():
-                expected = {p for r, a, p in granted if a in signed_in and relationship.value in covers[r]}
+                expected = {p for r, a, p in granted if a in signed_in and r == relationship.value}
                 assert paths == (expected if asked else set()), (custodian, role, purpose, assurance, relationship)
 
 
@@ -141,7 +137,7 @@ def test_risk_and_plans_need_a_relationship_for_childrens_services() -> None:
     assert "probation.risk" not in opens[AgencyKind.PROBATION][Relationship.NONE]
     assert "probation.risk" in opens[AgencyKind.PROBATION][Relationship.ORGANISATION]
     assert "childrensServices.plans" not in opens[AgencyKind.CHILDRENS_SERVICES][Relationship.NONE]
-    assert "childrensServices.plans" in opens[AgencyKind.CHILDRENS_SERVICES][Relationship.PRACTITIONER]
+    assert "childrensServices.plans" in opens[AgencyKind.CHILDRENS_SERVICES][Relationship.ORGANISATION]
 
 
 def test_before_approval_and_after_review_nothing_is_open() -> None:

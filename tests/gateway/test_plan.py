@@ -8,6 +8,7 @@ import pytest
 
 from auth.paths import INVOLVEMENTS, PRACTITIONER, PREVIOUS
 from auth.sharing import AgreementSet
+from auth.standing import NO_STANDING, Standing, standing_of
 from gateway.graphql.body import GraphQLRequest
 from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.query import GRAPHQL_SCHEMA
@@ -177,12 +178,12 @@ def plan(
     planner: Planner | None = None,
     variables: str = "",
     values: dict[str, Any] | None = None,
-    override: bool = False,
+    floor: Standing = NO_STANDING,
     **who: Any,
 ) -> Plan:
     made = planner or Planner([custodian(), custodian("b"), custodian("c")])
     asked = operation(selection, variables)
-    return made.plan(asked, values or {}, agreements, caller(**who), Purpose.CP_S47, TODAY, override=override)
+    return made.plan(asked, values or {}, agreements, caller(**who), Purpose.CP_S47, TODAY, floor)
 
 
 def test_a_source_is_asked_for_what_is_both_open_and_wanted() -> None:
@@ -221,8 +222,8 @@ def test_the_second_wave_holds_only_what_the_relationship_adds() -> None:
     )
     found = plan(WIDE, agreements)
 
-    assert dict(found.more(Relationship.NONE)) == {}
-    assert {k: m.paths for k, m in found.more(Relationship.ORGANISATION).items()} == {
+    assert dict(found.more(NO_STANDING)) == {}
+    assert {k: m.paths for k, m in found.more(standing_of(Relationship.ORGANISATION)).items()} == {
         "cs": {PRACTITIONER, "police.events"}
     }
 
@@ -238,7 +239,7 @@ def test_a_plan_is_remembered_for_one_standing_and_made_anew_for_another() -> No
         {"roles": frozenset()},
         {"organisation": "unheard-of"},
         {"assurance": "STANDARD"},
-        {"override": True},
+        {"floor": standing_of(Relationship.OVERRIDE)},
         {"agreements": AgreementSet("v2", other.organisations, other.bases, other.agreements)},
     ):
         assert plan(WIDE, planner=planner, **differs) is not first  # type: ignore[arg-type]
@@ -267,7 +268,7 @@ def test_the_plan_of_a_text_that_may_hold_an_identifier_is_not_remembered() -> N
     asked = DOCUMENTS.prepare(GraphQLRequest(text, None, {}), may_introspect=False)
 
     def made() -> Plan:
-        return planner.plan(asked, {}, OPEN, caller(), Purpose.CP_S47, TODAY, override=False)
+        return planner.plan(asked, {}, OPEN, caller(), Purpose.CP_S47, TODAY)
 
     assert made() is not made()
     assert made().masks == made().masks
