@@ -364,7 +364,7 @@ def test_only_an_ordinary_row_about_the_child_that_could_be_shown_proves_who_the
     entitlement = entitled(agreed(agreement(grant()))).by_custodian["cs"]
 
     assert proves_identity(held, entitlement, NO_STANDING, TODAY) is (what in {"current", "ended"})
-    assert needed is None or may_show(held, entitlement, Relationship.NONE, TODAY)
+    assert needed is None or may_show(held, entitlement, NO_STANDING, TODAY)
 
 
 # --------------------------------------------------------------------------------- properties against a small oracle
