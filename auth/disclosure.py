@@ -9,7 +9,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -114,10 +114,19 @@ def why_held_back(row: Involvement, entitlement: Entitlement, standing: Standing
     needed = LINKED_ADULT if row.relationship is InvolvementRelationship.LINKED_ADULT else INVOLVEMENTS
     if needed not in opens or (row.status is InvolvementStatus.PREVIOUS and PREVIOUS not in opens):
         return HeldBack.NOT_GRANTED
+    if row.status is InvolvementStatus.PREVIOUS and not _retained(row, entitlement.custodian.retention_days, today):
+        return HeldBack.RETENTION_ENDED
     if row.sensitivity is Sensitivity.STANDARD:
         return None
     # Unknown sensitivity is treated as sensitive.
     return _why_not_mentioned(row, today) if SENSITIVE in opens else HeldBack.SENSITIVE
+
+
+def _retained(row: Involvement, days: int | None, today: date) -> bool:
+    if days is None:
+        return True
+    # work that ended on no stated day cannot be shown to have ended recently enough
+    return row.ended_on is not None and row.ended_on + timedelta(days=days) >= today
 
 
 def _why_not_mentioned(row: Involvement, today: date) -> HeldBack | None:

@@ -91,6 +91,7 @@ class Custodian:
     organisation: str
     holds: frozenset[str]
     about_adults: bool
+    retention_days: int | None = None  # how long ended work may be told; None: as long as the source tells it
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ class Manifest:
     run_by: str
     support_contact: str
     timeout_seconds: float = 1.5
+    retention_days: int | None = None  # ended work older than this is not told
+    lists_shields: bool = False  # it can give its full list of shielded children
 
     @property
     def kind(self) -> AgencyKind:

@@ -80,7 +80,7 @@ def from_settings(entry: Mapping[str, Any]) -> MemoryConnector:
     holds = frozenset({answers.INVOLVEMENTS, answers.PREVIOUS})
     if settings.traces:
         holds |= answers.paths(ChildIdentity)
-    manifest = settings.manifest(holds=holds, can_batch=True)
+    manifest = settings.manifest(holds=holds, can_batch=True, lists_shields=True)
     return MemoryConnector(manifest, read_records(settings.records, traces=settings.traces))
 
 

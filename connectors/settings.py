@@ -79,6 +79,7 @@ class ConnectorSettings(_Strict):
     max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # the bulkhead: one more is OVERLOADED at once
     run_by: Line | None = None
     support_contact: Line | None = None
+    retention_days: Annotated[int, Field(ge=0, le=36_525)] | None = None  # ended work older than this is not told
     safeguarding_lead: SafeguardingLead | None = None
 
     def manifest(
@@ -89,6 +90,7 @@ class ConnectorSettings(_Strict):
         names_adults: bool = False,
         can_batch: bool = False,
         answers_depend_on_asker: bool = False,
+        lists_shields: bool = False,
     ) -> Manifest:
         """Return the manifest of the source that this entry describes."""
         lead = self.safeguarding_lead
@@ -107,6 +109,8 @@ class ConnectorSettings(_Strict):
             run_by=self.run_by or self.name,
             support_contact=self.support_contact or "not stated",
             timeout_seconds=self.timeout_seconds,
+            retention_days=self.retention_days,
+            lists_shields=lists_shields,
         )
 
 

@@ -47,4 +47,5 @@ def custodian_of(manifest: Manifest) -> Custodian:
         organisation=manifest.organisation,
         holds=frozenset(entries | sections | hoisted | ({PREVIOUS} & manifest.holds)),
         about_adults=about_adults,
+        retention_days=manifest.retention_days,
     )

@@ -100,5 +100,5 @@ class ChildrensServicesConnector:
 def from_settings(entry: Mapping[str, Any]) -> ChildrensServicesConnector:
     """Return the connector of an entry; raises ConnectorMisconfigured."""
     settings = read(HTTPSettings, entry)
-    manifest = settings.manifest(holds=HOLDS, names_adults=True, can_batch=True)
+    manifest = settings.manifest(holds=HOLDS, names_adults=True, can_batch=True, lists_shields=True)
     return ChildrensServicesConnector(manifest, source_client(settings, scope=SCOPE))

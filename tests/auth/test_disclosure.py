@@ -21,6 +21,7 @@ from auth.disclosure import (
     may_show,
     proves_identity,
     relationship_of,
+    why_held_back,
 )
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SCOPES, SENSITIVE
 from auth.standing import NO_STANDING, standing_of
@@ -30,6 +31,7 @@ from schema.vocabulary import (
     AgencyKind,
     ContactMode,
     DisclosureBasis,
+    HeldBack,
     InvolvementRelationship,
     InvolvementStatus,
     RefusalReason,
@@ -439,3 +441,42 @@ def test_the_answers_of_sources_are_facts_the_door_does_not_change(rows: list[An
 
     assert repr(fact) == before
     assert isinstance(fact.answer, Answered)
+
+
+@pytest.mark.parametrize(
+    ("ended", "days", "why"),
+    [
+        pytest.param(TODAY - timedelta(days=365), 365, None, id="the-last-day"),
+        pytest.param(TODAY - timedelta(days=366), 365, HeldBack.RETENTION_ENDED, id="a-day-later"),
+        pytest.param(None, 365, HeldBack.RETENTION_ENDED, id="no-stated-day"),
+        pytest.param(None, None, None, id="no-retention-of-its-own"),
+    ],
+)
+def test_ended_work_is_told_for_as_long_as_its_source_retains_it(
+    ended: Any, days: int | None, why: HeldBack | None
+) -> None:
+    held = row(status=InvolvementStatus.PREVIOUS, ended_on=ended)
+    entitlement = entitled(agreed(agreement(grant())), None, custodian(retention_days=days)).by_custodian["cs"]
+
+    assert why_held_back(held, entitlement, NO_STANDING, TODAY) is why
+
+
+def test_the_door_says_for_the_log_what_it_held_back_and_why() -> None:
+    rows = [
+        row("told"),
+        row("refused", refusal=RefusalReason.MORE_DETRIMENTAL),
+        row("refused-too", refusal=RefusalReason.MORE_DETRIMENTAL),
+        sensitive("no-basis", basis=None),
+        sensitive("expired", basis_until=TODAY - timedelta(days=1)),
+    ]
+
+    assert shown(facts(*rows)).held_back == {
+        ("cs", HeldBack.MORE_DETRIMENTAL): 2,
+        ("cs", HeldBack.SENSITIVE): 1,
+        ("cs", HeldBack.CONSENT_ENDED): 1,
+    }
+    assert shown(facts(sensitive()), frozenset(SCOPES)).held_back == {}
+    assert shown(facts(sensitive(), broker=None)).held_back == {("cs", HeldBack.NO_BROKER): 1}
+    assert shown(facts(row(status=InvolvementStatus.PREVIOUS)), frozenset({INVOLVEMENTS})).held_back == {
+        ("cs", HeldBack.NOT_GRANTED): 1
+    }
