@@ -91,6 +91,13 @@ class Entitlements:
         """Whether some grant waits for an appointment, so that the register of appointments has to be read."""
         return any(e.appointable for e in self.by_custodian.values())
 
+    def still_opens(self, earlier: Entitlements, standing: Standing) -> bool:
+        """Return whether everything that was open to a standing earlier in a lookup is open still."""
+        return all(
+            before.at(standing) <= self.by_custodian[custodian].at(standing)
+            for custodian, before in earlier.by_custodian.items()
+        )
+
     def default_at_strong(self) -> bool:
         """Return whether some custodian would open the default answer after a stronger sign-in."""
         return any(INVOLVEMENTS in e.at_strong_now for e in self.by_custodian.values())

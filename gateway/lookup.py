@@ -35,6 +35,7 @@ from gateway.errors import (
     Forbidden,
     GatewayError,
     InternalServerError,
+    Overloaded,
     RateLimited,
     Unauthenticated,
 )
@@ -142,7 +143,7 @@ class Lookups:
             tree = await run.tree(record.receipt)
             await self._alarm(run)
             encoded = encode(tree, _extensions(plan))
-            self.recheck(caller)
+            self._recheck(caller, access, plan, run)
         except BaseException as fault:
             await self._close(record, intent, run, charge, outcome="FAILED")
             if isinstance(fault, GatewayError):
@@ -160,6 +161,15 @@ class Lookups:
         if not (encoded.entries or encoded.sections):
             await self._quiet(run)
         return Answer(encoded.body)
+
+    def _recheck(self, caller: Caller, access: Access, plan: Plan, run: Gathering) -> None:
+        """Raise if the token, or what the agreements open, ended while the agencies were asked: then nothing leaves."""
+        self.recheck(caller)
+        now = self.planner.entitlements(
+            self.agreements(), caller, access.purpose, legal_today(), plan.entitlements.floor
+        )
+        if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
+            raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:
         """Hold an answer without a disclosure to the next multiple of `quiet_seconds`: its time then tells nothing."""

@@ -417,3 +417,15 @@ def test_what_opens_is_exactly_the_table_of_open_cells(grants: list[Any]) -> Non
 def test_practitioner_names_have_a_path_of_their_own() -> None:
     assert SCOPES[PRACTITIONER] == SCOPES[INVOLVEMENTS]
     assert opened(agreed(agreement(grant(opens=frozenset({INVOLVEMENTS}))))) == {INVOLVEMENTS}
+
+
+def test_a_set_that_opens_less_than_an_earlier_one_is_noticed_for_the_standing_that_it_concerns() -> None:
+    of_organisation = grant(opens=frozenset({PLANS}), relationship=Relationship.ORGANISATION)
+    before = entitled(agreed(agreement(grant(opens=frozenset({INVOLVEMENTS})), of_organisation)))
+    after = entitled(agreed(agreement(grant(opens=frozenset({INVOLVEMENTS})))))
+    theirs = standing_of(Relationship.ORGANISATION)
+
+    assert after.still_opens(before, NO_STANDING)
+    assert not after.still_opens(before, theirs)
+    assert before.still_opens(after, theirs)
+    assert not entitled(agreed()).still_opens(after, NO_STANDING)
