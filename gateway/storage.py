@@ -40,6 +40,53 @@ budget = sa.Table(
 )
 """How many lookups and misses a person, client or organisation has used in a window of time."""
 
+appointment = sa.Table(
+    "appointment",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("appointing_organisation", sa.Text, nullable=False),
+    sa.Column("appointee_organisation", sa.Text, nullable=False),
+    sa.Column("appointee", sa.Text, nullable=False),
+    sa.Column("child", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("registered_by", sa.Text, nullable=False),
+    sa.Column("registered_at", sa.Text, nullable=False),
+    sa.Column("starts_on", sa.Text, nullable=False),
+    sa.Column("expires_on", sa.Text, nullable=False),
+    sa.Column("ended_by", sa.Text),
+    sa.Column("ended_at", sa.Text),
+    sqlite_with_rowid=False,
+)
+"""Who is appointed for which child; appointee, child and who registered it only as keyed pseudonyms."""
+
+sa.Index("appointment_held", appointment.c.appointee, appointment.c.child, appointment.c.purpose)
+sa.Index("appointment_of", appointment.c.appointing_organisation, appointment.c.registered_at)
+
+review = sa.Table(
+    "review",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("shard", sa.Text, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("receipt", sa.Text, nullable=False),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("child", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("opened_at", sa.Text, nullable=False),
+    sa.Column("due_at", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", sa.Text),
+    sa.Column("note", sa.Text),
+    sqlite_with_rowid=False,
+)
+"""What waits for review, by the place of its record in the log; the person and the child only as keyed pseudonyms."""
+
+sa.Index("review_of", review.c.organisation, review.c.state, review.c.opened_at)
+
 _BUSY_MILLISECONDS: Final = 5_000
 
 # What each connection must read back. `synchronous` 2 is FULL: in WAL, NORMAL loses acknowledged rows at a power cut.
