@@ -1,6 +1,6 @@
 """Reads a directory of agreements. Whatever cannot be read in full stops the loading, with file and line.
 
-organisations.toml   the parties: [[organisation]] id, name, kind, area
+organisations.toml   the parties: [[organisation]] id, name, kind, area, appoints
 lawful-bases.toml    [[basis]] purpose, gateway, regime, recipient_regime, commenced (a date, or false)
 *.toml               one agreement each
 """
@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from auth.paths import SCOPES
+from auth.purposes import APPOINTED_PURPOSES
 from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
-from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
+from schema.vocabulary import AgencyKind, Assurance, Purpose, ReadNotice, Regime, Relationship, Role
 
 SHIPPED = Path(__file__).parent / "agreements"
 ORGANISATIONS = "organisations.toml"
@@ -43,6 +44,8 @@ _CHOICES: Mapping[str, tuple[str, type[StrEnum]]] = {
     "purpose": ("a purpose", Purpose),
     "relationship": ("a relationship", Relationship),
     "assurance": ("an assurance", Assurance),
+    "read": ("a kind of read", ReadNotice),
+    "appoints": ("a purpose", Purpose),
     "regime": ("a regime", Regime),
     "recipient_regime": ("a regime", Regime),
 }
@@ -73,6 +76,7 @@ class _Organisation(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     kind: AgencyKind
     area: str | None = None
+    appoints: list[Purpose] = []
 
 
 class _Organisations(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,6 +103,7 @@ class _Grant(msgspec.Struct, forbid_unknown_fields=True):
     assurance: Assurance
     opens: list[str]
     organisations: list[str] = []
+    read: ReadNotice = ReadNotice.NOTIFY
 
 
 class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
@@ -216,7 +221,12 @@ def _organisations(path: Path, text: str) -> Mapping[str, Organisation]:
             raise AgreementsUnreadable(
                 f"{path}:{_line(text, f'$.organisation[{number}].id')}: organisation {entry.id} stands twice"
             )
-        found[entry.id] = Organisation(entry.id, entry.name, entry.kind, entry.area)
+        for purpose in entry.appoints:
+            if purpose not in APPOINTED_PURPOSES:
+                at = f"{path}:{_line(text, f'$.organisation[{number}].appoints')}"
+                there = ", ".join(sorted(APPOINTED_PURPOSES))
+                raise AgreementsUnreadable(f"{at}: appoints: nobody is appointed for {purpose}; there are {there}")
+        found[entry.id] = Organisation(entry.id, entry.name, entry.kind, entry.area, frozenset(entry.appoints))
     return found
 
 
@@ -269,6 +279,7 @@ def _agreement(path: Path, text: str) -> Agreement:
                 relationship=g.relationship,
                 assurance=g.assurance,
                 opens=frozenset(g.opens),
+                silent=g.read is ReadNotice.SILENT,
             )
             for g in raw.grant
         ),

@@ -22,6 +22,7 @@ class Organisation:
     name: str
     kind: AgencyKind
     area: str | None
+    appoints: frozenset[Purpose] = frozenset()  # for which purposes it may register appointments to a child
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Grant:
     relationship: Relationship
     assurance: Assurance
     opens: frozenset[str]
+    silent: bool = False  # the source is asked not to tell the child's workers that somebody looked
 
     def admits(self, organisation: Organisation, role: Role, purpose: Purpose) -> bool:
         """Return whether this grant speaks of such an asker; relationship and assurance are judged apart."""

@@ -268,6 +268,29 @@ class HeldBack(StrEnum):
     NOT_STATED = "NOT_STATED"
 
 
+class ReviewKind(StrEnum):
+    """Why something waits for review."""
+
+    BREAK_GLASS = "BREAK_GLASS"
+
+
+class ReviewState(StrEnum):
+    """How far a review has come."""
+
+    OPEN = "OPEN"
+    UPHELD = "UPHELD"
+    NOT_UPHELD = "NOT_UPHELD"
+    ESCALATED = "ESCALATED"
+
+
+class ReviewVerdict(StrEnum):
+    """What a reviewer decided of an override."""
+
+    UPHELD = "UPHELD"
+    NOT_UPHELD = "NOT_UPHELD"
+    ESCALATED = "ESCALATED"
+
+
 class WithheldCode(StrEnum):
     """Why a field is withheld, computed from the caller alone, never from the child."""
 
@@ -276,6 +299,13 @@ class WithheldCode(StrEnum):
     PURPOSE_NOT_GRANTED = "PURPOSE_NOT_GRANTED"
     STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
     AGREEMENT_LAPSED = "AGREEMENT_LAPSED"
+
+
+class ReadNotice(StrEnum):
+    """Whether a source tells the child's own workers that somebody looked, as an agreement asks for it."""
+
+    NOTIFY = "NOTIFY"
+    SILENT = "SILENT"
 
 
 class Regime(StrEnum):

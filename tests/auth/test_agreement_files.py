@@ -21,6 +21,12 @@ area = "amber"
 id = "elm-school"
 name = "Elm School"
 kind = "SCHOOL"
+
+[[organisation]]
+id = "amber-court"
+name = "Amber Court"
+kind = "OTHER"
+appoints = ["CAFCASS_S42", "COURT_ORDER"]
 """
 BASES = """\
 [[basis]]
@@ -64,6 +70,7 @@ purposes = ["SAFEGUARD_S16LA"]
 relationship = "PRACTITIONER"
 assurance = "STRONG"
 opens = ["involvements", "police.events"]
+read = "SILENT"
 """
 
 
@@ -80,6 +87,8 @@ def test_a_good_set_is_read_in_full(folder: Path) -> None:
 
     assert found.organisations["amber-council"].kind is AgencyKind.CHILDRENS_SERVICES
     assert (found.organisations["amber-council"].area, found.organisations["elm-school"].area) == ("amber", None)
+    assert found.organisations["elm-school"].appoints == frozenset()
+    assert found.organisations["amber-court"].appoints == {Purpose.CAFCASS_S42, Purpose.COURT_ORDER}
     assert found.bases[Purpose.CP_S47].commenced == date(1991, 10, 14)
     assert found.bases[Purpose.CP_S47].recipient_regime is Regime.DPA_PART_3
     assert found.bases[Purpose.SAFEGUARD_S16LA].commenced is None
@@ -93,6 +102,7 @@ def test_a_good_set_is_read_in_full(folder: Path) -> None:
         frozenset({"involvements", "police.events"}),
         frozenset({Role.SCHOOL_SAFEGUARDING_LEAD}),
     )
+    assert [g.silent for g in agreement.grants] == [False, True]
 
 
 def test_the_version_is_that_of_the_files_and_changes_with_any_of_them(folder: Path) -> None:
@@ -147,7 +157,29 @@ FAULTS = [
     ),
     ("police.toml", 'title = "Police"', "title = 3", 2, "title: must be a text"),
     ("police.toml", 'title = "Police"', 'title = "Police', 2, "line 2"),
-    ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 26, "end of document"),
+    ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 27, "Unclosed array"),
+    (
+        "police.toml",
+        'read = "SILENT"',
+        'read = "QUIET"',
+        27,
+        "read: QUIET is not a kind of read; there are NOTIFY, SILENT",
+    ),
+    (
+        "organisations.toml",
+        'appoints = ["CAFCASS_S42", ',
+        'appoints = ["CURIOSITY", ',
+        15,
+        "CURIOSITY is not a purpose",
+    ),
+    (
+        "organisations.toml",
+        'appoints = ["CAFCASS_S42", ',
+        'appoints = ["CP_S47", ',
+        15,
+        "appoints: nobody is appointed for CP_S47; there are CAFCASS_S42, COURT_ORDER, MAPPA_S325, PREVENT_CHANNEL",
+    ),
+    ("organisations.toml", 'appoints = ["CAFCASS_S42", "COURT_ORDER"]', "appoints = true", 15, "must be a list"),
     ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "kind: SCHOOLS is not an agency kind"),
     ("organisations.toml", 'id = "elm-school"', 'id = "amber-council"', 8, "stands twice"),
     ("organisations.toml", 'name = "Elm School"', "", 7, "name"),
