@@ -139,6 +139,8 @@ def _entitlement(
 ) -> Entitlement:
     opens: dict[Relationship, set[str]] = {relationship: set() for relationship in Relationship}
     appointable = False
+    needed = LINKED_ADULT if custodian.about_adults else INVOLVEMENTS
+    reads: list[bool] = []  # of every grant that opens the default answer now: whether it asks for silence
     at_strong: set[str] = set()
     at_strong_now: set[str] = set()
     lapsed: set[str] = set()
@@ -153,13 +155,14 @@ def _entitlement(
                 out_of_area = out_of_area or (live and _speaks_of(agreement, organisation))
                 continue
             for grant in agreement.grants:
+                paths = agreements.opens(agreement, grant, custodian.kind, organisation.kind, purpose) & scoped
                 for role in caller.effective_roles:
-                    paths = grant.opens & scoped
-                    if agreements.broken_rule(agreement, grant, custodian.kind, organisation.kind, purpose):
-                        continue
                     if not grant.admits(organisation, role, purpose):
-                        if live and any(grant.admits(organisation, role, p) for p in grant.purposes):
-                            others |= paths
+                        for other in grant.purposes if live else ():
+                            if grant.admits(organisation, role, other):
+                                others |= scoped & agreements.opens(
+                                    agreement, grant, custodian.kind, organisation.kind, other
+                                )
                         continue
                     if not (live and commenced):
                         lapsed |= paths
@@ -170,18 +173,19 @@ def _entitlement(
                         at_strong_now |= paths if grant.relationship in floor else set()
                     else:
                         opens[grant.relationship] |= paths
+                        if needed in paths and grant.relationship in floor:
+                            reads.append(grant.silent)
     entitlement = Entitlement(
         custodian=custodian,
         opens={relationship: frozenset(paths) for relationship, paths in opens.items()},
         appointable=appointable,
-        silent=False,
+        silent=bool(reads) and all(reads),
         at_strong=frozenset(at_strong),
         at_strong_now=frozenset(at_strong_now),
         lapsed=frozenset(lapsed),
         other_purposes=frozenset(others),
         not_asked=None,
     )
-    needed = LINKED_ADULT if custodian.about_adults else INVOLVEMENTS
     if needed in entitlement.at(floor):
         return entitlement
     reason = SourceReason.OUT_OF_AREA if out_of_area else SourceReason.NO_AGREEMENT

@@ -47,6 +47,7 @@ class FanOut:
     asker: Asker
     deadline: Deadline  # of the whole fan-out
     source_seconds: float  # what one source may take of it
+    silent: frozenset[str] = frozenset()  # the sources where the agreement asks for a silent read
 
     async def ask_all(
         self,
@@ -151,6 +152,7 @@ class FanOut:
                 min(self.deadline.at, Deadline.after(min(self.source_seconds, connector.manifest.timeout_seconds)).at)
             ),
             asker=self.asker if connector.manifest.answers_depend_on_asker else None,
+            silent=connector.manifest.agency.id in self.silent,
         )
 
 

@@ -109,6 +109,7 @@ class Gathering:
             asker=Asker(caller.person, caller.organisation),
             deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
             source_seconds=limits.source_seconds,
+            silent=plan.silent,
         )
 
     async def tree(self, receipt: str) -> Any:
@@ -151,7 +152,13 @@ class Gathering:
             raise Overloaded(1) from None
         self.shield_write = self._shields.observed(self._key.nhs_number, said, on_record)
         lifted = {source for source, shielded in said.items() if shielded is False}
-        self.shielded_by = (on_record - lifted) | {source for source, shielded in said.items() if shielded}
+        told = {source for source, shielded in said.items() if shielded}
+        self.shielded_by = (on_record - lifted) | told | self._unread(said)
+
+    def _unread(self, said: Mapping[str, bool | None]) -> frozenset[str]:
+        """Sources that list their shields, whose list has never been read and that do not say now: presumed to."""
+        listing = (s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields)
+        return frozenset(s for s in self._shields.never_read(listing) if said.get(s) is None)
 
     async def _disclosed(self) -> Disclosed:
         facts = self._facts()

@@ -57,6 +57,12 @@ class Plan:
         return found
 
     @cached_property
+    def silent(self) -> frozenset[str]:
+        """The custodians whose agreements ask for a silent read: who holds the record is not notified."""
+        by_custodian = self.entitlements.by_custodian
+        return frozenset(custodian for custodian in self.masks if by_custodian[custodian].silent)
+
+    @cached_property
     def further(self) -> Mapping[str, frozenset[str]]:
         """The most that a second wave could ask for beyond the first, whatever relationship is found."""
         most = self.entitlements.floor | standing_of(Relationship.PRACTITIONER)

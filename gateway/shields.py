@@ -19,7 +19,7 @@ from auth.shielding import ShieldsUnreadable
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.storage import shield, sqlite_of
+from gateway.storage import shield, shield_list, sqlite_of
 from schema.identifiers import NHSNumber
 
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
@@ -30,6 +30,10 @@ _ADD = sa.text(
 )
 # On a connection of its own and the driver's cursor: through SQLAlchemy a lookup's one read cost a seventh of its CPU.
 _SHIELDED_BY = "SELECT source FROM shield WHERE pseudonym = ?"
+_READ = sa.text(
+    "INSERT INTO shield_list (source, read_at) VALUES (:source, :since) "
+    "ON CONFLICT (source) DO UPDATE SET read_at = excluded.read_at"
+)
 _REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
 
 
@@ -49,6 +53,12 @@ class DatabaseShields:
         self._engine = engine
         self._keys = keys
         self._reader: sa.Connection | None = None
+        with engine.connect() as connection:
+            self._read = set(connection.execute(sa.select(shield_list.c.source)).scalars())
+
+    def never_read(self, sources: Iterable[str]) -> frozenset[str]:
+        """Return those of the sources whose full list has never been read: any child may be on it."""
+        return frozenset(sources) - self._read
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
@@ -106,11 +116,12 @@ class DatabaseShields:
         rows = [
             {"source": source, "pseudonym": self._keys.pseudonym(n), "since": now, "shielded": 1} for n in set(children)
         ]
-        statements: Statements = []
+        statements: Statements = [(_READ, {"source": source, "since": now})]
         if replace:
             statements.append((sa.delete(shield).where(shield.c.source == sa.bindparam("of")), {"of": source}))
         if rows:
             statements.append((_ADD, rows))
         payload = {"action": AdminAction.SHIELDS_LOADED, "source": source, "count": len(rows), "replaced": replace}
         await log.append(EventKind.ADMIN, payload, alongside=statements)
+        self._read.add(source)
         return len(rows)

@@ -28,6 +28,15 @@ shield = sa.Table(
 )
 """Who is shielded, by the source that says so; the child only as a keyed pseudonym."""
 
+shield_list = sa.Table(
+    "shield_list",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("read_at", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which sources' full lists of shielded children have been read, and when last."""
+
 budget = sa.Table(
     "budget",
     metadata,
