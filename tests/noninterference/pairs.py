@@ -1,0 +1,101 @@
+"""One pair: two worlds that are equal to a viewer, and what is asked in both, step by step. Made from seed and index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from random import Random
+
+from tests.noninterference.facts import CHILD, Viewer, World
+from tests.noninterference.operations import Operation, Writer
+from tests.noninterference.oracle import Low, low
+from tests.noninterference.table import SOURCES
+from tests.noninterference.viewers import asked, nhs_number, viewer
+from tests.noninterference.worlds import Maker, rewritten
+
+FAULTS = ("TIMEOUT", "OVERLOADED", "SCHEMA", "REFUSED", "CONNECT")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One lookup. `watched`: it is the viewer's own, and compared; else it is another's, before theirs."""
+
+    viewer: Viewer
+    operation: Operation
+    down: Mapping[str, str]
+    watched: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two worlds and the steps in both."""
+
+    seed: int
+    index: int
+    number: str
+    one: World
+    two: World
+    steps: tuple[Step, ...]
+    low: tuple[Low, ...]  # of each watched step; the same in both worlds
+
+    @property
+    def differs(self) -> bool:
+        return self.one != self.two
+
+
+def pair(seed: int, index: int, today: date, faults: tuple[str, ...] = FAULTS) -> Pair:
+    """Return the pair of this seed and index; the same whatever was made before."""
+    rng = Random(f"{seed}:{index}")  # noqa: S311
+    number = nhs_number(index)
+    who = viewer(rng, f"viewer-{seed}-{index}")
+    question = asked(rng, who, number, today)
+    mine = [Step(who, Writer(rng, question, today).operation(), _down(rng, faults), watched=True)]
+    chance = rng.random()
+    if chance < 0.1:
+        mine += mine
+    elif chance < 0.16:
+        mine += [Step(who, Writer(rng, question, today).operation(), _down(rng, faults), watched=True)]
+    elif chance < 0.22:
+        mine *= 4
+    before: list[Step] = []
+    if rng.random() < 0.2:
+        other = viewer(rng, f"other-{seed}-{index}")
+        theirs = Writer(rng, asked(rng, other, number, today), today).operation()
+        before = [Step(other, theirs, _down(rng, faults), watched=False)]
+    steps = tuple(before + mine)
+    maker = Maker(rng, number, today)
+    one = maker.world()
+    known = lows(one, steps, today)
+    two = rewritten(maker, one, lambda tried: lows(tried, steps, today) == known)
+    return Pair(seed, index, number, one, two, steps, known)
+
+
+def lows(world: World, steps: tuple[Step, ...], today: date) -> tuple[Low, ...]:
+    """What the viewer may know after each of their lookups; shields that any lookup met stay on record."""
+    on_record: frozenset[str] = frozenset()
+    found = []
+    for step in steps:
+        told, on_record = low(world, step.viewer, step.operation.asked, frozenset(step.down), on_record, today)
+        if step.watched:
+            found.append(told)
+    return tuple(found)
+
+
+def _down(rng: Random, faults: tuple[str, ...]) -> dict[str, str]:
+    """Which sources give no answer, and why: told to everybody, and so the same in both worlds."""
+    if rng.random() < 0.82:
+        return {}
+    return {source.id: rng.choice(faults) for source in SOURCES if rng.random() < 0.25}
+
+
+def differing(one: World, two: World) -> list[str]:
+    """In words, what is held in one world and not in the other."""
+    found = []
+    for place in sorted({*one, *two}):
+        a, b = one.get(place), two.get(place)
+        if a != b:
+            source, subject = place
+            about = "the child" if subject == CHILD else f"adult {subject}"
+            found.append(f"{source} about {about}:\n    first  {a}\n    second {b}")
+    return found

@@ -1,0 +1,322 @@
+"""The sources, the parties and the agreements of this suite: one list, read by the oracle and written out for the gateway.
+
+`write_agreements` makes the TOML files that the gateway reads; the oracle reads `AGREEMENTS` itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+INVOLVEMENTS, PRACTITIONER = "involvements", "involvements.practitioner"
+PREVIOUS, LINKED_ADULT, SENSITIVE = "involvements.previous", "involvements.linkedAdult", "involvements.sensitive"
+
+SCOPE = {
+    INVOLVEMENTS: "involvement:read",
+    PRACTITIONER: "involvement:read",
+    LINKED_ADULT: "involvement:read",
+    PREVIOUS: "involvement.previous:read",
+    SENSITIVE: "sensitive_service:read",
+    "identity.givenNames": "child.identity:read",
+    "identity.familyName": "child.identity:read",
+    "identity.dateOfBirth": "child.identity:read",
+    "childrensServices.statuses": "childrens_services.status:read",
+    "childrensServices.plans": "childrens_services.plan:read",
+    "assessments": "assessment:read",
+    "police.events": "police.events:read",
+    "police.orders": "police.orders:read",
+    "probation.supervision": "probation.supervision:read",
+    "probation.risk": "probation.risk:read",
+    "probation.mappa": "mappa:read",
+    "health.registration": "health.registration:read",
+    "health.safeguarding": "health.safeguarding:read",
+}
+OVERRIDE_SCOPE = "lookup:override"
+ALL_SCOPES = frozenset(SCOPE.values())
+
+IDENTITY = ("identity.givenNames", "identity.familyName", "identity.dateOfBirth")
+SECTION_FIELDS = {
+    "childrensServices.statuses": ("status", "since"),
+    "childrensServices.plans": ("kind", "startedOn", "reviewDueOn"),
+    "assessments": ("kind", "holder", "completedOn"),
+    "police.events": ("kind", "openedOn", "status"),
+    "police.orders": ("kind", "startedOn", "endedOn"),
+    "probation.supervision": ("kind", "since"),
+    "probation.risk": ("code", "description", "startedOn"),
+    "probation.mappa": ("level", "category"),
+    "health.registration": ("practice", "since"),
+    "health.safeguarding": ("code", "since"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source as it is configured."""
+
+    id: str
+    kind: str
+    organisation: str
+    area: str
+    sections: tuple[str, ...] = ()
+    about_adults: bool = False
+    names_adults: bool = False
+    broker: bool = False
+    enabled: bool = True
+    retention_days: int | None = None
+    extract: bool = False  # says as of when it answers, the same for every child
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """What it can be opened for; a source about adults holds nothing about the child itself."""
+        if self.about_adults:
+            return frozenset({LINKED_ADULT, PRACTITIONER, PREVIOUS, *self.sections})
+        return frozenset({INVOLVEMENTS, PRACTITIONER, PREVIOUS, SENSITIVE, *self.sections})
+
+
+_CS = (*IDENTITY, "childrensServices.statuses", "childrensServices.plans", "assessments")
+SOURCES = (
+    Source("cs-amber", "CHILDRENS_SERVICES", "amber-council", "amber", _CS, names_adults=True, broker=True),
+    Source("police-amber", "POLICE", "amber-police", "amber", ("police.events", "police.orders")),
+    Source(
+        "health-amber",
+        "HEALTH",
+        "amber-nhs",
+        "amber",
+        (*IDENTITY, "health.registration", "health.safeguarding"),
+        broker=True,
+        retention_days=400,
+    ),
+    Source("cs-brook", "CHILDRENS_SERVICES", "brook-council", "brook", _CS, names_adults=True),
+    Source(
+        "probation-amber",
+        "PROBATION",
+        "amber-probation",
+        "amber",
+        ("probation.supervision", "probation.risk", "probation.mappa"),
+        about_adults=True,
+    ),
+    Source("prison-amber", "PRISON", "amber-prison", "amber", ("probation.supervision",), about_adults=True),
+    Source("school-elm", "SCHOOL", "elm-school", "amber", ("assessments",), extract=True),
+    Source("clinic-amber", "VOLUNTARY_SECTOR", "amber-clinic", "amber"),
+    Source("police-brook", "POLICE", "brook-police", "brook", ("police.events", "police.orders")),
+    Source("housing-amber", "HOUSING", "amber-housing", "amber"),
+    Source("youth-amber", "YOUTH_JUSTICE", "amber-youth", "amber", enabled=False),
+)
+BROKER = {
+    "contact.mode": "BROKERED",
+    "contact.phone": "01632 960900",
+    "contact.outOfHours": "01632 960901",
+    "contact.expectedResponse": "the same day",
+}
+"""Who makes contact with the sensitive services of the sources that have a broker."""
+BY_ID = {source.id: source for source in SOURCES}
+
+ORGANISATIONS = {
+    # id: kind, area
+    "amber-council": ("CHILDRENS_SERVICES", "amber"),
+    "brook-council": ("CHILDRENS_SERVICES", "brook"),
+    "amber-adults": ("ADULT_SOCIAL_CARE", "amber"),
+    "amber-police": ("POLICE", "amber"),
+    "brook-police": ("POLICE", "brook"),
+    "rail-police": ("TRANSPORT_POLICE", None),
+    "amber-probation": ("PROBATION", "amber"),
+    "amber-prison": ("PRISON", "amber"),
+    "amber-secure": ("SECURE_ESTATE", "amber"),
+    "amber-youth": ("YOUTH_JUSTICE", "amber"),
+    "amber-nhs": ("HEALTH", "amber"),
+    "elm-school": ("SCHOOL", "amber"),
+    "elm-nursery": ("EARLY_YEARS", "amber"),
+    "amber-housing": ("HOUSING", "amber"),
+    "amber-cafcass": ("CAFCASS", None),
+    "amber-garrison": ("ARMED_FORCES", "amber"),
+    "border": ("IMMIGRATION", None),
+    "amber-clinic": ("VOLUNTARY_SECTOR", "amber"),
+    "elm-home": ("CHILDRENS_HOME", "amber"),
+    "amber-fire": ("FIRE_AND_RESCUE", "amber"),
+    "amber-district": ("DISTRICT_COUNCIL", "amber"),
+    "amber-other": ("OTHER", "amber"),
+}
+"""The parties. `stranger` is an organisation that is none."""
+
+HOMES = {
+    "social_worker": ("amber-council", "brook-council"),
+    "early_help_worker": ("amber-council", "amber-district"),
+    "mash_practitioner": ("amber-council", "brook-council"),
+    "adult_social_worker": ("amber-adults",),
+    "health_visitor": ("amber-nhs",),
+    "school_nurse": ("amber-nhs", "elm-school"),
+    "midwife": ("amber-nhs",),
+    "gp": ("amber-nhs", "amber-garrison"),
+    "named_safeguarding_professional": ("amber-nhs",),
+    "police_safeguarding_officer": ("amber-police", "brook-police", "rail-police"),
+    "probation_practitioner": ("amber-probation",),
+    "prison_offender_manager": ("amber-prison", "amber-secure"),
+    "youth_justice_worker": ("amber-youth", "amber-council"),
+    "school_safeguarding_lead": ("elm-school",),
+    "early_years_lead": ("elm-nursery",),
+    "housing_officer": ("amber-housing", "amber-district"),
+    "cafcass_guardian": ("amber-cafcass",),
+    "voluntary_sector_worker": ("amber-clinic", "amber-other"),
+    "childrens_home_manager": ("elm-home",),
+    "fire_officer": ("amber-fire",),
+    "immigration_officer": ("border",),
+    "security_auditor": ("amber-council", "amber-police"),
+    "privacy_officer": ("amber-council", "amber-nhs"),
+    "integrator": ("amber-council", "amber-other"),
+}
+"""Every role, and where those who hold it usually work."""
+
+# The legal gateways: purpose -> (commenced, regime on both sides).
+BASES = {
+    "CP_S47": (True, "UK_GDPR"),
+    "CIN_S17": (True, "UK_GDPR"),
+    "SAFEGUARD_S16LA": (False, "UK_GDPR"),
+    "OMA_S14": (True, "DPA_PART_3"),
+    "MAPPA_S325": (True, "DPA_PART_3"),
+    "SERIOUS_VIOLENCE_S16": (True, "UK_GDPR"),
+    "CAFCASS_S42": (True, "UK_GDPR"),
+    "SYSTEM_TEST": (True, "UK_GDPR"),
+    "CONSENT": (True, "UK_GDPR"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One grant. Empty `organisations`: every organisation of those kinds."""
+
+    roles: tuple[str, ...]
+    opens: tuple[str, ...]
+    purposes: tuple[str, ...] = ("CP_S47", "CIN_S17", "SYSTEM_TEST")
+    relationship: str = "NONE"
+    assurance: str = "STANDARD"
+    kinds: tuple[str, ...] = ()  # empty: the kinds of the roles' homes
+    organisations: tuple[str, ...] = ()
+
+    def to(self) -> tuple[str, ...]:
+        """The kinds of organisation of which it speaks."""
+        homes = sorted({ORGANISATIONS[home][0] for role in self.roles for home in HOMES[role]})
+        return self.kinds or tuple(homes)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One agreement, of one source or of a kind."""
+
+    custodian: str
+    lines: tuple[Line, ...]
+    areas: tuple[str, ...] = ()
+    lapsed: bool = False
+    impact_assessment: str | None = None
+
+
+CORE = ("social_worker", "mash_practitioner", "named_safeguarding_professional", "police_safeguarding_officer")
+HEALTH = ("health_visitor", "school_nurse", "midwife", "gp")
+JUSTICE = ("probation_practitioner", "prison_offender_manager", "youth_justice_worker")
+COMMUNITY = (
+    "school_safeguarding_lead",
+    "early_years_lead",
+    "early_help_worker",
+    "adult_social_worker",
+    "cafcass_guardian",
+    "childrens_home_manager",
+)
+EDGE = ("housing_officer", "voluntary_sector_worker", "fire_officer")
+EVERYBODY = CORE + HEALTH + JUSTICE + COMMUNITY + EDGE
+NOBODY = ("security_auditor", "privacy_officer", "integrator")
+_LAW = ("OMA_S14", "MAPPA_S325")
+
+
+def _about_children(sections: tuple[str, ...]) -> tuple[Line, ...]:
+    """How a source about children shares: each circle of roles under conditions of its own."""
+    rows = (INVOLVEMENTS, PRACTITIONER)
+    return (
+        Line(CORE, (*rows, PREVIOUS)),
+        Line(CORE, (*sections, SENSITIVE), assurance="STRONG"),
+        Line(HEALTH, (INVOLVEMENTS, *sections[:1])),
+        Line(HEALTH, (PRACTITIONER, PREVIOUS, *sections[1:]), relationship="ORGANISATION"),
+        Line(HEALTH, (SENSITIVE,), relationship="PRACTITIONER"),
+        Line(JUSTICE, rows, purposes=("CP_S47", "OMA_S14", "SERIOUS_VIOLENCE_S16")),
+        Line(JUSTICE, (PREVIOUS, SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
+        Line(COMMUNITY, (INVOLVEMENTS, *sections[2:]), purposes=("CP_S47", "CAFCASS_S42", "SAFEGUARD_S16LA")),
+        Line(COMMUNITY, (PRACTITIONER, PREVIOUS, *sections), relationship="PRACTITIONER"),
+        Line(COMMUNITY, (SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
+        Line(EDGE, (INVOLVEMENTS,), purposes=("CP_S47", "SERIOUS_VIOLENCE_S16", "MAPPA_S325")),
+        Line(EDGE, rows, relationship="PRACTITIONER"),
+        Line(EVERYBODY, (*rows, PREVIOUS, SENSITIVE, *sections), relationship="OVERRIDE"),
+    )
+
+
+def _about_adults(sections: tuple[str, ...]) -> tuple[Line, ...]:
+    rows = (LINKED_ADULT, PRACTITIONER)
+    return (
+        Line(CORE, rows, assurance="STRONG"),
+        Line(CORE, (PREVIOUS, *sections), relationship="ORGANISATION"),
+        Line(JUSTICE, (*rows, PREVIOUS, *sections), purposes=("CP_S47", *_LAW)),
+        Line(("gp", "health_visitor", "cafcass_guardian"), (LINKED_ADULT,), purposes=("CP_S47", "OMA_S14")),
+        Line(("gp", "health_visitor"), sections, relationship="PRACTITIONER"),
+        Line(EVERYBODY, (*rows, PREVIOUS, *sections), relationship="OVERRIDE"),
+    )
+
+
+_IMMIGRATION = Line(("immigration_officer",), (INVOLVEMENTS, PRACTITIONER, "police.orders"), organisations=("border",))
+AGREEMENTS = (
+    *(
+        Agreement(source.id, _about_children(source.sections))
+        for source in SOURCES
+        if source.id in {"cs-amber", "cs-brook", "health-amber", "school-elm", "clinic-amber", "youth-amber"}
+    ),
+    # the same sentence without an impact assessment opens nothing
+    Agreement(
+        "police-amber",
+        (*_about_children(BY_ID["police-amber"].sections), _IMMIGRATION),
+        impact_assessment="dpia/police-amber",
+    ),
+    Agreement("kind:POLICE", (*_about_children(BY_ID["police-brook"].sections), _IMMIGRATION), areas=("brook",)),
+    Agreement("probation-amber", _about_adults(BY_ID["probation-amber"].sections)),
+    Agreement("kind:PRISON", _about_adults(BY_ID["prison-amber"].sections)),
+    Agreement("housing-amber", _about_children(()), lapsed=True),
+)
+
+
+def agreement_of(source: Source) -> Agreement:
+    """The agreement that speaks for a source: its own, else that of its kind."""
+    own = [a for a in AGREEMENTS if a.custodian == source.id]
+    return (own or [a for a in AGREEMENTS if a.custodian == f"kind:{source.kind}"])[0]
+
+
+def write_agreements(folder: Path) -> Path:
+    """Write the table as the files that the gateway reads; return their directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parties = []
+    for name, (kind, area) in ORGANISATIONS.items():
+        where = f'area = "{area}"\n' if area else ""
+        parties.append(f'[[organisation]]\nid = "{name}"\nname = "{name.title()}"\nkind = "{kind}"\n{where}')
+    (folder / "organisations.toml").write_text("\n".join(parties))
+    bases = [
+        f'[[basis]]\npurpose = "{purpose}"\ngateway = "g"\nregime = "{regime}"\nrecipient_regime = "{regime}"\n'
+        f"commenced = {'2000-01-01' if commenced else 'false'}\n"
+        for purpose, (commenced, regime) in BASES.items()
+    ]
+    (folder / "lawful-bases.toml").write_text("\n".join(bases))
+    for agreement in AGREEMENTS:
+        name = agreement.custodian.replace(":", "-").lower()
+        (folder / f"{name}.toml").write_text(_written(agreement, name))
+    return folder
+
+
+def _written(agreement: Agreement, name: str) -> str:
+    head = [f'id = "{name}"', f'custodian = "{agreement.custodian}"', f"areas = {json.dumps(agreement.areas)}"]
+    head += [f'{key} = "x"' for key in ("title", "controller", "owner", "approver")]
+    head += ["approved_on = 2000-01-01", f"review_on = {'2001-01-01' if agreement.lapsed else '2999-12-31'}"]
+    if agreement.impact_assessment:
+        head.append(f'impact_assessment = "{agreement.impact_assessment}"')
+    grants = [
+        f"\n[[grant]]\nto = {json.dumps(line.to())}\nroles = {json.dumps(line.roles)}\n"
+        f"purposes = {json.dumps(line.purposes)}\n"
+        f'relationship = "{line.relationship}"\nassurance = "{line.assurance}"\nopens = {json.dumps(line.opens)}\n'
+        f"organisations = {json.dumps(line.organisations)}\n"
+        for line in agreement.lines
+        if line.opens
+    ]
+    return "\n".join(head) + "\n" + "".join(grants)
