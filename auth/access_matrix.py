@@ -1,13 +1,13 @@
-"""Who may see what, as a table: printed, compared and explained from the declarations that enforce it."""
+"""Who may see what, cell by cell: as rows of a table, and one cell explained, from the declarations that enforce it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
 from auth.paths import SCOPES
-from auth.sharing import AccessCell, Agreement, AgreementSet, Grant, Organisation, open_cells
+from auth.sharing import AccessCell, Agreement, AgreementSet, Grant, Organisation
 from auth.standing import standing_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
 
@@ -39,31 +39,6 @@ def row_of(cell: AccessCell) -> tuple[str, ...]:
         " ".join(sorted(cell.organisations)) or "any",
         cell.agreement,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What opens and what closes from one set to another; agreement ids do not count as a change."""
-
-    opens: tuple[AccessCell, ...]
-    closes: tuple[AccessCell, ...]
-
-
-def difference(before: AgreementSet, after: AgreementSet, today: date) -> Difference:
-    """Return the cells open in one set and not in the other, each open cell of an organisation list counted apart."""
-    old, new = _keyed(open_cells(before, today)), _keyed(open_cells(after, today))
-    return Difference(
-        tuple(new[key] for key in sorted(new.keys() - old.keys())),
-        tuple(old[key] for key in sorted(old.keys() - new.keys())),
-    )
-
-
-def _keyed(cells: Iterable[AccessCell]) -> Mapping[tuple[str, ...], AccessCell]:
-    found: dict[tuple[str, ...], AccessCell] = {}
-    for cell in cells:
-        for organisation in sorted(cell.organisations) or ["any"]:
-            found[(*row_of(cell)[:7], organisation)] = cell
-    return found
 
 
 @dataclass(frozen=True, slots=True)

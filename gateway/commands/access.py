@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import sys
-import textwrap
-from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from auth import agreement_files
-from auth.access_matrix import COLUMNS, Asked, Verdict, difference, explain, row_of
+from auth.access_changes import difference
+from auth.access_matrix import COLUMNS, Asked, Verdict, explain, row_of
+from auth.access_page import page_of
 from auth.paths import SCOPES
 from auth.sharing import AgreementSet, open_cells
+from gateway.commands.access_diff import changes_as_json, changes_as_text
+from gateway.commands.access_printing import as_html, as_markdown, as_text, cells_as_text
+from gateway.commands.access_sheet import sheet_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
+from gateway.lookup import legal_today
 from gateway.settings import Settings
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
-
-_PAGE_COLUMNS, _ORGANISATIONS_COLUMNS, _FIELDS_COLUMNS = 160, 20, 28  # a path is 26 at most
 
 _CONFIG = click.option(
     "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="The agreements of this configuration."
@@ -43,31 +44,40 @@ def access() -> None:
 
 
 @access.command("matrix", cls=OneLineCommand)
-@click.option("--format", "form", type=click.Choice(["text", "csv", "html"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "csv", "html", "markdown"]), default="text", show_default=True
+)
+@click.option("--page", is_flag=True, help="Text as one page in words; html and markdown are that page always.")
+@click.option("--on", "day", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="As it will be on that day.")
 @_CONFIG
 @_AGREEMENTS
-def matrix(form: str, file: Path | None, directory: Path | None) -> None:
-    """Print every open cell: custodian, organisation kind, role, purpose, relationship, assurance, field.
+def matrix(form: str, page: bool, day: datetime | None, file: Path | None, directory: Path | None) -> None:
+    """Print who may see what: every open cell (text, csv), or one page in words (html, markdown, --page).
 
-    What is not printed is closed. Neither --config nor --agreements: the set shipped with this version.
+    A cell is custodian, organisation kind, role, purpose, relationship, assurance and field. What is not printed is
+    closed. Neither --config nor --agreements: the set shipped with this version.
 
     \b
     Examples:
-      contactpoint access matrix
+      contactpoint access matrix --page
       contactpoint access matrix --format csv --agreements ./agreements
+      contactpoint access matrix --format html --on 2027-10-01 > who-sees-what.html
     """
     agreements = _set(file, directory)
-    rows = [row_of(cell) for cell in open_cells(agreements, _today())]
+    on = day.date() if day else legal_today()
+    rows = [row_of(cell) for cell in open_cells(agreements, on)]
     if form == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)
         click.echo(out.getvalue(), nl=False)
-    elif form == "html":
-        click.echo(_html(agreements, rows))
+    elif form == "text" and not page:
+        click.echo("\n".join(cells_as_text(agreements.version, rows)))
     else:
-        _print_text(agreements, rows)
+        printed = {"text": as_text, "html": as_html, "markdown": as_markdown}[form]
+        click.echo(printed(sheet_of(page_of(agreements, on))).rstrip("\n"))
+    sys.stdout.flush()
 
 
 @access.command("explain", cls=OneLineCommand)
@@ -112,7 +122,7 @@ def explain_one(
     asked = Asked(
         organisation, Role(role), Purpose(purpose), Relationship(relationship), Assurance(assurance), holder, path
     )
-    is_open, verdicts = explain(agreements, asked, _today())
+    is_open, verdicts = explain(agreements, asked, legal_today())
     if holder != custodian:
         verdicts.insert(0, Verdict("custodian", True, f"no agreement of its own: those of {holder}"))
     if not any(a.custodian == holder for a in agreements.agreements):
@@ -130,30 +140,27 @@ def explain_one(
 @access.command("diff", cls=OneLineCommand)
 @click.argument("before", type=click.Path(path_type=Path), metavar="BEFORE")
 @click.argument("after", type=click.Path(path_type=Path), metavar="AFTER")
+@click.option("--cells", is_flag=True, help="A line for every cell, in place of the summary.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def diff(before: Path, after: Path, as_json: bool) -> None:
-    """Compare two directories of agreements. Exit 1 when something opens, else 0.
+@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="Knows each connector's kind.")
+def diff(before: Path, after: Path, cells: bool, as_json: bool, file: Path | None) -> None:
+    """Compare two directories of agreements: what opens and closes, today and on every later day that they name.
+
+    Exit 1 when something opens, or is read silently, or may be appointed to; else 0.
 
     \b
-    Example:
+    Examples:
       contactpoint access diff agreements-in-force agreements-proposed
+      contactpoint access diff agreements-in-force agreements-proposed --config gateway.toml --json
     """
-    found = difference(_read(before), _read(after), _today())
+    kinds = _kinds(loaded(file)) if file else {}
+    found = difference(_read(before), _read(after), legal_today(), kinds)
     if as_json:
-        opens, closes = (
-            [dict(zip(COLUMNS, row_of(c), strict=True)) for c in cells] for cells in (found.opens, found.closes)
-        )
-        click.echo(json.dumps({"opens": opens, "closes": closes}))
+        click.echo(json.dumps(changes_as_json(found)))
     else:
-        for word, cells in (("opens", found.opens), ("closes", found.closes)):
-            for cell in cells:
-                click.echo(f"{word:<6}  {'  '.join(row_of(cell))}")
-        click.echo(f"{len(found.opens)} open, {len(found.closes)} close")
-    raise SystemExit(1 if found.opens else 0)
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
+        for line in changes_as_text(found, each=cells, today=legal_today()):
+            click.echo(line)
+    raise SystemExit(1 if found.widens else 0)
 
 
 def _set(file: Path | None, directory: Path | None) -> AgreementSet:
@@ -175,7 +182,7 @@ def _named_by_agreements(custodian: str, agreements: AgreementSet, settings: Set
     Raises CommandError, with the custodians that there are, if it is none of them.
     """
     named = {agreement.custodian for agreement in agreements.agreements}
-    kinds = {str(c.get("id")): str(c.get("kind")) for c in settings.connectors} if settings else {}
+    kinds = _kinds(settings) if settings else {}
     if custodian in named or custodian in {f"kind:{kind.value}" for kind in AgencyKind}:
         return custodian
     if custodian in kinds:
@@ -185,64 +192,13 @@ def _named_by_agreements(custodian: str, agreements: AgreementSet, settings: Set
     raise CommandError(f"no such custodian; there are: {there}{hint}")
 
 
+def _kinds(settings: Settings) -> dict[str, AgencyKind]:
+    words = {str(c.get("id")): str(c.get("kind")) for c in settings.connectors}
+    return {name: AgencyKind(kind) for name, kind in words.items() if kind in AgencyKind.__members__}
+
+
 def _read(directory: Path) -> AgreementSet:
     try:
         return agreement_files.load(directory)
     except agreement_files.AgreementsUnreadable as fault:
         raise CommandError(str(fault)) from None
-
-
-def _grouped(rows: Iterable[Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
-    """Rows that differ in the field alone, as one: a governance lead reads askers, not cells."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for row in rows:
-        found.setdefault((*row[:6], row[8]), []).append(row[6])
-    return found
-
-
-def _print_text(agreements: AgreementSet, rows: Sequence[Sequence[str]]) -> None:
-    heads = ("custodian", "organisation kind", "role", "purpose", "relationship", "assurance", "organisations")
-    grouped = _grouped(rows)
-    widths = [max([len(head), *(len(key[i]) for key in grouped)]) for i, head in enumerate(heads)]
-    widths[-1] = min(widths[-1], _ORGANISATIONS_COLUMNS)
-    left = max(_FIELDS_COLUMNS, _PAGE_COLUMNS - sum(widths) - 2 * len(widths))
-    click.echo("  ".join(f"{head:<{width}}" for head, width in zip(heads, widths, strict=True)) + "  fields")
-    for (*cells, organisations), fields in grouped.items():
-        # what does not fit stands under itself, so that an asker stays one entry
-        named, opened = (
-            textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-            for text, width in ((organisations, widths[-1]), (" ".join(fields), left))
-        )
-        for i in range(max(len(named), len(opened))):
-            line = [*(cells if i == 0 else [""] * len(cells)), named[i] if i < len(named) else ""]
-            text = "  ".join(f"{v:<{w}}" for v, w in zip(line, widths, strict=True))
-            click.echo(f"{text}  {opened[i] if i < len(opened) else ''}".rstrip())
-    click.echo(f"\n{len(rows)} open cells; agreements {agreements.version}; what is not printed is closed")
-    sys.stdout.flush()
-
-
-def _html(agreements: AgreementSet, rows: Sequence[Sequence[str]]) -> str:
-    heads = (
-        "Custodian",
-        "Organisation kind",
-        "Role",
-        "Purpose",
-        "Relationship",
-        "Assurance",
-        "Organisations",
-        "Fields",
-    )
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (*key, " ".join(fields))) + "</tr>"
-        for key, fields in _grouped(rows).items()
-    )
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Who may see what</title>'
-        "<style>body{font:16px/1.5 sans-serif;margin:2rem}table{border-collapse:collapse}"
-        "th,td{text-align:left;vertical-align:top;padding:.25rem .75rem;border-bottom:1px solid #505a5f}</style>"
-        "</head>\n"
-        f"<body><h1>Who may see what</h1>\n<p>{len(rows)} open cells; agreements {html.escape(agreements.version)}. "
-        "What is not in the table is closed. A token also needs the scope of each field.</p>\n"
-        f"<table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></body></html>"
-    )

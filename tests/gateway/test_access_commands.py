@@ -5,21 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
 
 from auth import agreement_files
+from auth.access_changes import difference
 from auth.access_matrix import COLUMNS, Asked, explain
-from auth.sharing import open_cells
+from auth.access_page import page_of
+from auth.access_words import FIELD_WORDS, HARD_RULE_WORDS, PURPOSE_MARKS, RELATIONSHIP_WORDS, role_words
+from auth.hard_rules import HardRule
+from auth.paths import SCOPES
+from auth.sharing import AccessCell, AgreementSet, open_cells
 from gateway.__main__ import main
 from gateway.demo.configuration import write_agreements
-from schema.vocabulary import AgencyKind
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
+from tests.auth.model import agreed, agreement, grant
 
 TODAY = datetime.now(UTC).date()
+ROOT = Path(__file__).parents[2]
+PAGES = (["--page"], ["--format", "html"], ["--format", "markdown"])
 EXPLAIN = ["explain", "--organisation", "northshire-council", "--role", "social_worker", "--purpose", "CP_S47"]
 EXPLAIN += ["--field", "involvements"]
 
@@ -44,14 +55,77 @@ def test_the_csv_begins_with_the_contracts_columns_and_holds_every_open_cell(dem
 
 def test_the_text_and_the_page_hold_the_same_askers_as_the_csv(demo: Path) -> None:
     text = run("matrix", "--agreements", str(demo)).output
-    page = run("matrix", "--format", "html", "--agreements", str(demo)).output
+    pages = [run("matrix", *form, "--agreements", str(demo)).output for form in PAGES]
     rows = list(csv.DictReader(io.StringIO(run("matrix", "--format", "csv", "--agreements", str(demo)).output)))
 
-    assert {row["role"] for row in rows} == {
-        role for role in (r["role"] for r in rows) if role in text and role in page
-    }
+    for role in {row["role"] for row in rows}:
+        assert role in text
+        assert all(role_words(Role(role)) in " ".join(page.split()) for page in pages)
     assert "immigration_officer" not in text
-    assert f"{len(rows)} open cells" in text
+    assert all(f"{len(rows)} open cells" in page for page in (text, *pages))
+
+
+def named(cell: AccessCell) -> tuple[str, ...]:
+    return tuple(sorted(cell.organisations))
+
+
+def test_the_page_holds_every_open_cell_and_no_other() -> None:
+    """The page is joined until it can be read; taken apart again, it is the matrix."""
+    agreements = agreement_files.load(agreement_files.SHIPPED)
+    page = page_of(agreements, TODAY)
+
+    told = {
+        (part.custodian, group.kind, role, purpose, line.relationship, line.assurance, field, line.organisations)
+        for part in page.custodians
+        for group in part.askers
+        for role in group.roles
+        for line in group.lines
+        for purpose in line.purposes
+        for field in line.fields
+    }
+
+    assert told == {
+        (c.custodian, c.organisation_kind, c.role, c.purpose, c.relationship, c.assurance, c.field, named(c))
+        for c in open_cells(agreements, TODAY)
+    }
+    assert sum(len(group.lines) for part in page.custodians for group in part.askers) < len(told) / 8
+
+
+def test_every_word_of_the_access_model_can_be_said() -> None:
+    assert set(FIELD_WORDS) >= set(SCOPES)
+    assert set(PURPOSE_MARKS) == set(Purpose)
+    assert set(RELATIONSHIP_WORDS) == set(Relationship)
+    assert set(HARD_RULE_WORDS) >= {rule.value for rule in HardRule}
+    assert len(set(PURPOSE_MARKS.values())) == len(Purpose)
+    assert len(set(FIELD_WORDS.values())) == len(FIELD_WORDS)
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_its_header_cells_say_what_they_head() -> None:
+    page = run("matrix", "--format", "html").output
+
+    assert not re.search(r"<script|<link|<img|<iframe|@import|url\(|https?:|\son\w+=|javascript", page, re.IGNORECASE)
+    assert len(re.findall(r"<th[ >]", page)) == len(re.findall(r'<th scope="(?:col|row|rowgroup)"', page)) > 40
+    assert len(re.findall("<table", page)) == len(re.findall("<caption", page))
+    assert '<html lang="en">' in page
+    assert "@media print" in page
+    ElementTree.fromstring(page.partition("<body>")[2].partition("</body>")[0])  # noqa: S314 - our own page
+
+
+def test_the_page_names_who_answers_for_each_agreement_and_what_lapses(tmp_path: Path) -> None:
+    page = run("matrix", "--page").output
+    after_review = run("matrix", "--page", "--on", "2027-10-01").output
+
+    for shipped in agreement_files.load(agreement_files.SHIPPED).agreements:
+        for word in (shipped.id, *shipped.owner.split(), *shipped.approver.split()):
+            assert word in page
+    assert "NO: opens nothing" in after_review
+    assert "0 open cells" in after_review
+
+
+def test_the_document_who_sees_what_is_the_page_of_the_shipped_set() -> None:
+    written = (ROOT / "docs" / "who-sees-what.md").read_text(encoding="utf-8")
+
+    assert written == run("matrix", "--format", "markdown").output, "make fix writes it again"
 
 
 def test_every_open_cell_is_explained_as_open_and_a_weaker_asker_as_closed(demo: Path) -> None:
@@ -83,7 +157,8 @@ def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Pa
     shutil.copytree(demo, wider)
     file = wider / "police.toml"
     file.write_text(
-        file.read_text() + '\n[[grant]]\nto = ["HOUSING"]\nroles = ["housing_officer"]\npurposes = ["CP_S47"]\n'
+        file.read_text()
+        + '\n[[grant]]\nto = ["HOUSING"]\nroles = ["housing_officer"]\npurposes = ["VITAL_INTERESTS"]\n'
         'relationship = "NONE"\nassurance = "STANDARD"\nopens = ["involvements"]\n'
     )
 
@@ -98,7 +173,124 @@ def test_a_grant_that_opens_something_makes_diff_exit_1(demo: Path, tmp_path: Pa
     assert "1 open, 0 close" in opened.output
     assert "0 open, 1 close" in closed.output
     listed = json.loads(run("diff", str(demo), str(wider), "--json").output)
-    assert [set(cell) for cell in listed["opens"]] == [set(COLUMNS)]
+    assert [set(cell) for cell in listed["opens"]] == [{*COLUMNS, "since"}]
+
+
+# ------------------------------------------------------------------------------- what a changed set opens and closes
+
+DAY = date(2026, 6, 1)
+BEFORE = agreed(agreement(grant(opens=frozenset({"involvements"}), relationship=Relationship.ORGANISATION)))
+
+
+def with_grant(**differs: object) -> AgreementSet:
+    """Return the set with its one grant changed."""
+    (one,) = BEFORE.agreements
+    return replace(BEFORE, agreements=(replace(one, grants=(replace(one.grants[0], **differs),)),))
+
+
+def with_agreement(**differs: object) -> AgreementSet:
+    """Return the set with its one agreement changed."""
+    return replace(BEFORE, agreements=(replace(BEFORE.agreements[0], **differs),))
+
+
+@pytest.mark.parametrize(
+    ("after", "opens", "since"),
+    [
+        pytest.param(with_grant(relationship=Relationship.NONE), 1, DAY, id="relationship-lowered"),
+        pytest.param(with_grant(roles=frozenset(Role)), len(Role) - 1, DAY, id="every-role"),
+        pytest.param(with_grant(opens=frozenset({"involvements", "assessments"})), 1, DAY, id="one-field-more"),
+        pytest.param(with_agreement(review_on=date(2027, 12, 31)), 1, date(2027, 1, 1), id="review-put-off"),
+        pytest.param(with_agreement(approved_on=date(2025, 1, 1)), 0, DAY, id="only-the-past"),
+    ],
+)
+def test_what_opens_is_told_with_its_first_day_and_nothing_is_said_to_close(
+    after: AgreementSet, opens: int, since: date
+) -> None:
+    found = difference(BEFORE, after, DAY)
+
+    assert [change.since for change in found.opens] == [since] * opens
+    assert found.closes == ()
+    assert found.widens is bool(opens)
+    assert len(difference(after, BEFORE, DAY).closes) == opens
+    assert not difference(after, BEFORE, DAY).widens
+
+
+def test_a_lowered_sign_in_opens_one_cell_and_closes_none() -> None:
+    strong, standard = with_grant(assurance=Assurance.STRONG), with_grant(assurance=Assurance.STANDARD)
+
+    (opened,) = difference(strong, standard, DAY).opens
+
+    assert opened.cell.assurance is Assurance.STANDARD
+    assert difference(strong, standard, DAY).closes == ()
+
+
+def test_a_lapse_closes_and_a_power_that_commences_opens_on_its_day() -> None:
+    lapsed = with_agreement(review_on=date(2026, 5, 31))
+    not_yet = agreed(*BEFORE.agreements, commenced=date(2026, 9, 1))
+    never = agreed(*BEFORE.agreements, commenced=None)
+
+    assert len(difference(BEFORE, lapsed, DAY).closes) == 1
+    assert [change.since for change in difference(never, not_yet, DAY).opens] == [date(2026, 9, 1)]
+
+
+def test_a_new_party_opens_what_its_kind_may_see_and_a_named_or_distant_one_does_not() -> None:
+    brook = replace(BEFORE.organisations["amber-council"], id="brook-council", area="brook")
+    parties = {**BEFORE.organisations, "brook-council": brook}
+    amber_only = with_agreement(areas=frozenset({"amber"}))
+    named = with_grant(organisations=frozenset({"amber-council"}))
+
+    found = difference(BEFORE, replace(BEFORE, organisations=parties), DAY)
+
+    assert [change.cell.organisations for change in found.opens] == [frozenset({"brook-council"})]
+    assert [note.text for note in found.notes] == ["new party: brook-council (CHILDRENS_SERVICES, brook)"]
+    for narrow in (amber_only, named):
+        assert not difference(narrow, replace(narrow, organisations=parties), DAY).widens
+    assert difference(amber_only, BEFORE, DAY).opens
+    assert difference(named, BEFORE, DAY).opens
+
+
+def test_a_custodian_that_loses_its_own_agreement_falls_back_to_its_kinds() -> None:
+    """Taking an agreement away opens something here: what the agreement of the kind says counts again."""
+    of_kind = agreement(grant(), id="of-kind", custodian="kind:CHILDRENS_SERVICES")
+    own = agreed(of_kind, *BEFORE.agreements)
+    kind_alone = agreed(of_kind)
+
+    blind = difference(own, kind_alone, DAY)
+    knowing = difference(own, kind_alone, DAY, {"cs": AgencyKind.CHILDRENS_SERVICES})
+
+    assert blind.widens
+    assert ["those of its kind" in note.text for note in blind.notes] == [True]
+    assert {change.cell.field for change in knowing.opens} >= {"police.events"}
+    assert {change.cell.custodian for change in knowing.opens} == {"cs"}
+
+
+def test_a_silent_read_and_a_right_to_appoint_are_changes_that_somebody_must_approve() -> None:
+    council = BEFORE.organisations["amber-council"]
+    appoints = replace(council, appoints=frozenset({Purpose.COURT_ORDER}))
+
+    silent = difference(BEFORE, with_grant(silent=True), DAY)
+    appointing = difference(BEFORE, replace(BEFORE, organisations={"amber-council": appoints}), DAY)
+
+    assert silent.widens
+    assert appointing.widens
+    assert not difference(with_grant(silent=True), BEFORE, DAY).widens
+    assert not difference(BEFORE, BEFORE, DAY).widens
+
+
+def test_the_summary_counts_what_it_groups_and_the_cells_are_there_for_who_wants_them(tmp_path: Path) -> None:
+    wider = tmp_path / "wider"
+    shutil.copytree(agreement_files.SHIPPED, wider)
+    probation = (wider / "probation.toml").read_text()
+    (wider / "probation.toml").write_text(probation.replace('relationship = "ORGANISATION"', 'relationship = "NONE"'))
+
+    summary = run("diff", str(agreement_files.SHIPPED), str(wider))
+    cells = run("diff", str(agreement_files.SHIPPED), str(wider), "--cells")
+
+    counted = [int(n) for n in re.findall(r": (\d+) cells", summary.output)]
+    lines = [line for line in cells.output.splitlines() if line.startswith("opens")]
+    assert (summary.exit_code, cells.exit_code) == (1, 1)
+    assert sum(counted) == len(lines) == int(summary.output.rpartition("\n")[0].rpartition("\n")[2].split()[0])
+    assert "MAPPA level of a linked adult" in summary.output
 
 
 @pytest.mark.parametrize(
