@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from schema.records import Agency
 from schema.vocabulary import Scope
 
 _SCOPE = "scope"
+_WORDS = "words"
 T = TypeVar("T", bound=type)
 
 
@@ -31,6 +32,17 @@ class UndeclaredDisclosure(TypeError):
 def opened_by(scope: Scope) -> Any:
     """Declare a section field that `scope` opens; its value defaults to None, which shows nothing."""
     return field(default=None, metadata={_SCOPE: scope})
+
+
+def words(of: Any) -> dict[str, tuple[str, ...]]:
+    """Declare, as metadata of an item's field, the only words that it may hold: those of a `Literal`."""
+    return {_WORDS: get_args(of)}
+
+
+def words_of(item_field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """Return the only words that an item's field may hold, in their order; empty if it is no closed list."""
+    found: tuple[str, ...] = item_field.metadata.get(_WORDS, ())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,10 @@ def section_fields() -> Iterator[SectionField]:
 
 
 # ---------------------------------------------------------------------------------------------------------------
+# Facts alone: that something exists, its kind, its dates, and how to reach those who answer for it. Nothing below may
+# hold a narrative, a reason or a note, so every kind, code and level is a word of a list or of a fixed form.
+
+
 # Identity
 
 
@@ -117,24 +133,32 @@ class ChildIdentity:
 
 # Children's services
 
+LegalStatus = Literal["EARLY_HELP", "CIN_S17", "ENQUIRY_S47", "CP_PLAN", "CLA_S20", "CLA_S31", "CARE_LEAVER"]
+"""A child's standing under the Children Act 1989; EARLY_HELP stands below it and beside it."""
+PlanKind = Literal["CHILD_PROTECTION", "CHILD_IN_NEED", "CARE", "PATHWAY", "EARLY_HELP"]
+
 
 @dataclass(frozen=True, slots=True)
 class StatutoryStatus:
-    """A legal status under the Children Act 1989, for example CP_PLAN."""
+    """A legal status under the Children Act 1989, for example CP_PLAN; `agency` is the responsible authority."""
 
     agency: Agency
-    status: str
+    status: str = field(metadata=words(LegalStatus))
     since: date | None
+    until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CarePlan:
-    """That a child protection or care plan exists; never its content."""
+    """That a child protection or care plan exists, and when those who keep it meet next; never its content."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=words(PlanKind))
     started_on: date | None
     review_due_on: date | None
+    ended_on: date | None = None
+    conference_on: date | None = None
+    core_group_on: date | None = None
 
 
 @section("childrensServices")
@@ -147,7 +171,7 @@ class ChildrensServicesRecord:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentPointer:
-    """That an assessment exists and who holds it; never its content."""
+    """That an assessment exists and who holds it; never its content. Only while the recorded consent lasts."""
 
     agency: Agency
     kind: str
@@ -164,25 +188,43 @@ class Assessments:
 
 # Police
 
+EventStatus = Literal["OPEN", "CLOSED"]
+NotificationRecipient = Literal["CHILDRENS_SERVICES", "HEALTH", "SCHOOL", "PROBATION", "YOUTH_JUSTICE", "POLICE"]
+"""The kind of agency that a force told: a word of AgencyKind."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoliceEvent:
-    """That an event of a kind exists; never its narrative."""
+    """That an event of a kind exists; never its narrative, nor its reference, which is an identifier."""
 
     agency: Agency
     kind: str
     opened_on: date | None
-    status: str
+    status: str = field(metadata=words(EventStatus))
+    closed_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectionOrder:
-    """A protection power or civil order, for example POLICE_PROTECTION_S46."""
+    """A protection power or civil order, for example POLICE_PROTECTION_S46, and the unit that answers for it."""
 
     agency: Agency
     kind: str
     started_on: date | None
     ended_on: date | None
+    unit: str | None = None
+    phone: str | None = None
+    out_of_hours: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoliceNotification:
+    """That the force told an agency of a kind something, for example by a PUBLIC_PROTECTION_NOTICE; never what."""
+
+    agency: Agency
+    kind: str
+    sent_on: date | None
+    recipient: str = field(metadata=words(NotificationRecipient))
 
 
 @section("police")
@@ -191,18 +233,26 @@ class PoliceRecord:
 
     events: tuple[PoliceEvent, ...] | None = opened_by(Scope.POLICE_EVENTS)
     orders: tuple[ProtectionOrder, ...] | None = opened_by(Scope.POLICE_ORDERS)
+    notifications: tuple[PoliceNotification, ...] | None = opened_by(Scope.POLICE_EVENTS)
 
 
 # Probation and prisons: about a linked adult
 
+SupervisionKind = Literal["COMMUNITY", "CUSTODY"]
+HarmLevel = Literal["LOW", "MEDIUM", "HIGH", "VERY_HIGH"]
+"""Risk of serious harm, as probation and prisons grade it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """That a linked adult is under supervision, for example kind COMMUNITY or CUSTODY."""
+    """That a linked adult is under supervision; `allocated`: by a named officer; `establishment`: a prison's code."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=words(SupervisionKind))
     since: date | None
+    until: date | None = None
+    allocated: bool | None = None
+    establishment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +263,16 @@ class RiskRegistration:
     code: str
     description: str
     started_on: date | None
+    review_due_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskToChildren:
+    """The assessed risk of serious harm that a linked adult is to children in the community: the level alone."""
+
+    agency: Agency
+    level: str = field(metadata=words(HarmLevel))
+    assessed_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +282,8 @@ class MappaStatus:
     agency: Agency
     level: int | None
     category: int | None
+    started_on: date | None = None
+    review_due_on: date | None = None
 
 
 @section("probation")
@@ -230,10 +292,14 @@ class ProbationRecord:
 
     supervision: tuple[Supervision, ...] | None = opened_by(Scope.SUPERVISION)
     risk: tuple[RiskRegistration, ...] | None = opened_by(Scope.PROBATION_RISK)
+    risk_to_children: tuple[RiskToChildren, ...] | None = opened_by(Scope.PROBATION_RISK)
     mappa: tuple[MappaStatus, ...] | None = opened_by(Scope.MAPPA)
 
 
 # Health
+
+FlagCode = Literal["CPP", "LAC", "UCPP"]
+"""Child Protection - Information Sharing: child protection plan, looked-after child, unborn child with a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +309,20 @@ class Registered:
     agency: Agency
     practice: str
     since: date | None
+    practice_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SafeguardingFlag:
-    """A safeguarding flag in a health record: CPP, LAC or UCPP."""
+    """A safeguarding flag in a health record, and the authority that answers for it: by day, and out of hours."""
 
     agency: Agency
-    code: str
+    code: str = field(metadata=words(FlagCode))
     since: date | None
+    until: date | None = None
+    authority: str | None = None
+    phone: str | None = None
+    out_of_hours: str | None = None
 
 
 @section("health")

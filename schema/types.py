@@ -12,7 +12,7 @@ import strawberry
 from schema import records, vocabulary
 from schema.declaring import Disclosure, shown
 from schema.identifiers import NHSNumber as NHSNumberText
-from schema.sections import SECTIONS, SectionDeclaration, SectionField
+from schema.sections import SECTIONS, SectionDeclaration, SectionField, words_of
 from schema.vocabulary import Scope
 
 NHSNumber = NewType("NHSNumber", str)
@@ -115,8 +115,12 @@ class SourceAnswer:
 def _generated(item: type) -> type:
     """Return the Strawberry type of a section's item class, field for field."""
     return _strawberry_type(
-        item, {f.name: (_seen(f.type), shown(Disclosure.SECTION)) for f in dataclasses.fields(item)}
+        item, {f.name: (_seen(f.type), shown(Disclosure.SECTION, _listed(f))) for f in dataclasses.fields(item)}
     )
+
+
+def _listed(field: dataclasses.Field[Any]) -> str | None:
+    return f"One of {', '.join(words_of(field))}." if words_of(field) else None
 
 
 def _seen(hint: Any) -> Any:
