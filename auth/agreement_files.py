@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from auth.appointments import APPOINTABLE
 from auth.paths import SCOPES
-from auth.purposes import APPOINTED_PURPOSES
 from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
 from schema.vocabulary import AgencyKind, Assurance, Purpose, ReadNotice, Regime, Relationship, Role
 
@@ -38,6 +38,7 @@ _EXPECTED = re.compile(r"^Expected `([^`]*)`")
 
 _CHOICES: Mapping[str, tuple[str, type[StrEnum]]] = {
     "to": ("an agency kind", AgencyKind),
+    "team_only": ("an agency kind", AgencyKind),
     "kind": ("an agency kind", AgencyKind),
     "roles": ("a role", Role),
     "purposes": ("a purpose", Purpose),
@@ -118,6 +119,7 @@ class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
     grant: list[_Grant]
     areas: list[str] = []
     impact_assessment: str | None = None
+    team_only: list[AgencyKind] = []
 
 
 def load(directory: Path) -> AgreementSet:
@@ -205,6 +207,8 @@ def _line(text: str, where: str) -> int:
     key = rest.partition("].")[2].partition("[")[0] if rest else table
     lines = text.splitlines()
     headers = [i for i, line in enumerate(lines) if line.strip() == f"[[{table}]]"] if rest else [-1]
+    if not headers:  # a list of words, not a table
+        headers, number, key = [-1], 0, table
     start = headers[number] if number < len(headers) else 0
     for i in range(start + 1, len(lines)):
         if lines[i].strip().startswith("[["):
@@ -222,9 +226,9 @@ def _organisations(path: Path, text: str) -> Mapping[str, Organisation]:
                 f"{path}:{_line(text, f'$.organisation[{number}].id')}: organisation {entry.id} stands twice"
             )
         for purpose in entry.appoints:
-            if purpose not in APPOINTED_PURPOSES:
+            if purpose not in APPOINTABLE:
                 at = f"{path}:{_line(text, f'$.organisation[{number}].appoints')}"
-                there = ", ".join(sorted(APPOINTED_PURPOSES))
+                there = ", ".join(sorted(APPOINTABLE))
                 raise AgreementsUnreadable(f"{at}: appoints: nobody is appointed for {purpose}; there are {there}")
         found[entry.id] = Organisation(entry.id, entry.name, entry.kind, entry.area, frozenset(entry.appoints))
     return found
@@ -270,6 +274,7 @@ def _agreement(path: Path, text: str) -> Agreement:
         review_on=raw.review_on,
         areas=frozenset(raw.areas),
         impact_assessment=raw.impact_assessment,
+        team_only=frozenset(raw.team_only),
         grants=tuple(
             Grant(
                 kinds=frozenset(g.to),

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 from auth.hard_rules import HardRule, broken_by
+from auth.paths import PRACTITIONER
+from auth.purposes import regime_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
 
 
@@ -27,7 +30,10 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class LawfulBasis:
-    """The legal gateway behind a purpose, with the regime on each side. Not commenced: it opens nothing."""
+    """The legal gateway behind a purpose. Not commenced: it opens nothing.
+
+    `regime` and `recipient_regime` hold for a side that is no competent authority; see `AgreementSet.regimes`.
+    """
 
     purpose: Purpose
     gateway: str
@@ -74,6 +80,7 @@ class Agreement:
     areas: frozenset[str]  # empty: wherever the caller's organisation is
     impact_assessment: str | None  # where the data protection impact assessment is; some organisations need one
     grants: tuple[Grant, ...]
+    team_only: frozenset[AgencyKind] = frozenset()  # to whom it names no practitioner, whatever a grant of it opens
 
     def in_force(self, today: date) -> bool:
         """Return whether the review date has not passed; a lapsed agreement opens nothing."""
@@ -110,10 +117,35 @@ class AgreementSet:
         own = tuple(a for a in self.agreements if a.custodian == custodian.id)
         return own or tuple(a for a in self.agreements if a.custodian == f"kind:{custodian.kind}")
 
-    def broken_rule(
+    def opens(
         self, agreement: Agreement, grant: Grant, custodian: AgencyKind | None, kind: AgencyKind, purpose: Purpose
+    ) -> frozenset[str]:
+        """Return what a grant opens to organisations of a kind for a purpose, once the law and the agreement allow it.
+
+        Whether the grant speaks of them, and whether it is in force, is judged apart.
+        """
+        if self.broken_rule(agreement, grant, custodian, kind, purpose):
+            return frozenset()
+        capped = {PRACTITIONER} if kind in agreement.team_only else set()
+        return frozenset(
+            path
+            for path in grant.opens - capped
+            if self.broken_rule(agreement, grant, custodian, kind, purpose, path) is None
+        )
+
+    def broken_rule(
+        self,
+        agreement: Agreement,
+        grant: Grant,
+        custodian: AgencyKind | None,
+        kind: AgencyKind,
+        purpose: Purpose,
+        path: str | None = None,
     ) -> HardRule | None:
-        """Return the hard rule that a grant would break for an organisation of a kind and a purpose, or None."""
+        """Return the hard rule that a grant would break for an organisation of a kind and a purpose, or None.
+
+        `custodian` is None where its kind is not known. Without `path` the rules about single paths are left out.
+        """
         basis = self.bases.get(purpose)
         return broken_by(
             purpose=purpose,
@@ -123,7 +155,18 @@ class AgreementSet:
             relationship=grant.relationship,
             named=bool(grant.organisations),
             impact_assessment=agreement.impact_assessment,
+            path=path,
         )
+
+    def regimes(self, purpose: Purpose, custodian: AgencyKind, organisation: AgencyKind) -> tuple[Regime, Regime]:
+        """Return the regime on the custodian's and on the recipient's side of one disclosure."""
+        basis = self.bases.get(purpose)
+        said = (basis.regime, basis.recipient_regime) if basis else (Regime.UK_GDPR, Regime.UK_GDPR)
+        law = (regime_of(purpose, custodian), regime_of(purpose, organisation))
+        first, second = (
+            Regime.DPA_PART_3 if Regime.DPA_PART_3 in side else Regime.UK_GDPR for side in zip(said, law, strict=True)
+        )
+        return first, second
 
     def basis(self, purpose: Purpose, today: date) -> LawfulBasis | None:
         """Return the lawful basis of a purpose if it has commenced, else None."""
@@ -148,20 +191,28 @@ class AccessCell:
     agreement: str
 
 
-def open_cells(agreements: AgreementSet, today: date) -> Iterable[AccessCell]:
-    """Yield every open cell of every agreement in force, in a stable order; nothing that has not commenced."""
+def custodian_kind(custodian: str, connectors: Mapping[str, AgencyKind]) -> AgencyKind | None:
+    """Return the kind of a custodian as an agreement names it; None for a connector that is not among these."""
+    named = custodian.removeprefix("kind:")
+    return AgencyKind(named) if named != custodian else connectors.get(custodian)
+
+
+def open_cells(
+    agreements: AgreementSet, today: date, connectors: Mapping[str, AgencyKind] = MappingProxyType({})
+) -> Iterable[AccessCell]:
+    """Yield every open cell of every agreement in force, in a stable order; nothing that has not commenced.
+
+    `connectors` says of which kind each connector is. One that is not among them is taken for what the law closes most.
+    """
     for agreement in sorted(agreements.agreements, key=lambda a: (a.custodian, a.id)):
         if not agreement.in_force(today):
             continue
-        named = agreement.custodian.removeprefix("kind:")
-        custodian = AgencyKind(named) if named != agreement.custodian else None
+        custodian = custodian_kind(agreement.custodian, connectors)
         for grant in agreement.grants:
             for kind in sorted(grant.kinds):
                 for role in sorted(grant.roles):
                     for purpose in sorted(p for p in grant.purposes if agreements.basis(p, today)):
-                        if agreements.broken_rule(agreement, grant, custodian, kind, purpose):
-                            continue
-                        for field in sorted(grant.opens):
+                        for field in sorted(agreements.opens(agreement, grant, custodian, kind, purpose)):
                             yield AccessCell(
                                 agreement.custodian,
                                 kind,

@@ -80,10 +80,13 @@ def agreement(*grants: Grant, **differs: Any) -> Agreement:
 
 
 def agreed(
-    *agreements: Agreement, commenced: date | None = date(2000, 1, 1), parties: Iterable[Organisation] = (COUNCIL,)
+    *agreements: Agreement,
+    commenced: date | None = date(2000, 1, 1),
+    parties: Iterable[Organisation] = (COUNCIL,),
+    regime: Regime = Regime.UK_GDPR,
 ) -> AgreementSet:
-    """Return a set of these agreements; every purpose has a basis that commenced then."""
-    bases = {p: LawfulBasis(p, "g", Regime.UK_GDPR, Regime.UK_GDPR, commenced) for p in Purpose}
+    """Return a set of these agreements; every purpose has a basis that commenced then, of one regime."""
+    bases = {p: LawfulBasis(p, "g", regime, regime, commenced) for p in Purpose}
     return AgreementSet("v1", {o.id: o for o in parties}, bases, agreements)
 
 

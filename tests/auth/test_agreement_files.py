@@ -53,6 +53,7 @@ approver = "Data Protection Officer"
 approved_on = 2026-01-01
 review_on = 2026-12-31
 areas = ["amber"]
+team_only = ["SCHOOL"]
 
 [[grant]]
 to = ["CHILDRENS_SERVICES"]
@@ -94,6 +95,7 @@ def test_a_good_set_is_read_in_full(folder: Path) -> None:
     assert found.bases[Purpose.SAFEGUARD_S16LA].commenced is None
     (agreement,) = found.agreements
     assert (agreement.custodian, agreement.areas) == ("kind:POLICE", frozenset({"amber"}))
+    assert agreement.team_only == {AgencyKind.SCHOOL}
     second = agreement.grants[1]
     assert (second.organisations, second.relationship, second.assurance, second.opens, second.roles) == (
         frozenset({"elm-school"}),
@@ -122,30 +124,38 @@ FAULTS = [
         "police.toml",
         'relationship = "NONE"',
         'relationship = "SOMETIMES"',
-        15,
+        16,
         "relationship: SOMETIMES is not a relationship",
     ),
-    ("police.toml", 'relationship = "PRACTITIONER"', 'relationship = "SOMETIMES"', 24, "SOMETIMES"),
+    ("police.toml", 'relationship = "PRACTITIONER"', 'relationship = "SOMETIMES"', 25, "SOMETIMES"),
     (
         "police.toml",
         'roles = ["social_worker"]',
         'roles = ["wizard"]',
-        13,
+        14,
         "roles: wizard is not a role; there are social_worker, ",
     ),
-    ("police.toml", 'roles = ["school_safeguarding_lead"]', 'roles = "all"', 22, "roles: must be a list"),
+    ("police.toml", 'roles = ["school_safeguarding_lead"]', 'roles = "all"', 23, "roles: must be a list"),
     (
         "police.toml",
         'purposes = ["CP_S47"]',
         'purposes = ["CURIOSITY"]',
-        14,
+        15,
         "purposes: CURIOSITY is not a purpose; there are ",
     ),
-    ("police.toml", 'opens = ["involvements"]', 'opens = ["everything"]', 17, "not a path that can be opened"),
-    ("police.toml", 'opens = ["involvements", "police.events"]', "opens = []", 26, "a grant needs"),
-    ("police.toml", 'to = ["CHILDRENS_SERVICES"]', "to = []", 17, "a grant needs"),
-    ("police.toml", 'assurance = "STRONG"', "", 19, "assurance: is missing"),
+    ("police.toml", 'opens = ["involvements"]', 'opens = ["everything"]', 18, "not a path that can be opened"),
+    ("police.toml", 'opens = ["involvements", "police.events"]', "opens = []", 27, "a grant needs"),
+    ("police.toml", 'to = ["CHILDRENS_SERVICES"]', "to = []", 18, "a grant needs"),
+    ("police.toml", 'assurance = "STRONG"', "", 20, "assurance: is missing"),
     ("police.toml", 'custodian = "kind:POLICE"', 'custodian = "kind:POLCE"', 3, "custodian names no agency kind"),
+    (
+        "police.toml",
+        'team_only = ["SCHOOL"]',
+        'team_only = ["SCHOOLS"]',
+        10,
+        "team_only: SCHOOLS is not an agency kind",
+    ),
+    ("police.toml", 'team_only = ["SCHOOL"]', 'team_only = "SCHOOL"', 10, "team_only: must be a list"),
     ("police.toml", "review_on = 2026-12-31", "review_on = 2026-01-01", 8, "not after the approval"),
     ("police.toml", "review_on = 2026-12-31", 'review_on = "soon"', 8, "review_on: must be a date"),
     (
@@ -157,29 +167,29 @@ FAULTS = [
     ),
     ("police.toml", 'title = "Police"', "title = 3", 2, "title: must be a text"),
     ("police.toml", 'title = "Police"', 'title = "Police', 2, "line 2"),
-    ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 27, "Unclosed array"),
+    ("police.toml", 'opens = ["involvements", "police.events"]', 'opens = ["involvements"', 28, "Unclosed array"),
     (
         "police.toml",
         'read = "SILENT"',
         'read = "QUIET"',
-        27,
+        28,
         "read: QUIET is not a kind of read; there are NOTIFY, SILENT",
     ),
     (
         "organisations.toml",
         'appoints = ["CAFCASS_S42", ',
         'appoints = ["CURIOSITY", ',
-        15,
+        16,
         "CURIOSITY is not a purpose",
     ),
     (
         "organisations.toml",
         'appoints = ["CAFCASS_S42", ',
         'appoints = ["CP_S47", ',
-        15,
+        16,
         "appoints: nobody is appointed for CP_S47; there are CAFCASS_S42, COURT_ORDER, MAPPA_S325, PREVENT_CHANNEL",
     ),
-    ("organisations.toml", 'appoints = ["CAFCASS_S42", "COURT_ORDER"]', "appoints = true", 15, "must be a list"),
+    ("organisations.toml", 'appoints = ["CAFCASS_S42", "COURT_ORDER"]', "appoints = true", 16, "must be a list"),
     ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "kind: SCHOOLS is not an agency kind"),
     ("organisations.toml", 'id = "elm-school"', 'id = "amber-council"', 8, "stands twice"),
     ("organisations.toml", 'name = "Elm School"', "", 7, "name"),

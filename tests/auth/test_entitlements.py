@@ -388,7 +388,7 @@ def test_what_opens_is_exactly_the_table_of_open_cells(grants: list[Any]) -> Non
         agreement(*grants),
         parties=[Organisation(k.value, k.value, k, None) for k in (AgencyKind.CHILDRENS_SERVICES, AgencyKind.POLICE)],
     )
-    cells = list(open_cells(agreements, TODAY))
+    cells = list(open_cells(agreements, TODAY, {"cs": AgencyKind.CHILDRENS_SERVICES}))
     for organisation in agreements.organisations.values():
         for role in (Role.SOCIAL_WORKER, Role.GP, Role.HOUSING_OFFICER):
             for purpose in (Purpose.CP_S47, Purpose.CIN_S17, Purpose.OMA_S14):
