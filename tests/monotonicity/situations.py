@@ -46,6 +46,7 @@ SOURCES: Final = (
     ("probation-amber", "PROBATION", "amber-probation", ("probation",)),
 )
 ADULTS: Final = {"cs-amber": CRN("X100001"), "cs-brook": CRN("X100002")}
+IDENTITY: Final = IdentityClaim(BORN, (FAMILY,))
 ABOUT_ADULTS: Final = "probation-amber"
 
 
@@ -121,8 +122,8 @@ def number_at(index: int) -> NHSNumber:
     return number_at(index + 50_021)
 
 
-def make_child(random: Random, index: int) -> Child:
-    """Return a child of whom some sources hold something."""
+def make_child(random: Random, index: int, prefix: str = "", who: IdentityClaim = IDENTITY) -> Child:
+    """Return a child of whom some sources hold something; every text begins with `prefix`."""
     registered = [f"SW9{index % 1000:03d}{n}" for n in range(2)]
     adults = {name: adult for name, adult in ADULTS.items() if random.random() < 0.5}
     number = number_at(index)
@@ -133,9 +134,11 @@ def make_child(random: Random, index: int) -> Child:
         subjects = [AdultRef(a) for a in adults.values()] if name == ABOUT_ADULTS else [number]
         told = []
         for order, subject in enumerate(subjects):
-            mark = f"{index}/{name}/{order}"
+            mark = f"{prefix}{index}/{name}/{order}"
             about = 40 * at + 20 * order
-            rows = tuple(_row(random, mark, n, about + n, registered) for n in range(random.choice((0, 1, 1, 2, 3))))
+            rows = tuple(
+                _row(random, mark, n, about + n, registered, who) for n in range(random.choice((0, 1, 1, 2, 3)))
+            )
             agency = _source(name, ()).manifest.agency
             said = [
                 sections.record(SECTIONS[s], agency, f"{mark}/{s}", about + 10) for s in held if random.random() < 0.7
@@ -145,7 +148,7 @@ def make_child(random: Random, index: int) -> Child:
                 known(
                     subject,
                     *(rows if child_alone else map(_about_adult, rows)),
-                    trace=IdentityClaim(BORN, (FAMILY,)) if child_alone and random.random() < 0.5 else None,
+                    trace=who if child_alone and random.random() < 0.5 else None,
                     shielded=random.choice((*[False] * 14, None, True)) if child_alone else None,
                     adults=[adults[name]] if name in adults else (),
                     sections=said,
@@ -159,18 +162,19 @@ def _about_adult(made: Involvement) -> Involvement:
     return replace(made, relationship=InvolvementRelationship.LINKED_ADULT, identity=None)
 
 
-def _row(random: Random, mark: str, n: int, about: int, registered: list[str]) -> Involvement:
+def _row(random: Random, mark: str, n: int, about: int, registered: list[str], who: IdentityClaim) -> Involvement:
     local = f"{mark}/{n}"
+    prefix = mark.partition("/")[0]
     day = date(2020, 1, 1) + timedelta(days=about)
     status = random.choice((InvolvementStatus.CURRENT,) * 3 + (InvolvementStatus.PREVIOUS,))
     number = random.choice((None, *registered))
     sensitivity = random.choice((Sensitivity.STANDARD,) * 6 + (Sensitivity.SENSITIVE, Sensitivity.UNKNOWN))
     told: dict[str, Any] = {
-        "practitioner": Practitioner(f"Person {local}", f"Post {local}", None, f"own {local}", f"{local}@own.example"),
-        "role": f"Role {local}",
-        "team": Team(f"Team {local}", f"team {local}", f"{local}@team.example", f"night {local}"),
-        "service": Service(f"CODE-{local}", f"Service {local}"),
-        "expected_response": f"within {local}",
+        "practitioner": Practitioner(f"{local} Person", f"{local} Post", None, f"{local} own", f"{local}@own.example"),
+        "role": f"{local} Role",
+        "team": Team(f"{local} Team", f"{local} team", f"{local}@team.example", f"{local} night"),
+        "service": Service(f"{local}-CODE", f"{local} Service"),
+        "expected_response": f"{local} days",
         "started_on": day,
         "ended_on": day + timedelta(days=400) if status is InvolvementStatus.PREVIOUS else None,
         "contact_mode": random.choice((ContactMode.DIRECT,) * 4 + (ContactMode.TEAM_ONLY,)),
@@ -179,12 +183,16 @@ def _row(random: Random, mark: str, n: int, about: int, registered: list[str]) -
         # the same person at several sources, who agree as far as they say anything
         told |= {
             "practitioner": Practitioner(
-                f"Registered {number}", "Post", Registration("SWE", number), f"own {number}", f"{number}@own.example"
+                f"{prefix} {number}",
+                f"{prefix} Post",
+                Registration("SWE", number),
+                f"{prefix} own {number}",
+                f"{prefix}-{number}@own.example",
             ),
-            "role": random.choice((None, "Role")),
+            "role": random.choice((None, f"{prefix} Role")),
             "team": None,
             "service": None,
-            "expected_response": "soon",
+            "expected_response": f"{prefix} soon",
             "started_on": random.choice((None, date(2019, 1, 1))),
             "ended_on": None,
             "contact_mode": ContactMode.DIRECT,
@@ -198,7 +206,7 @@ def _row(random: Random, mark: str, n: int, about: int, registered: list[str]) -
         basis=random.choice((None, DisclosureBasis.CONSENT, DisclosureBasis.SIGNIFICANT_HARM)),
         basis_until=random.choice((None, date(2999, 1, 1), date(2020, 1, 1))),
         refusal=RefusalReason.HANDLING_CODE if random.random() < 0.08 else None,
-        identity=random.choice((IdentityClaim(BORN, (FAMILY,)), IdentityClaim(BORN, (FAMILY,)), None)),
+        identity=random.choice((who, who, None)),
     )
 
 
