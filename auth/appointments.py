@@ -1,6 +1,6 @@
 """The register of appointments, as auth needs it; gateway implements it on the database.
 
-A court, a panel or a MAPPA meeting appoints a person for a child; the body registers it, and the person never claims it.
+A court, a panel or a MAPPA meeting appoints a person for a child. The body registers it; the person never claims it.
 """
 
 from __future__ import annotations

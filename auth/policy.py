@@ -5,11 +5,13 @@ from __future__ import annotations
 from auth.decision import AllOf
 from auth.paths import PREVIOUS
 from auth.rules import (
+    OVERRIDE_SIGN_IN_SECONDS,
     HasScope,
     LookupRequest,
     NamesAPractitioner,
     OverrideIsJustified,
     PreviousAloneIsGranted,
+    SignedInLately,
     SomethingIsOpen,
     TokenIsForThisPurpose,
 )
@@ -21,6 +23,7 @@ LOOK_UP_A_CHILD: AllOf[LookupRequest] = AllOf(
         NamesAPractitioner(),
         TokenIsForThisPurpose(),
         OverrideIsJustified(),
+        SignedInLately(OVERRIDE_SIGN_IN_SECONDS),
         SomethingIsOpen(),
         PreviousAloneIsGranted(PREVIOUS),
     )

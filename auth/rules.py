@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Protocol
 
 from auth.caller import Caller
 from auth.decision import Decision, Deny, Permit
 from auth.entitlements import Entitlements
-from schema.vocabulary import Assurance, Purpose, Scope
+from schema.vocabulary import Assurance, Purpose, Relationship, Scope
+
+OVERRIDE_SIGN_IN_SECONDS: Final = 900
+"""How old a sign-in may be for break-glass: `max_age` of the challenge (RFC 9470, section 3)."""
+
+_CLOCKS_DIFFER_SECONDS: Final = 30
 
 
 class Refusal(StrEnum):
-    """Why a lookup is refused; goes to the log. Callers get FORBIDDEN, or a challenge for STEP_UP_REQUIRED."""
+    """Why a lookup is refused; goes to the log. Callers get FORBIDDEN, or a challenge to sign in again."""
 
     MISSING_SCOPE = "MISSING_SCOPE"
     NO_PRACTITIONER = "NO_PRACTITIONER"
     NOTHING_GRANTED = "NOTHING_GRANTED"
+    NOT_APPOINTED = "NOT_APPOINTED"
     STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
+    SIGN_IN_TOO_OLD = "SIGN_IN_TOO_OLD"
     PREVIOUS_NOT_GRANTED = "PREVIOUS_NOT_GRANTED"
     OTHER_PURPOSE = "OTHER_PURPOSE"
     OVERRIDE_NOT_GRANTED = "OVERRIDE_NOT_GRANTED"
@@ -35,6 +43,16 @@ class LookupRequest:
     previous_alone: bool  # the operation asks for ended entries and no others
     override: bool
     accepts_review: bool
+    now: float  # seconds since the epoch
+
+
+class OfACaller(Protocol):
+    """Anything that some caller asks for."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,7 @@ class HasScope:
 
     scope: Scope
 
-    def decide(self, asked: LookupRequest) -> Decision:
+    def decide(self, asked: OfACaller) -> Decision:
         """Deny MISSING_SCOPE without it."""
         if self.scope in asked.caller.scopes:
             return Permit(f"has-scope {self.scope}")
@@ -95,18 +113,37 @@ class OverrideIsJustified:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedInLately:
+    """Break-glass needs a sign-in (`auth_time`) of the last minutes: nobody else is at the keyboard meanwhile."""
+
+    max_age_seconds: int
+
+    def decide(self, asked: LookupRequest) -> Decision:
+        """Permit an ordinary lookup; deny SIGN_IN_TOO_OLD if it is too long ago, not stated, or yet to come."""
+        since = asked.caller.authenticated_at
+        if not asked.override or (
+            since is not None and since - _CLOCKS_DIFFER_SECONDS <= asked.now <= since + self.max_age_seconds
+        ):
+            return Permit(f"signed-in-lately {self.max_age_seconds}")
+        return Deny(f"signed-in-lately {self.max_age_seconds}", Refusal.SIGN_IN_TOO_OLD)
+
+
+@dataclass(frozen=True, slots=True)
 class SomethingIsOpen:
     """Some custodian opens the default answer to this caller for this purpose."""
 
     def decide(self, asked: LookupRequest) -> Decision:
-        """Deny STEP_UP_REQUIRED if a stronger sign-in would open it, else NOTHING_GRANTED.
+        """Deny STEP_UP_REQUIRED if a stronger sign-in would open it, NOT_APPOINTED if an appointment might.
 
-        Where there is no custodian at all, nobody is asked and nothing is refused to the caller in particular.
+        Deny NOTHING_GRANTED otherwise. Where there is no custodian at all, nobody is asked and nothing is refused to
+        the caller in particular.
         """
         if asked.entitlements.opens_default() or not asked.entitlements.by_custodian:
             return Permit("something-is-open")
         if asked.entitlements.default_at_strong():
             return Deny("something-is-open", Refusal.STEP_UP_REQUIRED)
+        if asked.entitlements.may_be_appointed and Relationship.APPOINTED not in asked.entitlements.floor:
+            return Deny("something-is-open", Refusal.NOT_APPOINTED)
         return Deny("something-is-open", Refusal.NOTHING_GRANTED)
 
 

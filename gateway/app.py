@@ -26,6 +26,7 @@ from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthen
 from connectors.base import Ask, Deadline
 from connectors.faults import SourceFailed
 from gateway import errors
+from gateway.appointments import Appointments
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
@@ -39,11 +40,14 @@ from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
-from gateway.lookup import Lookups
+from gateway.lookup import Lookups, legal_today
 from gateway.migrate import migrate
 from gateway.operations import operations_routes, refusal
 from gateway.plan import Planner
 from gateway.refused_tokens import RefusedTokens
+from gateway.registers import Registers
+from gateway.repeated_refusals import RepeatedRefusals
+from gateway.reviews import Reviews
 from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
@@ -73,6 +77,7 @@ class Gateway:
     lookups: Lookups
     endpoint: GraphQLEndpoint[Caller]
     authenticate: Callable[[Sequence[str]], Awaitable[Caller]]
+    registers: Registers
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -98,6 +103,7 @@ class Gateway:
     async def close(self) -> None:
         """Let answers under way end, then close connections and the log."""
         await self.endpoint.drain()
+        await self.registers.refusals.drain()
         for source in self.sources:
             await source.connector.aclose()
         await asyncio.to_thread(self.log.close)
@@ -147,6 +153,10 @@ def _build(
     )
     metadata = metadata_url(settings)
     shields = DatabaseShields(engine, keys)
+    refusals = RepeatedRefusals(audit)
+    registers = Registers(
+        Appointments(engine, keys, audit, lambda: agreements), Reviews(engine, keys, audit), refusals, legal_today
+    )
     lookups = Lookups(
         sources=sources,
         agreements=lambda: agreements,
@@ -161,10 +171,13 @@ def _build(
             settings.limits.reserve_seconds,
             settings.limits.quiet_seconds,
         ),
-        step_up=lambda: challenge(
-            "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR
+        step_up=lambda max_age: challenge(
+            "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR, max_age=max_age
         ),
         recheck=lambda caller: _recheck(validator, caller, metadata),
+        appointments=registers.appointments,
+        reviews=registers.reviews,
+        refusals=refusals,
     )
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)
@@ -174,7 +187,7 @@ def _build(
         ),
         authenticate=authenticate,
         may_introspect=lambda caller: Scope.SCHEMA in caller.scopes,
-        answer=Execution(lookups).answer,
+        answer=Execution(lookups, registers).answer,
         refused=RefusedTokens(audit).note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
     )
@@ -192,6 +205,7 @@ def _build(
         lookups,
         endpoint,
         authenticate,
+        registers,
         revoked,
     )
 
@@ -282,6 +296,7 @@ def _recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
 def _allowances(limits: LimitsSection) -> dict[str, Allowance]:
     return {
         "person": Allowance(limits.person_lookups.as_limits(), limits.person_misses.as_limits()),
+        "override": Allowance(limits.person_overrides.as_limits(), {}),
         "client": Allowance(limits.client_lookups.as_limits(), limits.client_misses.as_limits()),
         "organisation": Allowance(limits.organisation_lookups.as_limits(), limits.organisation_misses.as_limits()),
     }

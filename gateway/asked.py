@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, LiteralString
 
 from gateway.errors import BadUserInput
 from schema.identifiers import NHSNumber
@@ -18,6 +18,7 @@ from schema.vocabulary import Purpose
 ADULT_AT = 18
 ADULT_WITH_CONSENT_AT = 26
 _MOST_NAME, _MOST_REASON, _MOST_REFERENCE = 100, 500, 100
+_LEAST_JUSTIFICATION = 10  # "urgent" justifies nothing that a reviewer could judge
 _TEST_RANGE = "9"  # 900-999 are never issued to anybody
 
 
@@ -60,7 +61,9 @@ def key_from(given: Mapping[str, Any], purpose: Purpose, today: date) -> Key:
         raise AdultRefused("`dateOfBirth` is not a child's. Adults cannot be looked up.")
     if purpose is Purpose.SYSTEM_TEST and not number.startswith(_TEST_RANGE):
         raise BadUserInput("SYSTEM_TEST takes numbers from the test range only.")
-    return Key(number, born, _text(given["familyName"], _MOST_NAME, "`familyName` must have 1 to 100 characters."))
+    return Key(
+        number, born, text_within(given["familyName"], _MOST_NAME, "`familyName` must have 1 to 100 characters.")
+    )
 
 
 def access_from(given: Mapping[str, Any]) -> Access:
@@ -69,20 +72,26 @@ def access_from(given: Mapping[str, Any]) -> Access:
     reference = given.get("caseReference")
     return Access(
         purpose=given["purpose"],
-        reason=_text(given["reason"], _MOST_REASON, "`reason` must have 1 to 500 characters."),
-        case_reference=_text(reference, _MOST_REFERENCE, "`caseReference` must have 1 to 100 characters.")
+        reason=text_within(given["reason"], _MOST_REASON, "`reason` must have 1 to 500 characters."),
+        case_reference=text_within(reference, _MOST_REFERENCE, "`caseReference` must have 1 to 100 characters.")
         if reference is not None
         else None,
-        justification=_text(override["justification"], _MOST_REASON, "`justification` must have 1 to 500 characters.")
+        justification=text_within(
+            override["justification"],
+            _MOST_REASON,
+            "`justification` must have 10 to 500 characters.",
+            least=_LEAST_JUSTIFICATION,
+        )
         if override is not None
         else None,
         accepts_review=bool(override["acceptReview"]) if override is not None else False,
     )
 
 
-def _text(value: str, most: int, sentence: Any) -> str:
+def text_within(value: str, most: int, sentence: LiteralString, *, least: int = 1) -> str:
+    """Return a text without control characters, trimmed and of so many characters, or raise BadUserInput."""
     text = unicodedata.normalize("NFC", value).strip()
-    if not 1 <= len(text) <= most or any(unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} for c in text):
+    if not least <= len(text) <= most or any(unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} for c in text):
         raise BadUserInput(sentence)
     return text
 

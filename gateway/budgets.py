@@ -1,5 +1,8 @@
 """How many children one person, client or organisation may look up, and how often in vain.
 
+Break-glass has a budget of its own in place of the person's: an emergency neither eats into the ordinary allowance nor
+is stopped by it.
+
 Charged before anything is executed. One miss is reserved with each lookup and returned when OUTCOME discloses
 something. Counts live in the database, written in the transaction of the record they belong to, so that they survive a
 restart; this process keeps them in memory and is the only one that writes them.
@@ -40,6 +43,7 @@ class Allowance:
 PERSON = Allowance({"minute": 10, "hour": 60, "day": 200}, {"hour": 5, "day": 20})
 CLIENT = Allowance({"minute": 600, "hour": 12_000, "day": 100_000}, {"hour": 600, "day": 4_000})
 ORGANISATION = Allowance({"minute": 600, "hour": 12_000, "day": 100_000}, {"hour": 600, "day": 4_000})
+OVERRIDE = Allowance({"hour": 10, "day": 20}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ class Budgets:
 
 
 def allowance_name(principal: str) -> str:
-    """Return the kind of a principal: person, client or organisation."""
+    """Return the kind of a principal: person, override, client or organisation."""
     return principal.partition(":")[0]
 
 

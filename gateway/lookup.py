@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 
+from auth.appointments import AppointmentRegister, AppointmentsUnreadable
 from auth.caller import Caller
 from auth.entitlements import Entitlements
 from auth.policy import LOOK_UP_A_CHILD
-from auth.rules import LookupRequest, Refusal
+from auth.rules import OVERRIDE_SIGN_IN_SECONDS, LookupRequest, Refusal
 from auth.sharing import AgreementSet
-from auth.standing import NO_STANDING, standing_of, strongest
+from auth.standing import NO_STANDING, Standing, standing_of, strongest
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.canonical import NotCanonical
@@ -41,10 +42,13 @@ from gateway.errors import (
 )
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
-from gateway.lookup_record import LookupRecord
+from gateway.lookup_record import LookupRecord, document_of
 from gateway.metrics import note_lookup
 from gateway.plan import Plan, Planner
 from gateway.randomness import RANDOM
+from gateway.register_requests import RegisterRequest
+from gateway.repeated_refusals import RepeatedRefusals
+from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
 from schema.vocabulary import LookupOutcome, Purpose, Relationship
@@ -87,8 +91,11 @@ class Lookups:
     log: AuditLog
     keys: AuditKeys
     limits: LookupLimits
-    step_up: Callable[[], str]  # the RFC 9470 challenge
+    step_up: Callable[[int | None], str]  # the RFC 9470 challenge, with a `max_age` or without
     recheck: Callable[[Caller], None]  # raises a GatewayError if the token ended or was revoked meanwhile
+    appointments: AppointmentRegister
+    reviews: Reviews
+    refusals: RepeatedRefusals
 
     def entitlements(self, caller: Caller, purpose: Purpose) -> Entitlements:
         """Return what is open to a caller for a purpose today, before anything is known of a child."""
@@ -120,7 +127,7 @@ class Lookups:
         record = self._record(caller, access, key, operation, request_id)
         # 3. The plan: before anything is executed or asked.
         override = access.justification is not None
-        floor = standing_of(Relationship.OVERRIDE) if override else NO_STANDING
+        floor = self._floor(caller, access, key, agreements, today)
         plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor)
         # 4. Budgets.
         charge = await self._charge(caller, record, agreements)
@@ -130,8 +137,6 @@ class Lookups:
         basis = agreements.basis(access.purpose, today)
         try:
             intent = await self._append(EventKind.INTENT, record.intent(plan, agreements, basis), charge.statements)
-            if override:
-                await self._append(EventKind.REVIEW, record.override(intent))
         except AuditUnavailable:
             self.budgets.cancel(charge)
             raise
@@ -140,10 +145,12 @@ class Lookups:
             self.sources, self.shields, self.keys, self.limits, caller, access, key, plan, today, record.ask_id
         )
         try:
+            if override:
+                await self._record_override(record, key, intent)
             tree = await run.tree(record.receipt)
             await self._alarm(run)
             encoded = encode(tree, _extensions(plan))
-            self._recheck(caller, access, plan, run)
+            self._recheck(caller, access, key, plan, run)
         except BaseException as fault:
             await self._close(record, intent, run, charge, outcome="FAILED")
             if isinstance(fault, GatewayError):
@@ -162,13 +169,40 @@ class Lookups:
             await self._quiet(run)
         return Answer(encoded.body)
 
-    def _recheck(self, caller: Caller, access: Access, plan: Plan, run: Gathering) -> None:
-        """Raise if the token, or what the agreements open, ended while the agencies were asked: then nothing leaves."""
+    def _floor(self, caller: Caller, access: Access, key: Key, agreements: AgreementSet, today: date) -> Standing:
+        """Return how the caller stands before anything is known of the child: appointed, or by break-glass.
+
+        The register is read only for callers to whom an appointment could open anything. Raises Overloaded.
+        """
+        held = standing_of(Relationship.OVERRIDE) if access.justification is not None else NO_STANDING
+        ordinary = self.planner.entitlements(agreements, caller, access.purpose, today, held)
+        if ordinary.may_be_appointed and self._appointed(caller, access, key, today):
+            held = standing_of(*held, Relationship.APPOINTED)
+        return held
+
+    def _appointed(self, caller: Caller, access: Access, key: Key, today: date) -> bool:
+        try:
+            return self.appointments.held(caller, key.nhs_number, access.purpose, today)
+        except AppointmentsUnreadable:
+            raise Overloaded(1) from None
+
+    async def _record_override(self, record: LookupRecord, key: Key, intent: int) -> None:
+        """Put the override on record, and into the queue of reviews with it, before any agency is asked."""
+        request = RegisterRequest(record.caller, record.request_id, record.document)
+        item = self.reviews.opening(request, self.keys.pseudonym(key.nhs_number), record.access.purpose, record.receipt)
+        payload = record.override(intent, item.id, item.due_at)
+        await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard, intent))
+
+    def _recheck(self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering) -> None:
+        """Raise if the token, what the agreements open or an appointment ended meanwhile: then nothing leaves."""
         self.recheck(caller)
         now = self.planner.entitlements(
             self.agreements(), caller, access.purpose, legal_today(), plan.entitlements.floor
         )
         if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
+            raise Overloaded(1)
+        floor = plan.entitlements.floor
+        if Relationship.APPOINTED in floor and not self._appointed(caller, access, key, legal_today()):
             raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:
@@ -179,8 +213,10 @@ class Lookups:
 
     async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
         opaque = self.keys.opaque_id
+        person = opaque("person", caller.issuer, caller.person)
         principals = (
-            f"person:{opaque('person', caller.issuer, caller.person)}",
+            # break-glass has a budget of its own in place of the person's
+            f"person:{person}" if record.access.justification is None else f"override:{person}",
             f"client:{opaque('client', caller.issuer, caller.client_id)}",
             f"organisation:{opaque('organisation', caller.organisation)}",
         )
@@ -189,7 +225,11 @@ class Lookups:
         except sa.exc.SQLAlchemyError:
             raise AuditUnavailable(1) from None
         if isinstance(charge, Spent):
-            await self._append(EventKind.DENIED, record.denied(f"BUDGET {charge.budget}", None, agreements))
+            code = f"BUDGET {charge.budget}"
+            try:
+                await self.refusals.note(person, code, record.denied(code, None, agreements))
+            except AuditError:
+                raise AuditUnavailable(1) from None
             raise RateLimited(charge.retry_after_seconds)
         return charge
 
@@ -211,14 +251,19 @@ class Lookups:
                 previous_alone=plan.selection.previous_alone,
                 override=access.justification is not None,
                 accepts_review=access.accepts_review,
+                now=time.time(),
             )
         )
         if decision:
             return
         reason = getattr(decision, "reason", "")
         await self._append(EventKind.DENIED, record.denied(reason, decision, agreements), charge.statements)
-        if reason == Refusal.STEP_UP_REQUIRED:
-            raise Unauthenticated(self.step_up(), "A stronger sign-in is needed for this.")
+        if reason in {Refusal.STEP_UP_REQUIRED, Refusal.SIGN_IN_TOO_OLD}:
+            if access.justification is None:
+                raise Unauthenticated(self.step_up(None), "A stronger sign-in is needed for this.")
+            raise Unauthenticated(
+                self.step_up(OVERRIDE_SIGN_IN_SECONDS), "A new and strong sign-in is needed for this."
+            )
         raise Forbidden
 
     async def _note_adult(
@@ -278,10 +323,7 @@ class Lookups:
         self, caller: Caller, access: Access, key: Key | None, operation: Operation, request_id: str
     ) -> LookupRecord:
         receipt = RANDOM.text(16)
-        document = operation.document_sha256
-        if not operation.may_be_kept:
-            # the digest of a text with identifiers in it is one that can be found by trying
-            document = self.keys.opaque_id("document", document)
+        document = document_of(operation, self.keys)
         return LookupRecord(caller, access, key, request_id, RANDOM.uuid(), receipt, document, self.keys)
 
 

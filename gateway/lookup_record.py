@@ -1,4 +1,4 @@
-"""The log's words for one lookup: the payloads of INTENT, OUTCOME and DENIED."""
+"""The log's words for one lookup: the payloads of INTENT, OVERRIDE, OUTCOME and DENIED."""
 
 from __future__ import annotations
 
@@ -14,10 +14,43 @@ from auth.sharing import AgreementSet, LawfulBasis
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
 from gateway.fanout import SourceOutcome
+from gateway.graphql.documents import Operation
 from gateway.plan import Plan
 from gateway.shields import ShieldWrite
 
 _KEY = b"child-key"
+
+
+def document_of(operation: Operation, keys: AuditKeys) -> str:
+    """Return the SHA-256 of the operation's text, or keyed if the text may hold an identifier.
+
+    The digest of a text with identifiers in it is one that can be found by trying.
+    """
+    digest = operation.document_sha256
+    return digest if operation.may_be_kept else keys.opaque_id("document", digest)
+
+
+def who_asks(caller: Caller, request_id: str, document: str) -> dict[str, Any]:
+    """Return what every record of a request says of the one who sent it."""
+    acting = caller.on_behalf_of
+    return {
+        "caller": {
+            "issuer": caller.issuer,
+            "subject": caller.subject,
+            "client": caller.client_id,
+            "organisation": caller.organisation,
+            "actor": caller.actor,
+            "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
+            "name": caller.practitioner_name,
+            "registration": caller.practitioner_registration,
+            "roles": sorted(caller.effective_roles),
+            "scopes": sorted(caller.scopes),
+            "assurance": caller.assurance,
+            "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
+        },
+        "request": request_id,
+        "operation": {"document": document},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +63,7 @@ class LookupRecord:
     request_id: str
     ask_id: str  # the request id that agencies see
     receipt: str
-    document: str  # SHA-256 of the operation's text, or keyed if the text may hold an identifier
+    document: str  # as `document_of` gives it
     keys: AuditKeys
 
     def intent(self, plan: Plan, agreements: AgreementSet, basis: LawfulBasis | None) -> dict[str, Any]:
@@ -44,12 +77,21 @@ class LookupRecord:
             "fields": {source: sorted(mask.paths) for source, mask in plan.masks.items()},
             "further": {source: sorted(paths) for source, paths in plan.further.items()},
             "sources": list(plan.masks),
+            "silent": sorted(plan.silent),
             "agreements": {"version": agreements.version, "basis": _basis(basis)},
         }
 
-    def override(self, intent: int) -> dict[str, Any]:
-        """Return the payload of REVIEW for break-glass: an event of its own, for somebody to look at."""
-        return {**self._who(), **self._why(), "of": intent, "verdict": "OPEN"}
+    def override(self, intent: int, review: str, due: str) -> dict[str, Any]:
+        """Return the payload of OVERRIDE: an event of its own, and which item of the queue waits for its review."""
+        return {
+            **self._who(),
+            **self._why(),
+            **self._subject(),
+            "receipt": self.receipt,
+            "of": intent,
+            "review": review,
+            "due": due,
+        }
 
     def denied(self, code: str, decision: Decision | None, agreements: AgreementSet) -> dict[str, Any]:
         """Return the payload of DENIED: no agency was asked."""
@@ -114,26 +156,7 @@ class LookupRecord:
         }
 
     def _who(self) -> dict[str, Any]:
-        caller = self.caller
-        acting = caller.on_behalf_of
-        return {
-            "caller": {
-                "issuer": caller.issuer,
-                "subject": caller.subject,
-                "client": caller.client_id,
-                "organisation": caller.organisation,
-                "actor": caller.actor,
-                "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
-                "name": caller.practitioner_name,
-                "registration": caller.practitioner_registration,
-                "roles": sorted(caller.effective_roles),
-                "scopes": sorted(caller.scopes),
-                "assurance": caller.assurance,
-                "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
-            },
-            "request": self.request_id,
-            "operation": {"document": self.document},
-        }
+        return who_asks(self.caller, self.request_id, self.document)
 
     def _why(self) -> dict[str, Any]:
         access = self.access

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.fanout import SourceOutcome
 
@@ -15,6 +15,14 @@ _SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 _SOURCES = Counter("contactpoint_source_answers", "What each source did", ["source", "status", "code"])
+_REVIEWS = Gauge("contactpoint_reviews_open", "Overrides that wait for review")
+_OVERDUE = Gauge("contactpoint_reviews_overdue", "Overrides whose review is overdue")
+
+
+def note_reviews(waiting: float, overdue: float) -> None:
+    """Show how many overrides wait for review; NaN for a number that cannot be read."""
+    _REVIEWS.set(waiting)
+    _OVERDUE.set(overdue)
 
 
 def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:

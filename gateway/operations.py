@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from gateway import errors
 from gateway.graphql.endpoint import encoded_error
 from gateway.graphql.query import sdl
+from gateway.metrics import note_reviews
 from gateway.storage import StorageError, assert_durable
 from schema.vocabulary import Scope
 
@@ -65,6 +66,7 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
 
     async def metrics(request: Request) -> Response:
         """Prometheus text; no label holds anything of a person."""
+        note_reviews(*gateway.registers.waiting_reviews())
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
     return [

@@ -127,6 +127,7 @@ class LimitsSection(_Section):
     quiet_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25  # an answer without a disclosure leaves at a multiple
     person_lookups: WindowSection = WindowSection(minute=10, hour=60, day=200)
     person_misses: WindowSection = WindowSection(hour=5, day=20)
+    person_overrides: WindowSection = WindowSection(hour=10, day=20)
     client_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)
     client_misses: WindowSection = WindowSection(hour=600, day=4_000)
     organisation_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)

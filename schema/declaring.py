@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
 from strawberry.schema_directive import Location
 
 from schema.sections import UndeclaredDisclosure
 from schema.vocabulary import Scope
 
 _KEY = "disclosure"
+_SCOPE = "scope"
 
 
 class Disclosure(StrEnum):
@@ -25,6 +26,7 @@ class Disclosure(StrEnum):
     PRACTITIONER = "PRACTITIONER"  # a named person in such a row
     SECTION = "SECTION"  # a deeper field, opened by its own scope
     AUDIT = "AUDIT"  # the log, read by its auditors
+    REGISTER = "REGISTER"  # what the caller's own organisation registered, or has to review
 
 
 @strawberry.schema_directive(
@@ -41,7 +43,14 @@ class RequiresScopes:
 def shown(disclosure: Disclosure, description: str | None = None, *, scope: Scope | None = None, **more: Any) -> Any:
     """Return a Strawberry field that declares its disclosure class, with `@requiresScopes` if a scope opens it."""
     directives = [RequiresScopes(scopes=[[scope.value]])] if scope else []
-    return strawberry.field(description=description, metadata={_KEY: disclosure}, directives=directives, **more)
+    metadata = {_KEY: disclosure, _SCOPE: scope}
+    return strawberry.field(description=description, metadata=metadata, directives=directives, **more)
+
+
+def scope_of(field: GraphQLField) -> Scope | None:
+    """Return the scope that a field of a built schema declares, or None."""
+    found = getattr(field.extensions.get("strawberry-definition"), "metadata", {}).get(_SCOPE)
+    return found if isinstance(found, Scope) else None
 
 
 def undeclared(schema: GraphQLSchema) -> Iterator[str]:

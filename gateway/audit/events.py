@@ -23,8 +23,11 @@ class EventKind(StrEnum):
     ADMIN = "ADMIN"
     """Something was done to the gateway itself; `action` is an AdminAction."""
 
+    OVERRIDE = "OVERRIDE"
+    """Break-glass is used for the lookup of an INTENT, and waits for review. Durable before any agency is asked."""
+
     REVIEW = "REVIEW"
-    """Somebody read the log, or reviewed an override."""
+    """Somebody read the queue of reviews, or decided one."""
 
     HEARTBEAT = "HEARTBEAT"
     """The log can be written. Written when an outage ends, so that readiness does not wait for a caller."""
@@ -40,6 +43,8 @@ class AdminAction(StrEnum):
     AGREEMENTS_LOADED = "AGREEMENTS_LOADED"
     PAYLOAD_PURGED = "PAYLOAD_PURGED"
     INVALID_ANSWER_ALARM = "INVALID_ANSWER_ALARM"
+    APPOINTMENT_REGISTERED = "APPOINTMENT_REGISTERED"
+    APPOINTMENT_ENDED = "APPOINTMENT_ENDED"
 
 
 _WHO: Final = frozenset(
@@ -62,6 +67,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "receipt",
             "ask",  # the request id that agencies see
             "fields",  # what the first wave asks each source for
+            "silent",  # the sources whose agreements ask for a silent read
             "further",  # what a relationship, once known, may have it asked for in the second wave
             "sources",
             "agreements",
@@ -86,8 +92,19 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "heldBack",  # how many rows of which source were not told, and why
             "identity",
         },
-        EventKind.DENIED: _WHO | _WHY | _SUBJECT | {"receipt", "code", "rule", "rules", "agreements"},
-        EventKind.ADMIN: frozenset(
+        EventKind.DENIED: _WHO
+        | _WHY
+        | _SUBJECT
+        | {
+            "receipt",
+            "code",
+            "rule",
+            "rules",
+            "agreements",
+            "count",  # how many more refusals of the same person, for the same cause, were counted only
+        },
+        EventKind.ADMIN: _WHO
+        | frozenset(
             {
                 "action",
                 "key",  # STARTED: id of the audit key
@@ -103,9 +120,28 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "version",
                 "by",
                 "detail",
+                "appointment",  # APPOINTMENT_REGISTERED, _ENDED: whose, for what, on what evidence, until when
             }
         ),
-        EventKind.REVIEW: _WHO | _WHY | {"of", "filter", "count", "verdict", "by"},
+        EventKind.OVERRIDE: _WHO
+        | _WHY
+        | _SUBJECT
+        | {
+            "of",  # seq of the INTENT in the same shard
+            "receipt",
+            "review",  # id of the item in the queue
+            "due",
+        },
+        EventKind.REVIEW: _WHO
+        | {
+            "of",  # a verdict: seq of the OVERRIDE, in the shard of that name
+            "shard",
+            "review",
+            "verdict",
+            "note",
+            "filter",  # a reading: which states were asked for
+            "count",  # a reading: how many items were shown
+        },
         EventKind.HEARTBEAT: frozenset(),
     }
 )

@@ -64,7 +64,14 @@ class Operation:
     #: `child` or `findChild`, else None
     lookup_field: str | None
     lookup_node: FieldNode | None = field(repr=False)
+    #: what a register answers, else None
+    register_node: FieldNode | None = field(repr=False)
     variable_types: Mapping[str, GraphQLInputType] = field(repr=False)
+
+    @property
+    def is_for_post_alone(self) -> bool:
+        """Whether a lookup or a register answers it: identifiers do not go in URLs, and each answer is recorded."""
+        return self.lookup_field is not None or self.register_node is not None
 
 
 _Examined = Mapping[str | None, Operation]
@@ -245,6 +252,7 @@ class Documents:
             root_field_names=root.names,
             lookup_field=root.lookup.name.value if root.lookup else None,
             lookup_node=root.lookup,
+            register_node=root.register,
             # validation has shown that each is an input type
             variable_types=cast("dict[str, GraphQLInputType]", variable_types),
         )

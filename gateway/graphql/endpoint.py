@@ -162,7 +162,7 @@ class GraphQLEndpoint(Generic[Caller]):
             credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
             caller = await self._authenticate(credentials)
             operation = self._documents.prepare(request, may_introspect=self._may_introspect(caller))
-            if method == "GET" and (operation.lookup_field is not None or not operation.is_query):
+            if method == "GET" and (operation.is_for_post_alone or not operation.is_query):
                 # identifiers do not go in URLs, and a GET changes nothing
                 raise MethodNotAllowed
             variables = self._documents.coerce(operation, request.variables)

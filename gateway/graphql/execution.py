@@ -7,6 +7,7 @@ and a lookup that shares its operation with other fields, runs on graphql-core's
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -14,31 +15,62 @@ from graphql import ExecutionResult, FieldNode, VariableNode, execute
 from graphql.execution.values import VariableValues, get_argument_values
 
 from auth.caller import Caller
+from auth.decision import Deny
 from auth.disclosure import agency_type
 from auth.paths import SCOPES
+from auth.rules import HasScope
 from auth.standing import standing_of
 from gateway.disclosed_fields import disclosed_fields
-from gateway.errors import InternalServerError
+from gateway.errors import InternalServerError, RequestError
+from gateway.graphql.access_queries import AccessModel
 from gateway.graphql.compiled import CompiledLookup, compile_lookup
 from gateway.graphql.documents import Operation
 from gateway.graphql.endpoint import ExecutedAnswer, RequestContext
 from gateway.graphql.query import GRAPHQL_SCHEMA, ExecutionContext
+from gateway.graphql.root_fields import LOOKUP_FIELDS
 from gateway.graphql.selection import SelectionKeys, lookup_fields
-from gateway.lookup import Encoded, Lookups
+from gateway.lookup import Encoded, Lookups, legal_today
+from gateway.lookup_record import document_of
+from gateway.register_requests import RegisterRequest
+from gateway.registers import Registers
 from gateway.remembered import Remembered
 from schema import types
-from schema.vocabulary import Purpose, Relationship
+from schema.declaring import scope_of
+from schema.vocabulary import Purpose, Relationship, Scope
 
 _encode = msgspec.json.Encoder().encode
 _RELATIONSHIPS = (Relationship.NONE, Relationship.ORGANISATION, Relationship.PRACTITIONER, Relationship.APPOINTED)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    caller: Caller
+
+
+def _root_scopes() -> dict[str, Scope]:
+    """Return the scope that each root field declares, if it declares one."""
+    found = {}
+    for root in (GRAPHQL_SCHEMA.query_type, GRAPHQL_SCHEMA.mutation_type):
+        for name, field in (root.fields if root else {}).items():
+            if (scope := scope_of(field)) is not None:
+                found[name] = scope
+    return found
+
+
+ROOT_SCOPES: Mapping[str, Scope] = _root_scopes()
+"""Root field -> the scope without which it is refused to a caller, and the refusal recorded."""
+
+
 class Execution:
     """Answers operations of this schema."""
 
-    def __init__(self, lookups: Lookups) -> None:
+    def __init__(self, lookups: Lookups, registers: Registers) -> None:
         self._lookups = lookups
+        self._registers = registers
         self._agencies = [agency_type(source.agency) for source in lookups.sources]
+        self._access_model = AccessModel(
+            lookups.agreements, legal_today, {source.id: source.custodian.kind for source in lookups.sources}
+        )
         self._keys = SelectionKeys()
         self._compiled: Remembered[Hashable, CompiledLookup] = Remembered(1024)
 
@@ -46,6 +78,9 @@ class Execution:
         self, caller: Caller, operation: Operation, variables: Mapping[str, Any], context: RequestContext
     ) -> ExecutedAnswer:
         """Return the answer; for a lookup, once its OUTCOME is durable. Raises GatewayError."""
+        await self._check_scopes(caller, operation, context)
+        if operation.register_node is not None:
+            return await self._register(caller, operation, operation.register_node, variables, context)
         nodes = lookup_fields(operation, variables) if operation.lookup_field else []
         if not nodes:
             return ExecutedAnswer(body=_body(self._executed(caller, operation, context, None), None))
@@ -59,6 +94,33 @@ class Execution:
         answer = await self._lookups.answer(caller, operation, variables, arguments, context.request_id, encode)
         return ExecutedAnswer(body=answer.body)
 
+    async def _check_scopes(self, caller: Caller, operation: Operation, context: RequestContext) -> None:
+        """Raise Forbidden unless the token has the scope that each root field declares; a lookup has its own policy."""
+        for name in operation.root_field_names:
+            scope = None if name in LOOKUP_FIELDS else ROOT_SCOPES.get(name)
+            decision = HasScope(scope).decide(_Asking(caller)) if scope is not None else None
+            if isinstance(decision, Deny):
+                await self._registers.refuse(self._request(caller, operation, context), decision)
+
+    async def _register(
+        self,
+        caller: Caller,
+        operation: Operation,
+        node: FieldNode,
+        variables: Mapping[str, Any],
+        context: RequestContext,
+    ) -> ExecutedAnswer:
+        root = GRAPHQL_SCHEMA.query_type if operation.is_query else GRAPHQL_SCHEMA.mutation_type
+        if root is None:
+            raise TypeError("the schema lacks a root type")
+        arguments = get_argument_values(root.fields[node.name.value], node, VariableValues({}, dict(variables)))
+        request = self._request(caller, operation, context)
+        told = await self._registers.answer(node.name.value, request, arguments)
+        return ExecutedAnswer(body=_body(self._executed(caller, operation, context, None, told), None))
+
+    def _request(self, caller: Caller, operation: Operation, context: RequestContext) -> RegisterRequest:
+        return RegisterRequest(caller, context.request_id, document_of(operation, self._lookups.keys))
+
     def _compile(self, operation: Operation, variables: Mapping[str, Any]) -> CompiledLookup:
         key = self._keys.of(operation, variables)
         found = None if key is None else self._compiled.get(key)
@@ -68,15 +130,22 @@ class Execution:
                 self._compiled.keep(key, found)
         return found
 
-    def _executed(self, caller: Caller, operation: Operation, context: RequestContext, tree: Any) -> Mapping[str, Any]:
+    def _executed(
+        self, caller: Caller, operation: Operation, context: RequestContext, tree: Any, register: Any = None
+    ) -> Mapping[str, Any]:
         result = execute(
             GRAPHQL_SCHEMA,
             operation.document,
-            context_value=ExecutionContext(caller, tree, self._agencies, lambda p: self._access(caller, p)),
+            context_value=ExecutionContext(
+                caller, tree, self._agencies, lambda p: self._access(caller, p), self._access_model, register
+            ),
             variable_values=dict(context.variables),
             operation_name=operation.node.name.value if operation.node.name else None,
             hide_suggestions=True,
         )
+        for error in (result.errors if isinstance(result, ExecutionResult) else None) or ():
+            if isinstance(error.original_error, RequestError):
+                raise error.original_error  # an argument that its type takes and its field does not
         if not isinstance(result, ExecutionResult) or result.errors or result.data is None:
             # an error of ours: what a caller may not see is null without an error
             raise InternalServerError(context.request_id)

@@ -11,6 +11,8 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from auth.caller import Caller
+from gateway.graphql.access_queries import AccessModel, AccessQueries
+from gateway.graphql.mutation import Mutation, RegisterQueries
 from schema import types
 from schema.declaring import Disclosure, require_declared, shown
 from schema.vocabulary import Purpose, Scope
@@ -24,6 +26,8 @@ class ExecutionContext:
     lookup: Any  # the tree that the door made, or None for an operation without a lookup
     agencies: Sequence[types.Agency]
     access: Callable[[Purpose], list[types.FieldAccess]]
+    access_model: AccessModel
+    register: Any = None  # what a register gave, for an operation that asks one
 
 
 def _access(info: strawberry.Info, purpose: Purpose) -> list[types.FieldAccess]:
@@ -62,7 +66,7 @@ def _agencies(info: strawberry.Info) -> list[types.Agency]:
 
 
 @strawberry.type
-class Query:
+class Query(RegisterQueries, AccessQueries):
     """The root."""
 
     child: types.ChildLookup = shown(
@@ -78,7 +82,7 @@ class Query:
 
 
 SCHEMA = strawberry.Schema(
-    Query, config=StrawberryConfig(scalar_map={types.NHSNumber: types.NHS_NUMBER_SCALAR}), extensions=[]
+    Query, Mutation, config=StrawberryConfig(scalar_map={types.NHSNumber: types.NHS_NUMBER_SCALAR}), extensions=[]
 )
 GRAPHQL_SCHEMA: GraphQLSchema = SCHEMA._schema
 require_declared(GRAPHQL_SCHEMA)

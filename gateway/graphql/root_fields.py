@@ -1,7 +1,8 @@
-"""What an operation asks of the root, and the rules that a lookup keeps there.
+"""What an operation asks of the root, and the rules that a lookup and a register keep there.
 
-At most one lookup in an operation, no introspection beside it, and `outcome` always in the answer. Every walk is linear
-in the document. Pure functions; refusals are GatewayErrors and name nothing of the document.
+At most one lookup in an operation, no introspection beside it, and `outcome` always in the answer; what a register
+answers stands alone, once and unconditionally. Every walk is linear in the document. Pure functions; refusals are
+GatewayErrors and name nothing of the document.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from gateway.errors import LimitExceeded, ValidationFailed
 from gateway.graphql.guard import INTROSPECTION_FIELDS, locations_of, response_key
 
 LOOKUP_FIELDS = frozenset({"child", "findChild"})
+#: what a register answers: each is recorded on its own, so each stands alone
+REGISTER_FIELDS = frozenset({"appointments", "reviews", "registerAppointment", "endAppointment", "decideReview"})
 _CONDITIONS = frozenset({"skip", "include"})
 
 
@@ -34,10 +37,12 @@ class RootFields:
     lookup: FieldNode | None
     lookup_is_conditional: bool
     introspection: FieldNode | None
+    register: FieldNode | None
+    register_is_conditional: bool
 
 
 def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> RootFields:
-    """Return what the operation asks of the root; raise LimitExceeded when that is more than one lookup.
+    """Return what the operation asks of the root; raise LimitExceeded when that is more than one lookup, or register.
 
     A fragment is walked once for each way to reach it (under a condition, or not), as in CollectFields (GraphQL,
     section 6.3.2).
@@ -45,6 +50,7 @@ def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, Frag
     names: dict[str, None] = {}
     # by node: one field is reached more than once when its fragment is spread twice
     lookups: dict[int, FieldNode] = {}
+    registers: dict[int, FieldNode] = {}
     unconditional: set[int] = set()
     introspection: FieldNode | None = None
     for field, conditional in _fields_at_top(operation.selection_set, fragments):
@@ -54,15 +60,23 @@ def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, Frag
             lookups[id(field)] = field
             if not conditional:
                 unconditional.add(id(field))
+        elif name in REGISTER_FIELDS:
+            registers[id(field)] = field
+            if not conditional:
+                unconditional.add(id(field))
         elif name in INTROSPECTION_FIELDS and introspection is None:
             introspection = field
     if len(lookups) > 1:
         raise LimitExceeded("Ask for one child in one operation.")
+    if len(registers) > 1:
+        raise LimitExceeded("Ask a register for one thing in one operation.")
     return RootFields(
         names=tuple(names),
         lookup=next(iter(lookups.values()), None),
         lookup_is_conditional=bool(lookups) and not unconditional,
         introspection=introspection,
+        register=next(iter(registers.values()), None),
+        register_is_conditional=bool(registers) and not unconditional,
     )
 
 
@@ -72,6 +86,8 @@ def check_root_fields(root: RootFields, fragments: Mapping[str, FragmentDefiniti
     `outcome` is what keeps an incomplete answer from reading as an empty one, so nothing may take it away: not its
     absence, not another response key, not a condition on it or on anything around it.
     """
+    if root.register is not None:
+        _check_register(root, root.register)
     if root.lookup is None:
         return
     if root.introspection is not None:
@@ -84,6 +100,15 @@ def check_root_fields(root: RootFields, fragments: Mapping[str, FragmentDefiniti
         raise ValidationFailed(
             "Select `outcome` in `child`, under that name and without @skip or @include on it or around it.",
             locations=locations_of(root.lookup),
+        )
+
+
+def _check_register(root: RootFields, register: FieldNode) -> None:
+    if set(root.names) - {register.name.value, "__typename"}:
+        raise ValidationFailed("This field stands alone in its operation.", locations=locations_of(register))
+    if root.register_is_conditional:
+        raise ValidationFailed(
+            "This field takes no @skip or @include on it or around it.", locations=locations_of(register)
         )
 
 

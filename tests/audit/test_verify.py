@@ -24,7 +24,7 @@ from gateway.audit.log import AuditLog
 from gateway.audit.tables import TRIGGERS, audit_leaf, audit_node, audit_payload, audit_shard
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.migrate import migrate
-from gateway.storage import open_engine
+from gateway.storage import DatabaseUnreadable, open_engine
 
 TABLES = (audit_shard, audit_leaf, audit_payload, audit_node)
 CELLS = [(table.name, column.name) for table in TABLES for column in table.columns]
@@ -307,7 +307,8 @@ def test_a_page_overwritten_in_the_file_is_found(copy: Callable[[], Path]) -> No
         file.write_bytes(damaged)
         try:
             status = found(file).status
-        except NoLog:
+        except (NoLog, DatabaseUnreadable):
+            # the schema's own rows fill more than one page: without them there is no table to read
             status = Status.TAMPERED
         # a page of a table that is not the log's may be whatever it is
         assert status is Status.TAMPERED or page_is_not_the_log_s(file, page + 1)

@@ -17,12 +17,15 @@ from auth.rules import (
     OverrideIsJustified,
     PreviousAloneIsGranted,
     Refusal,
+    SignedInLately,
     SomethingIsOpen,
     TokenIsForThisPurpose,
 )
-from schema.vocabulary import Assurance, Purpose, Scope
+from auth.standing import standing_of
+from schema.vocabulary import Assurance, Purpose, Relationship, Scope
 from tests.auth.model import EVERY_SCOPE, agreed, agreement, caller, entitled, grant, on_behalf_of
 
+NOW = 1_800_000_000.0
 OPEN = agreed(agreement(grant()))
 DEFAULT_ONLY = agreed(agreement(grant(opens=frozenset({INVOLVEMENTS}))))
 
@@ -37,6 +40,7 @@ def request(who: dict[str, Any] | None = None, **differs: Any) -> LookupRequest:
         "previous_alone": False,
         "override": False,
         "accepts_review": False,
+        "now": NOW,
     }
     return LookupRequest(**(usual | differs))
 
@@ -45,6 +49,7 @@ OF_CP = (ChildLookupDetail(Purpose.CP_S47, None),)
 OF_CIN = (ChildLookupDetail(Purpose.CIN_S17, None),)
 OF_CASE = (ChildLookupDetail(None, "case-1"),)
 MAY_OVERRIDE = EVERY_SCOPE | {Scope.OVERRIDE.value}
+APPOINTED_ONLY = agreed(agreement(grant(relationship=Relationship.APPOINTED)))
 
 PERMITTED = [
     pytest.param(HasScope(Scope.INVOLVEMENT), request(), id="the-scope"),
@@ -66,7 +71,17 @@ PERMITTED = [
     pytest.param(
         OverrideIsJustified(), request({"scopes": MAY_OVERRIDE}, override=True, accepts_review=True), id="override"
     ),
+    pytest.param(SignedInLately(900), request(), id="no-override-at-whatever-age"),
+    *(
+        pytest.param(SignedInLately(900), request({"authenticated_at": at}, override=True), id=f"override-{name}")
+        for name, at in [("now", NOW), ("at-the-limit", NOW - 900), ("by-a-clock-that-runs-ahead", NOW + 30)]
+    ),
     pytest.param(SomethingIsOpen(), request(), id="something-open"),
+    pytest.param(
+        SomethingIsOpen(),
+        request(entitlements=entitled(APPOINTED_ONLY, floor=standing_of(Relationship.APPOINTED))),
+        id="something-open-to-the-appointed",
+    ),
     pytest.param(PreviousAloneIsGranted(PREVIOUS), request(previous_alone=True), id="previous-granted"),
     pytest.param(PreviousAloneIsGranted(PREVIOUS), request(agreements=DEFAULT_ONLY), id="previous-not-alone"),
 ]
@@ -113,6 +128,18 @@ REFUSED = [
         Refusal.REVIEW_NOT_ACCEPTED,
         id="override-without-review",
     ),
+    *(
+        pytest.param(
+            SignedInLately(900),
+            request({"authenticated_at": at}, override=True),
+            Refusal.SIGN_IN_TOO_OLD,
+            id=f"override-with-a-sign-in-{name}",
+        )
+        for name, at in [("too-old", NOW - 901), ("not-stated", None), ("of-tomorrow", NOW + 31)]
+    ),
+    pytest.param(
+        SomethingIsOpen(), request(agreements=APPOINTED_ONLY), Refusal.NOT_APPOINTED, id="open-to-the-appointed-alone"
+    ),
     pytest.param(SomethingIsOpen(), request(agreements=agreed()), Refusal.NOTHING_GRANTED, id="nothing-granted"),
     pytest.param(
         SomethingIsOpen(),
@@ -142,6 +169,16 @@ def test_a_rule_denies_with_its_name_and_reason(rule: Any, asked: LookupRequest,
 @pytest.mark.parametrize(("rule", "asked", "reason"), REFUSED)
 def test_the_policy_of_a_lookup_refuses_what_any_rule_refuses(rule: Any, asked: LookupRequest, reason: Refusal) -> None:
     assert not LOOK_UP_A_CHILD.decide(asked)
+
+
+def test_the_policy_asks_a_strong_and_new_sign_in_of_an_override() -> None:
+    may = {"scopes": MAY_OVERRIDE, "authenticated_at": NOW - 60}
+    asked = {"override": True, "accepts_review": True}
+
+    assert LOOK_UP_A_CHILD.decide(request(may, **asked)) == Permit("all-of")
+    assert LOOK_UP_A_CHILD.decide(request(may, **asked, now=NOW + 900)) == Deny(
+        "signed-in-lately 900", Refusal.SIGN_IN_TOO_OLD
+    )
 
 
 def test_the_policy_permits_an_ordinary_lookup() -> None:

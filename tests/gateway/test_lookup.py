@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -523,7 +524,7 @@ async def test_break_glass_needs_its_scope_a_strong_sign_in_and_acceptance_of_re
         second = world.payload(EventKind.DENIED)["code"]
         unreviewed = await world.ask(access=refused, scope=scopes)
         third = world.payload(EventKind.DENIED)["code"]
-        told = await world.ask(access=override, scope=scopes)
+        told = await world.ask(access=override, scope=scopes, auth_time=int(time.time()))
         intent, outcome = world.payload(EventKind.INTENT), world.payload(EventKind.OUTCOME)
 
     assert (without_scope.code, first) == ("FORBIDDEN", "OVERRIDE_NOT_GRANTED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,9 @@ async def test_break_glass_sees_through_and_is_recorded_as_such(running: Running
     override = {"override": {"justification": "Risk to life", "acceptReview": True}}
     other = source("cs-elm", known(CHILD, row("m")), organisation="elm")
     async with running(council(True), other) as world:
-        told = await world.ask(access=override, scope="involvement:read lookup:override")
+        told = await world.ask(
+            access=override, scope="involvement:read lookup:override", auth_time=int(time.time())
+        )
         outcome = world.payload(EventKind.OUTCOME)
 
     assert told.outcome == "DISCLOSED"

@@ -1,0 +1,190 @@
+"""The queue of overrides that wait for review, by the reviewers of the organisation whose person broke the glass.
+
+An item is made with the OVERRIDE record, in its transaction; a verdict with its REVIEW record. To read the queue is a
+REVIEW record too. Person and child are in it as keyed pseudonyms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+import strawberry
+
+from auth.decision import Deny
+from auth.reviewing import DECIDE_A_REVIEW, READ_THE_QUEUE, QueueRequest, VerdictRequest
+from gateway.asked import text_within
+from gateway.audit.events import EventKind
+from gateway.audit.keys import AuditKeys
+from gateway.audit.log import AuditLog
+from gateway.randomness import RANDOM
+from gateway.register_requests import NotPermitted, RegisterRequest
+from gateway.storage import review
+from schema.reviewing import Review
+from schema.vocabulary import Purpose, ReviewKind, ReviewState, ReviewVerdict
+
+WAITING: Final = frozenset({ReviewState.OPEN, ReviewState.ESCALATED})
+_MOST_NOTE = 500
+_SATURDAY = 5
+
+# The OVERRIDE record is written by the same transaction just before, after its INTENT and with the item's id in it.
+_OPEN = sa.text(
+    """
+    INSERT INTO review (
+      id, kind, shard, seq, receipt, organisation, person, child, purpose, opened_at, due_at, state
+    ) SELECT
+      :id, :kind, :shard,
+      (SELECT seq FROM audit_payload WHERE shard = :shard AND seq > :intent AND instr(body, CAST(:id AS BLOB)) > 0),
+      :receipt, :organisation, :person, :child, :purpose, :opened_at, :due_at, :state
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An item on its way into the queue: its id and due time for OVERRIDE, and what is written beside it."""
+
+    id: str
+    due_at: str
+    row: Mapping[str, Any]
+
+    def statements(self, shard: str, intent: int) -> list[tuple[sa.Executable, Mapping[str, Any]]]:
+        """Return what goes into the queue with the OVERRIDE record of an INTENT of this shard."""
+        return [(_OPEN, {**self.row, "shard": shard, "intent": intent})]
+
+
+class Reviews:
+    """The queue. For one event loop."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        keys: AuditKeys,
+        log: AuditLog,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._engine = engine
+        self._keys = keys
+        self._log = log
+        self._clock = clock
+        # from the look at a row to its change
+        self._changing = asyncio.Lock()
+
+    def opening(self, request: RegisterRequest, child: str, purpose: Purpose, receipt: str) -> Opening:
+        """Return the item for an override that is about to be used; `child` is the pseudonym."""
+        now = self._clock()
+        due_at = _written(a_working_day_after(now))
+        row = {
+            "id": RANDOM.text(16),
+            "kind": ReviewKind.BREAK_GLASS.value,
+            "receipt": receipt,
+            "organisation": request.caller.organisation,
+            "person": request.person(self._keys),
+            "child": child,
+            "purpose": purpose.value,
+            "opened_at": _written(now),
+            "due_at": due_at,
+            "state": ReviewState.OPEN.value,
+        }
+        return Opening(row["id"], due_at, row)
+
+    async def read(self, request: RegisterRequest, states: Collection[ReviewState]) -> list[Review]:
+        """Return the items of the reviewer's own organisation once the reading is on record, the oldest first.
+
+        Raises NotPermitted, AuditError, sqlalchemy errors.
+        """
+        decision = READ_THE_QUEUE.decide(QueueRequest(request.caller))
+        if isinstance(decision, Deny):
+            raise NotPermitted(decision)
+        wanted = sorted(state.value for state in states)
+        query = sa.select(review).where(
+            review.c.organisation == request.caller.organisation, review.c.state.in_(wanted)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query.order_by(review.c.opened_at, review.c.id)).mappings()
+            rows = [dict(row) for row in found]
+        payload = {**request.words(), "filter": {"states": wanted}, "count": len(rows)}
+        await self._log.append(EventKind.REVIEW, payload)
+        return [self._seen(row) for row in rows]
+
+    async def decide(self, request: RegisterRequest, review_id: str, verdict: ReviewVerdict, note: str) -> Review:
+        """Return the item once the verdict is on record. Raises BadUserInput, NotPermitted, AuditError."""
+        note = text_within(note, _MOST_NOTE, "`note` must have 1 to 500 characters.")
+        async with self._changing:
+            found = self._one(review_id)
+            person = request.person(self._keys)
+            decision = DECIDE_A_REVIEW.decide(
+                VerdictRequest(
+                    caller=request.caller,
+                    organisation=found["organisation"] if found else None,
+                    state=ReviewState(found["state"]) if found else None,
+                    own=found is not None and found["person"] == person,
+                )
+            )
+            if isinstance(decision, Deny):
+                raise NotPermitted(decision)
+            if found is None:
+                raise LookupError("the policy let a review pass that is not there")
+            told = {"state": verdict.value, "decided_by": person, "decided_at": _written(self._clock()), "note": note}
+            payload = {
+                **request.words(),
+                "of": found["seq"],
+                "shard": found["shard"],
+                "review": review_id,
+                "verdict": verdict.value,
+                "note": note,
+            }
+            change = sa.update(review).where(review.c.id == sa.bindparam("decided"))
+            change = change.values({name: sa.bindparam(f"new_{name}") for name in told})
+            parameters = {"decided": review_id} | {f"new_{name}": value for name, value in told.items()}
+            await self._log.append(EventKind.REVIEW, payload, alongside=[(change, parameters)])
+        return self._seen({**found, **told})
+
+    def waiting(self) -> tuple[int, int]:
+        """Return how many items wait, and how many of them are overdue. Raises sqlalchemy errors."""
+        waits = sa.select(sa.func.count()).select_from(review).where(review.c.state.in_([s.value for s in WAITING]))
+        with self._engine.connect() as connection:
+            overdue = connection.execute(waits.where(review.c.due_at < _written(self._clock()))).scalar_one()
+            return connection.execute(waits).scalar_one(), overdue
+
+    def _one(self, review_id: str) -> dict[str, Any] | None:
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(review).where(review.c.id == review_id)).mappings().first()
+        return None if found is None else dict(found)
+
+    def _seen(self, row: Mapping[str, Any]) -> Review:
+        state, due_at = ReviewState(row["state"]), datetime.fromisoformat(row["due_at"])
+        return Review(
+            id=strawberry.ID(row["id"]),
+            kind=ReviewKind(row["kind"]),
+            state=state,
+            person=strawberry.ID(row["person"]),
+            child=strawberry.ID(row["child"]),
+            receipt=strawberry.ID(row["receipt"]),
+            purpose=Purpose(row["purpose"]),
+            opened_at=datetime.fromisoformat(row["opened_at"]),
+            due_at=due_at,
+            overdue=state in WAITING and due_at < self._clock(),
+            decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,
+            decided_by=strawberry.ID(row["decided_by"]) if row["decided_by"] else None,
+            note=row["note"],
+        )
+
+
+def a_working_day_after(moment: datetime) -> datetime:
+    """Return the same time on the next day that is no Saturday or Sunday; of a weekend, that of Monday.
+
+    Public holidays count as working days: a review is then asked for too early, and never too late.
+    """
+    due = moment + timedelta(days=1)
+    while due.weekday() >= _SATURDAY:
+        due += timedelta(days=1)
+    return due
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
