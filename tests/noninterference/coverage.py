@@ -51,7 +51,7 @@ class Coverage:
         roles = step.viewer.effective_roles
         if len(roles) != 1:
             return
-        selected = step.operation.fields
+        selected = step.operation.shape.fields
         told, hidden = _told_and_hidden(world, low)
         for name in told & selected:
             self.hits[name, roles[0], GRANTED] += 1

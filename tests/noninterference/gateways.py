@@ -1,8 +1,8 @@
 """Two gateways in this process, one for each world of a pair: the real application, its own log, one audit key.
 
 What is random by design and not made equal here: receipts, and what only the log and the agencies see (the ids of
-asks). Request ids are the client's; opaque ids are keyed, so both gateways have the same audit key; the budgets' windows
-stand still, so that no minute ends between the two worlds.
+asks). Request ids are the client's; opaque ids are keyed, so both gateways have the same audit key; the budgets'
+windows stand still, so that no minute ends between the two worlds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from unittest.mock import patch
 from gateway import app as wiring
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
-from gateway.settings import from_values
+from gateway.settings import Settings, audit_key_file, from_values
 from gateway.storage import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
 from tests.noninterference.facts import Viewer
@@ -49,7 +49,7 @@ class Running:
 
     app: Any
     scene: Scene
-    folder: Path
+    settings: Settings
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send one request to /graphql, as a server would pass it to the application."""
@@ -84,7 +84,7 @@ class Running:
 
     def records(self) -> list[Record]:
         """Return the records of lookups, read through another connection."""
-        engine = open_engine(f"sqlite:///{self.folder}/gateway.db", create=False)
+        engine = open_engine(self.settings.database.url, create=False)
         wanted = {EventKind.INTENT, EventKind.OUTCOME, EventKind.DENIED}
         try:
             return [record for record in read_records(engine) if record.kind in wanted]
@@ -128,20 +128,23 @@ class Tokens:
 @asynccontextmanager
 async def two_gateways(folder: Path) -> AsyncIterator[tuple[Running, Running]]:
     """Start both over the sources of the table, with nothing in their scenes yet; close them at the end."""
-    tokens = TokenFactory(ISSUER)
-    (folder / "jwks.json").write_bytes(tokens.jwks())
-    write_agreements(folder / "agreements")
+    _prepare(folder)
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(_running(folder, folder / "first"))
-        key = next((folder / "first").glob("*audit-key*"))
-        (folder / "second").mkdir()
+        key = audit_key_file(first.settings)
         shutil.copy(key, folder / "second" / key.name)
         yield first, await stack.enter_async_context(_running(folder, folder / "second"))
 
 
+def _prepare(folder: Path) -> None:
+    for world in ("first", "second"):
+        (folder / world).mkdir(parents=True)
+    (folder / "jwks.json").write_bytes(TokenFactory(ISSUER).jwks())
+    write_agreements(folder / "agreements")
+
+
 @asynccontextmanager
 async def _running(shared: Path, folder: Path) -> AsyncIterator[Running]:
-    folder.mkdir(exist_ok=True)
     raised = {"minute": 10**9, "hour": 10**9, "day": 10**9}
     budgets: dict[str, Any] = {
         f"{who}_{what}": raised for who in ("person", "client", "organisation") for what in ("lookups", "misses")
@@ -167,7 +170,7 @@ async def _running(shared: Path, folder: Path) -> AsyncIterator[Running]:
         gateway = wiring.build(settings)
     app = wiring.application(gateway)
     async with app.router.lifespan_context(app):
-        yield Running(app, scene, folder)
+        yield Running(app, scene, settings)
 
 
 def body_of(document: str, variables: Mapping[str, Any]) -> bytes:

@@ -7,8 +7,9 @@ lookup; now and then an operation that is refused for its input.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -64,22 +65,28 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """One request. `fields` are the schema's fields that its response may hold, as dotted paths below `child`."""
+class Shape:
+    """How an operation is written. `fields`: what its response may hold, as dotted paths below `child`."""
 
     document: str
-    variables: Mapping[str, Any]
-    accept: str
-    root: list[Selected]
+    root: tuple[Selected, ...]
     fields: frozenset[str]
-    asked: Asked
-    receipts: tuple[str, ...] = field(default=("receipt",))
 
     def leaves(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Every value in the data of a response, with its path below `child`, however it was asked for."""
         for selected in self.root:
             if selected.name == "child":
                 yield from _leaves(selected, data[selected.key], "")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One request."""
+
+    shape: Shape
+    variables: Mapping[str, Any]
+    accept: str
+    asked: Asked
 
 
 def _leaves(selected: Selected, value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -95,17 +102,60 @@ def _leaves(selected: Selected, value: Any, path: str) -> Iterator[tuple[str, An
                 yield from _leaves(child, value[child.key], f"{path}.{child.name}" if path else child.name)
 
 
-class Writer:
-    """Writes one operation."""
+SHAPES = 120
+"""How many shapes a seed has: gateways remember documents, and reading each anew would take most of a run's time."""
 
-    def __init__(self, rng: Random, asked: Asked, today: date) -> None:
-        self.rng, self.asked, self.today = rng, asked, today
+
+@lru_cache(maxsize=4)
+def shapes(seed: int) -> tuple[Shape, ...]:
+    """Return the shapes of a seed."""
+    rng = Random(f"shapes:{seed}")
+    return tuple(_Writer(rng).shape() for _ in range(SHAPES))
+
+
+def operation(rng: Random, seed: int, asked: Asked, today: date) -> Operation:
+    """Return a lookup in one of the seed's shapes."""
+    shape = rng.choice(shapes(seed))
+    json = "application/json" if rng.random() < 0.25 else "application/graphql-response+json"
+    return Operation(shape, _variables(rng, asked, today, "$yes" in shape.document), json, asked)
+
+
+def _variables(rng: Random, asked: Asked, today: date, conditional: bool) -> dict[str, Any]:
+    key: dict[str, Any] = {
+        "nhsNumber": asked.number,
+        "dateOfBirth": asked.born.isoformat(),
+        "familyName": asked.family,
+    }
+    access: dict[str, Any] = {"purpose": asked.purpose, "reason": "A referral"}
+    if asked.override:
+        access["override"] = {"justification": "A child at risk now", "acceptReview": asked.accepts_review}
+    if rng.random() < 0.2:
+        access["caseReference"] = "C-1"
+    spoiled = rng.random()
+    if spoiled < 0.006:
+        key["dateOfBirth"] = (today - timedelta(days=30 * 366)).isoformat()
+    elif spoiled < 0.010:
+        key["dateOfBirth"] = (today + timedelta(days=9)).isoformat()
+    elif spoiled < 0.014:
+        access["reason"] = " "
+    elif spoiled < 0.018:
+        key["nhsNumber"] = asked.number[:-1] + str((int(asked.number[-1]) + 1) % 10)
+    elif spoiled < 0.022:
+        key["handle"] = "none"
+    return {"key": key, "access": access} | ({"yes": True} if conditional else {})
+
+
+class _Writer:
+    """Writes one shape."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
         self.plain = rng.random() < 0.45
         self.aliases = self.directives = 0
         self.fragments: list[str] = []
 
-    def operation(self) -> Operation:
-        """Return the operation."""
+    def shape(self) -> Shape:
+        """Return the shape."""
         rng = self.rng
         child = self._child()
         root = [child]
@@ -114,41 +164,11 @@ class Writer:
             root.append(Selected("viewer", "viewer", None, f" {{ subject roles {access} }}"))
         if rng.random() < 0.05:
             root.append(Selected("__typename", "__typename", None))
-        body = " ".join(self._written(selected) for selected in root)
+        text = " ".join([f"{{ {' '.join(self._written(selected) for selected in root)} }}", *self.fragments])
         declared = "$key: ChildKey!, $access: AccessRequest!"
-        text = body + "".join(self.fragments)
         declared += ", $yes: Boolean!" if "$yes" in text else ""
         declared += ", $no: Boolean = false" if "$no" in text else ""
-        variables = self._variables() | ({"yes": True} if "$yes" in text else {})
-        document = f"query Who({declared}) {{ {body} }} {' '.join(self.fragments)}"
-        json = "application/json" if rng.random() < 0.25 else "application/graphql-response+json"
-        fields = frozenset(_coordinates(child, ""))
-        return Operation(document, variables, json, root, fields, self.asked)
-
-    def _variables(self) -> dict[str, Any]:
-        rng, asked = self.rng, self.asked
-        key: dict[str, Any] = {
-            "nhsNumber": asked.number,
-            "dateOfBirth": asked.born.isoformat(),
-            "familyName": asked.family,
-        }
-        access: dict[str, Any] = {"purpose": asked.purpose, "reason": "A referral"}
-        if asked.override:
-            access["override"] = {"justification": "A child at risk now", "acceptReview": asked.accepts_review}
-        if rng.random() < 0.2:
-            access["caseReference"] = "C-1"
-        spoiled = rng.random()
-        if spoiled < 0.006:
-            key["dateOfBirth"] = (self.today - timedelta(days=30 * 366)).isoformat()
-        elif spoiled < 0.010:
-            key["dateOfBirth"] = (self.today + timedelta(days=9)).isoformat()
-        elif spoiled < 0.014:
-            access["reason"] = " "
-        elif spoiled < 0.018:
-            key["nhsNumber"] = asked.number[:-1] + str((int(asked.number[-1]) + 1) % 10)
-        elif spoiled < 0.022:
-            key["handle"] = "none"
-        return {"key": key, "access": access}
+        return Shape(f"query Who({declared}) {text}", tuple(root), frozenset(_coordinates(child, "")))
 
     def _child(self) -> Selected:
         rng = self.rng
@@ -171,7 +191,7 @@ class Writer:
                 items = self._item(path)
                 sections.setdefault(record, {})[name] = items
         for record, tree in sections.items():
-            inner.append(self._field(record, tree[""] if "" in tree else tree))
+            inner.append(self._field(record, tree.get("", tree)))
         if rng.random() < 0.06:
             inner.append(Selected("__typename", "__typename", None))
         if not self.plain:

@@ -46,21 +46,25 @@ class Low:
 
 
 NOTHING = Low()
-_MAPPA_AUTHORITIES = {"POLICE", "PROBATION", "PRISON"}
-_MAPPA_COOPERATION = {"CHILDRENS_SERVICES", "ADULT_SOCIAL_CARE", "HEALTH", "YOUTH_JUSTICE", "HOUSING"}
 
 
-def forbidden_by_law(agreement: Agreement, line: Line, source: Source, kind: str, purpose: str) -> bool:
-    """Whether the law, or a decision of the project, stands over a grant."""
-    health_and_care = {"HEALTH", "CHILDRENS_SERVICES", "ADULT_SOCIAL_CARE"}
-    associate = kind not in _MAPPA_AUTHORITIES | _MAPPA_COOPERATION
-    return (
-        (purpose == "SERIOUS_VIOLENCE_S16" and source.kind in health_and_care)
+def lawful(agreement: Agreement, line: Line, source: Source, kind: str, purpose: str) -> frozenset[str]:
+    """What of a grant the law, or a decision of the project, lets stand."""
+    law = BASES.get(purpose)
+    if (
+        law is None
+        or not law.commenced
+        or source.kind not in (law.custodians or (source.kind,))
+        or kind not in (law.recipients or (kind,))
+        or (law.one_of and not {source.kind, kind} & set(law.one_of))
+        or (purpose == "SERIOUS_VIOLENCE_S16" and source.kind in {"HEALTH", "CHILDRENS_SERVICES", "ADULT_SOCIAL_CARE"})
         or (purpose == "OMA_S14" and "HEALTH" in {source.kind, kind})
-        or (purpose in {"OMA_S14", "MAPPA_S325"} and BASES[purpose][1] != "DPA_PART_3")
-        or (purpose == "MAPPA_S325" and associate and line.relationship != "APPOINTED")
+        or (purpose in {"OMA_S14", "MAPPA_S325"} and law.regime != "DPA_PART_3")
+        or (kind in law.appointed and line.relationship != "APPOINTED")
         or (kind == "IMMIGRATION" and not (line.organisations and agreement.impact_assessment))
-    )
+    ):
+        return frozenset()
+    return frozenset(path for path in line.opens if path in (law.most or (path,)))
 
 
 @lru_cache(maxsize=100_000)
@@ -72,7 +76,7 @@ def opened(
     agreement = agreement_of(source)
     kind, area = ORGANISATIONS.get(organisation, ("", None))
     outside = bool(agreement.areas) and area not in agreement.areas
-    if not source.enabled or agreement.lapsed or outside or not BASES.get(purpose, (False, ""))[0]:
+    if not source.enabled or agreement.lapsed or outside:
         return found
     for line in agreement.lines:
         if (
@@ -81,9 +85,9 @@ def opened(
             and set(roles) & set(line.roles)
             and purpose in line.purposes
             and (strong or line.assurance == "STANDARD")
-            and not forbidden_by_law(agreement, line, source, kind, purpose)
         ):
-            paths = {path for path in line.opens if SCOPE[path] in scopes} & source.holds
+            allowed = lawful(agreement, line, source, kind, purpose)
+            paths = {path for path in allowed if SCOPE[path] in scopes} & source.holds
             found[line.relationship] = found.get(line.relationship, frozenset()) | paths
     return found
 
@@ -222,12 +226,14 @@ def visible(row: Row, source: str, opens: frozenset[str], today: date) -> bool:
 def _rows(
     facts: Mapping[tuple[str, str], Held], held: Rights, standing: frozenset[str], today: date
 ) -> tuple[tuple[str, str, Shown], ...]:
-    found = []
+    found: list[tuple[str, str, Shown]] = []
     for (source, _), fact in facts.items():
         opens = held.at(source, standing)
-        for row in fact.rows:
-            if visible(row, source, opens, today):
-                found.append((source, row.local_id, shown(row, source, PRACTITIONER in opens)))
+        found += [
+            (source, row.local_id, shown(row, source, PRACTITIONER in opens))
+            for row in fact.rows
+            if visible(row, source, opens, today)
+        ]
     return tuple(sorted(found, key=lambda row: row[:2]))
 
 

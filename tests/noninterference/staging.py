@@ -1,4 +1,4 @@
-"""Sources of the test's making: they hold a world, answer as the reference connector does, and remember what is asked."""
+"""Sources of the test's making: they hold a world, answer as the reference connector does, and remember their asks."""
 
 from __future__ import annotations
 

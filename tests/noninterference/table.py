@@ -1,4 +1,4 @@
-"""The sources, the parties and the agreements of this suite: one list, read by the oracle and written out for the gateway.
+"""The sources, parties and agreements of this suite: one list, read by the oracle and written out for the gateway.
 
 `write_agreements` makes the TOML files that the gateway reads; the oracle reads `AGREEMENTS` itself.
 """
@@ -138,6 +138,7 @@ ORGANISATIONS = {
     "amber-other": ("OTHER", "amber"),
 }
 """The parties. `stranger` is an organisation that is none."""
+AGENCY_KINDS = tuple(sorted({kind for kind, _ in ORGANISATIONS.values()}))
 
 HOMES = {
     "social_worker": ("amber-council", "brook-council"),
@@ -167,18 +168,60 @@ HOMES = {
 }
 """Every role, and where those who hold it usually work."""
 
-# The legal gateways: purpose -> (commenced, regime on both sides).
+_AUTHORITY = ("CHILDRENS_SERVICES", "ADULT_SOCIAL_CARE")
+_HOUSING = ("HOUSING", "DISTRICT_COUNCIL")
+_EDUCATION = ("SCHOOL", "EARLY_YEARS")
+_RESPONSIBLE = ("POLICE", "PROBATION", "PRISON")
+_COOPERATING = (*_AUTHORITY, *_HOUSING, "HEALTH", "YOUTH_JUSTICE")
+_ASSOCIATES = (*_EDUCATION, "CAFCASS", "VOLUNTARY_SECTOR", "CHILDRENS_HOME", "SECURE_ESTATE")
+_NEED = (*_AUTHORITY, *_HOUSING, *_EDUCATION, "HEALTH", "YOUTH_JUSTICE", "CHILDRENS_HOME")
+_OFFENDERS = (*_AUTHORITY, *_HOUSING, *_RESPONSIBLE, "YOUTH_JUSTICE")
+_VIOLENCE = (*_EDUCATION, *_RESPONSIBLE, "SECURE_ESTATE", "YOUTH_JUSTICE", "FIRE_AND_RESCUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """What the legal gateway of a purpose reaches. Empty kinds: everybody; `most` empty: every path."""
+
+    commenced: bool = True
+    regime: str = "UK_GDPR"
+    custodians: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()  # at one end at least
+    appointed: tuple[str, ...] = ()  # recipients who need an appointment to the child
+    most: tuple[str, ...] = ()
+
+
 BASES = {
-    "CP_S47": (True, "UK_GDPR"),
-    "CIN_S17": (True, "UK_GDPR"),
-    "SAFEGUARD_S16LA": (False, "UK_GDPR"),
-    "OMA_S14": (True, "DPA_PART_3"),
-    "MAPPA_S325": (True, "DPA_PART_3"),
-    "SERIOUS_VIOLENCE_S16": (True, "UK_GDPR"),
-    "CAFCASS_S42": (True, "UK_GDPR"),
-    "SYSTEM_TEST": (True, "UK_GDPR"),
-    "CONSENT": (True, "UK_GDPR"),
+    "VITAL_INTERESTS": Law(),
+    "CP_S47": Law(recipients=("POLICE", "TRANSPORT_POLICE", "CHILDRENS_SERVICES", "HEALTH")),
+    "CIN_S17": Law(custodians=_NEED, recipients=_NEED, one_of=_AUTHORITY),
+    "SAFEGUARD_S16LA": Law(commenced=False),
+    "OMA_S14": Law(True, "DPA_PART_3", _OFFENDERS, _OFFENDERS, one_of=("PROBATION", "PRISON")),
+    "MAPPA_S325": Law(
+        True,
+        "DPA_PART_3",
+        (*_RESPONSIBLE, *_COOPERATING),
+        (*_RESPONSIBLE, *_COOPERATING, *_ASSOCIATES),
+        appointed=_ASSOCIATES,
+    ),
+    "SERIOUS_VIOLENCE_S16": Law(
+        custodians=_VIOLENCE,
+        recipients=(*_VIOLENCE, *_AUTHORITY, "HEALTH", "DISTRICT_COUNCIL"),
+        most=tuple(p for p in SCOPE if p.split(".")[0] in {"involvements", "police", "probation"} and p != SENSITIVE),
+    ),
+    "CAFCASS_S42": Law(custodians=("CHILDRENS_SERVICES", "VOLUNTARY_SECTOR"), recipients=("CAFCASS",)),
+    "SYSTEM_TEST": Law(),
+    "CONSENT": Law(
+        recipients=tuple(k for k in AGENCY_KINDS if k != "IMMIGRATION"),
+        most=(INVOLVEMENTS, PRACTITIONER, PREVIOUS, SENSITIVE, "assessments"),
+    ),
+    "COURT_ORDER": Law(appointed=AGENCY_KINDS),
 }
+"""The purposes of this suite, and what the law lets them reach (domain.md, section 1.3)."""
+
+
+_ORDINARY = ("VITAL_INTERESTS", "CP_S47", "CIN_S17", "CONSENT", "SYSTEM_TEST")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +230,7 @@ class Line:
 
     roles: tuple[str, ...]
     opens: tuple[str, ...]
-    purposes: tuple[str, ...] = ("CP_S47", "CIN_S17", "SYSTEM_TEST")
+    purposes: tuple[str, ...] = _ORDINARY
     relationship: str = "NONE"
     assurance: str = "STANDARD"
     kinds: tuple[str, ...] = ()  # empty: the kinds of the roles' homes
@@ -236,12 +279,16 @@ def _about_children(sections: tuple[str, ...]) -> tuple[Line, ...]:
         Line(HEALTH, (INVOLVEMENTS, *sections[:1])),
         Line(HEALTH, (PRACTITIONER, PREVIOUS, *sections[1:]), relationship="ORGANISATION"),
         Line(HEALTH, (SENSITIVE,), relationship="PRACTITIONER"),
-        Line(JUSTICE, rows, purposes=("CP_S47", "OMA_S14", "SERIOUS_VIOLENCE_S16")),
+        Line(JUSTICE, rows, purposes=("VITAL_INTERESTS", "CIN_S17", "OMA_S14", "SERIOUS_VIOLENCE_S16")),
         Line(JUSTICE, (PREVIOUS, SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
-        Line(COMMUNITY, (INVOLVEMENTS, *sections[2:]), purposes=("CP_S47", "CAFCASS_S42", "SAFEGUARD_S16LA")),
+        Line(
+            COMMUNITY,
+            (INVOLVEMENTS, *sections[2:]),
+            purposes=("VITAL_INTERESTS", "CIN_S17", "CAFCASS_S42", "SAFEGUARD_S16LA"),
+        ),
         Line(COMMUNITY, (PRACTITIONER, PREVIOUS, *sections), relationship="PRACTITIONER"),
         Line(COMMUNITY, (SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
-        Line(EDGE, (INVOLVEMENTS,), purposes=("CP_S47", "SERIOUS_VIOLENCE_S16", "MAPPA_S325")),
+        Line(EDGE, (INVOLVEMENTS,), purposes=("VITAL_INTERESTS", "CIN_S17", "SERIOUS_VIOLENCE_S16", "MAPPA_S325")),
         Line(EDGE, rows, relationship="PRACTITIONER"),
         Line(EVERYBODY, (*rows, PREVIOUS, SENSITIVE, *sections), relationship="OVERRIDE"),
     )
@@ -252,8 +299,12 @@ def _about_adults(sections: tuple[str, ...]) -> tuple[Line, ...]:
     return (
         Line(CORE, rows, assurance="STRONG"),
         Line(CORE, (PREVIOUS, *sections), relationship="ORGANISATION"),
-        Line(JUSTICE, (*rows, PREVIOUS, *sections), purposes=("CP_S47", *_LAW)),
-        Line(("gp", "health_visitor", "cafcass_guardian"), (LINKED_ADULT,), purposes=("CP_S47", "OMA_S14")),
+        Line(JUSTICE, (*rows, PREVIOUS, *sections), purposes=("VITAL_INTERESTS", *_LAW)),
+        Line(
+            ("gp", "health_visitor", "cafcass_guardian"),
+            (LINKED_ADULT,),
+            purposes=("VITAL_INTERESTS", "CP_S47", "OMA_S14"),
+        ),
         Line(("gp", "health_visitor"), sections, relationship="PRACTITIONER"),
         Line(EVERYBODY, (*rows, PREVIOUS, *sections), relationship="OVERRIDE"),
     )
@@ -294,9 +345,9 @@ def write_agreements(folder: Path) -> Path:
         parties.append(f'[[organisation]]\nid = "{name}"\nname = "{name.title()}"\nkind = "{kind}"\n{where}')
     (folder / "organisations.toml").write_text("\n".join(parties))
     bases = [
-        f'[[basis]]\npurpose = "{purpose}"\ngateway = "g"\nregime = "{regime}"\nrecipient_regime = "{regime}"\n'
-        f"commenced = {'2000-01-01' if commenced else 'false'}\n"
-        for purpose, (commenced, regime) in BASES.items()
+        f'[[basis]]\npurpose = "{purpose}"\ngateway = "g"\nregime = "{law.regime}"\nrecipient_regime = "{law.regime}"\n'
+        f"commenced = {'2000-01-01' if law.commenced else 'false'}\n"
+        for purpose, law in BASES.items()
     ]
     (folder / "lawful-bases.toml").write_text("\n".join(bases))
     for agreement in AGREEMENTS:

@@ -1,7 +1,7 @@
 """Worlds, and pairs of them that are equal as far as a viewer may know.
 
-`world` draws one; `rewritten` changes in it whatever the oracle says is hidden, edit by edit, and takes no edit that the
-viewer could learn of. So a pair is low-equivalent by construction and nearly always differs in something secret.
+`world` draws one; `rewritten` changes in it whatever the oracle says is hidden, edit by edit, and takes no edit that
+the viewer could learn of. So a pair is low-equivalent by construction and nearly always differs in something secret.
 """
 
 from __future__ import annotations
