@@ -73,7 +73,7 @@ def described(persona: Persona) -> str:
     named = persona.on_behalf_of
     role = (named.role if named else persona.roles[0]).replace("_", " ")
     name = f"{persona.name} for {named.name}" if named else persona.name
-    return f"{name}, {role}, {persona.organisation}"
+    return f"{name}, {persona.works_as}, {persona.organisation}"
 
 
 def token_of(persona: str | None, url: str) -> tuple[str, str | None]:

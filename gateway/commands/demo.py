@@ -7,8 +7,9 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import uvicorn
@@ -19,16 +20,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from gateway import app as wiring
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
-from gateway.commands.asking import described
+from gateway.commands.asking import ask, described
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.lookup import ask_gateway, console, lookup_variables
 from gateway.commands.rendering import render_lookup
 from gateway.commands.serve import listening_on, server_for
 from gateway.commands.token import fetch_token, persona_named
 from gateway.demo.agencies.server import Agencies
+from gateway.demo.appointing import appoint_guardian
 from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import IdentityProvider, identity_provider
+from gateway.demo.personas import PERSONAS
 from gateway.settings import SettingsFault
 from gateway.storage import StorageError
 from gateway.telemetry import configure_logs
@@ -83,6 +86,7 @@ def _run(
             server = server_for(application, host, port)
             note("starting the gateway")
             with _Running(server, sockets):
+                _appoint(url, world)
                 stop = None if once else _told_to_stop()
                 _show(url, world, data, kept=kept, once=once)
                 while stop and not stop.wait(0.5) and not server.should_exit:
@@ -147,6 +151,19 @@ def _told_to_stop() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _appoint(url: str, world: World) -> None:
+    """Let the court appoint the guardian, as any court does."""
+    token = fetch_token(url, PERSONAS["family-court"], None)
+
+    def send(document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        data = ask(url, token, document, variables).body.get("data")
+        if not isinstance(data, dict):
+            raise CommandError("the demo's appointments could not be registered")
+        return data
+
+    appoint_guardian(world, send)
 
 
 def _show(url: str, world: World, data: Path, *, kept: bool, once: bool) -> None:

@@ -106,7 +106,8 @@ def demo_settings(
         ],
         "limits": {
             f"{who}_{what}": raised for who in ("person", "client", "organisation") for what in ("lookups", "misses")
-        },
+        }
+        | {"person_overrides": raised},
         "telemetry": {"log_format": "text", "log_level": "warning"},
     }
     settings = from_values(values, "demo", relative_to=data)

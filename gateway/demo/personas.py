@@ -81,11 +81,19 @@ class Persona:
     assurance: Assurance
     client_id: str | None
     on_behalf_of: OnBehalfOf | None
+    office: frozenset[Scope] = frozenset()  # scopes that come with an office, to somebody whom no role describes
 
     @property
     def scopes(self) -> frozenset[Scope]:
-        """Return every scope that one of the roles may hold."""
-        return frozenset().union(*(ROLE_SCOPES[role] for role in self.roles))
+        """Return every scope that one of the roles, or the office, may hold."""
+        return self.office.union(*(ROLE_SCOPES[role] for role in self.roles))
+
+    @property
+    def works_as(self) -> str:
+        """Return the role of whoever asks, in words."""
+        if self.on_behalf_of is not None:
+            return self.on_behalf_of.role.replace("_", " ")
+        return self.roles[0].replace("_", " ") if self.roles else "registers appointments"
 
 
 def _person(
@@ -105,6 +113,19 @@ _CASE_SYSTEM = Persona(
     assurance=Assurance.STRONG,
     client_id=CASE_SYSTEM_CLIENT_ID,
     on_behalf_of=OnBehalfOf("northshire-council:sw-100", "Casey Moor", Role.SOCIAL_WORKER, "SWE:SW900002"),
+)
+
+_FAMILY_COURT = Persona(
+    key="family-court",
+    subject="northshire-family-court:listing-officer",
+    organisation="northshire-family-court",
+    roles=(),
+    name="Leda Marsh",
+    registration=None,
+    assurance=Assurance.STRONG,
+    client_id=None,
+    on_behalf_of=None,
+    office=frozenset({Scope.APPOINTMENT}),
 )
 
 _STRONG, _STANDARD = Assurance.STRONG, Assurance.STANDARD
@@ -133,6 +154,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             _CASE_SYSTEM,
             _person("security-auditor", "northshire-council", Role.SECURITY_AUDITOR, "Alex Finch", None, _STRONG),
             _person("integrator", "northshire-council", Role.INTEGRATOR, "Imran Todd", None, _STRONG),
+            _FAMILY_COURT,
         )
     }
 )

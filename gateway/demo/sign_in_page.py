@@ -61,8 +61,8 @@ def _preselected(acr_values: str) -> str:
 
 
 def _persona(persona: Persona, checked: bool) -> str:
-    role = persona.roles[0].value.replace("_", " ")
-    return _radio("persona", persona.key, f"{persona.name}, {role}, {persona.organisation}", checked=checked)
+    label = f"{persona.name}, {persona.works_as}, {persona.organisation}"
+    return _radio("persona", persona.key, label, checked=checked)
 
 
 def _radio(name: str, value: str, label: str, *, checked: bool) -> str:

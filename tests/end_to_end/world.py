@@ -28,6 +28,7 @@ from gateway import app as wiring
 from gateway.audit.records import Record, read_records
 from gateway.commands.serve import server_for
 from gateway.demo.agencies.server import Agencies
+from gateway.demo.appointing import appoint_guardian
 from gateway.demo.clients import CLI_CLIENT_ID, PERSONA_GRANT
 from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
@@ -270,6 +271,11 @@ class DemoWorld:
             self.exchanges.append(exchange)
         return exchange
 
+    def asked_by_the_court(self, document: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send one operation as the family court and return its data."""
+        data: dict[str, Any] = self.post("family-court", {"query": document, "variables": dict(variables)}).body["data"]
+        return data
+
     def records_of(self, exchange: Exchange, *, at: RunningGateway | None = None) -> list[Record]:
         """Return the records of one request, in order."""
         return [
@@ -336,7 +342,9 @@ def demo_world(data: Path) -> Iterator[DemoWorld]:
             serving(settings, Mount("/idp", provider.app), listening=listening) as running,
             httpx.Client(trust_env=False, timeout=30) as client,
         ):
-            yield DemoWorld(families, agencies, settings, running, data, logged, client)
+            world = DemoWorld(families, agencies, settings, running, data, logged, client)
+            appoint_guardian(families, lambda *asked: world.asked_by_the_court(*asked))
+            yield world
 
 
 @contextmanager

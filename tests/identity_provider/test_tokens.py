@@ -93,6 +93,7 @@ def test_the_people_of_the_demo_are_those_of_the_contract() -> None:
         "case-system",
         "security-auditor",
         "integrator",
+        "family-court",
     }
 
 
