@@ -71,7 +71,6 @@ def refuse(answer: GatewayAnswer, name: str, about: str) -> None:
 def described(persona: Persona) -> str:
     """Return who asks, for people."""
     named = persona.on_behalf_of
-    role = (named.role if named else persona.roles[0]).replace("_", " ")
     name = f"{persona.name} for {named.name}" if named else persona.name
     return f"{name}, {persona.works_as}, {persona.organisation}"
 
