@@ -167,13 +167,13 @@ def _about_adults(mask: FieldMask) -> FieldMask:
 
 
 def linked_adults(named: Sequence[SourceOutcome]) -> tuple[AdultRef, ...]:
-    """Return every adult that the answers name, once each, in the order in which they are named."""
-    found: dict[AdultRef, None] = {}
-    for outcome in named:
-        for answer in outcome.answers:
-            for link in answer.linked_adults:
-                found[link.adult] = None
-    return tuple(found)
+    """Return every adult that the answers name, once each, in one order whoever names them.
+
+    What is told of the adults stands in the order in which they were asked about. An answer may be put aside later, as
+    one about somebody else; the order in which it named them would still show.
+    """
+    found = {link.adult for outcome in named for answer in outcome.answers for link in answer.linked_adults}
+    return tuple(sorted(found, key=lambda adult: adult.identifier))
 
 
 def _none(source: str, reason: SourceReason, code: str, started: float) -> SourceOutcome:
