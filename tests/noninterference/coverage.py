@@ -20,6 +20,7 @@ from tests.noninterference.table import (
     LINKED_ADULT,
     ORGANISATIONS,
     PRACTITIONER,
+    PREVIOUS,
     SECTION_FIELDS,
     SOURCES,
 )
@@ -127,6 +128,8 @@ def _path_of(name: str) -> set[str]:
     if not name.startswith("involvements."):
         path = next(path for path in (*IDENTITY, *SECTION_FIELDS) if name == path or name.startswith(f"{path}."))
         return {path}
+    if name == "involvements.endedOn":
+        return {"row", PREVIOUS}
     return {"row", PRACTITIONER} if name.startswith("involvements.practitioner") else {"row"}
 
 

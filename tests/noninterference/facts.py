@@ -109,4 +109,4 @@ class Asked:
     purpose: str
     override: bool = False
     accepts_review: bool = True
-    previous_alone: bool = False
+    previous: bool = False  # ended work is asked for too: a source is not asked for what nobody selects

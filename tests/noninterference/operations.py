@@ -7,7 +7,7 @@ lookup; now and then an operation that is refused for its input.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from random import Random
@@ -71,6 +71,7 @@ class Shape:
     document: str
     root: tuple[Selected, ...]
     fields: frozenset[str]
+    previous: bool  # whether it selects ended work
 
     def leaves(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Every value in the data of a response, with its path below `child`, however it was asked for."""
@@ -117,7 +118,8 @@ def operation(rng: Random, seed: int, asked: Asked, today: date) -> Operation:
     """Return a lookup in one of the seed's shapes."""
     shape = rng.choice(shapes(seed))
     json = "application/json" if rng.random() < 0.25 else "application/graphql-response+json"
-    return Operation(shape, _variables(rng, asked, today, "$yes" in shape.document), json, asked)
+    variables = _variables(rng, asked, today, "$yes" in shape.document)
+    return Operation(shape, variables, json, replace(asked, previous=shape.previous))
 
 
 def _variables(rng: Random, asked: Asked, today: date, conditional: bool) -> dict[str, Any]:
@@ -168,7 +170,8 @@ class _Writer:
         declared = "$key: ChildKey!, $access: AccessRequest!"
         declared += ", $yes: Boolean!" if "$yes" in text else ""
         declared += ", $no: Boolean = false" if "$no" in text else ""
-        return Shape(f"query Who({declared}) {text}", tuple(root), frozenset(_coordinates(child, "")))
+        previous = any(c.read and "PREVIOUS" in c.arguments for c in child.children or ())
+        return Shape(f"query Who({declared}) {text}", tuple(root), frozenset(_coordinates(child, "")), previous)
 
     def _child(self) -> Selected:
         rng = self.rng
@@ -184,7 +187,7 @@ class _Writer:
         if rng.random() < 0.2:
             inner.append(self._entries("leadPractitioner"))
         sections: dict[str, Any] = {}
-        often = rng.choice((0.0, 0.5, 0.9, 0.9, 0.9))
+        often = rng.choice((0.0, 0.5, 0.97, 0.97, 0.97, 0.97))
         for path in (*IDENTITY, *SECTION_FIELDS):
             if rng.random() < often:
                 record, _, name = path.partition(".")

@@ -151,7 +151,7 @@ def low(
         for source in SOURCES:
             if source.about_adults and source.id in held.grants and source.id not in down:
                 facts[source.id, adult] = world.get((source.id, adult), Held())
-    return Low(_rows(facts, held, standing, today), tuple(_sections(facts, held, standing))), shields
+    return Low(_rows(facts, held, standing, asked, today), tuple(_sections(facts, held, standing))), shields
 
 
 def without_others(answer: Held, asked: Asked) -> Held:
@@ -180,7 +180,7 @@ def corroborated(facts: Mapping[tuple[str, str], Held], held: Rights, asked: Ask
                 and _agrees(row.identity, asked)
                 and row.about == "CHILD"
                 and row.sensitivity == "STANDARD"
-                and visible(row, source, held.at(source, held.floor), today)
+                and visible(row, source, held.at(source, held.floor), asked, today)
                 for row in fact.rows
             )
         )
@@ -207,7 +207,7 @@ _RETENTION = {source.id: source.retention_days for source in SOURCES}
 _BROKERED = {source.id for source in SOURCES if source.broker}
 
 
-def visible(row: Row, source: str, opens: frozenset[str], today: date) -> bool:
+def visible(row: Row, source: str, opens: frozenset[str], asked: Asked, today: date) -> bool:
     """Whether a row may be told at all."""
     needed = {LINKED_ADULT if row.about == "LINKED_ADULT" else INVOLVEMENTS}
     if row.status == "PREVIOUS":
@@ -220,11 +220,11 @@ def visible(row: Row, source: str, opens: frozenset[str], today: date) -> bool:
         consented = row.basis == "CONSENT" and row.basis_until is not None and row.basis_until >= today
         if not (row.basis == "SIGNIFICANT_HARM" or consented) or source not in _BROKERED:
             return False
-    return row.refusal is None and needed <= opens
+    return row.refusal is None and needed <= opens and (asked.previous or row.status == "CURRENT")
 
 
 def _rows(
-    facts: Mapping[tuple[str, str], Held], held: Rights, standing: frozenset[str], today: date
+    facts: Mapping[tuple[str, str], Held], held: Rights, standing: frozenset[str], asked: Asked, today: date
 ) -> tuple[tuple[str, str, Shown], ...]:
     found: list[tuple[str, str, Shown]] = []
     for (source, _), fact in facts.items():
@@ -232,7 +232,7 @@ def _rows(
         found += [
             (source, row.local_id, shown(row, source, PRACTITIONER in opens))
             for row in fact.rows
-            if visible(row, source, opens, today)
+            if visible(row, source, opens, asked, today)
         ]
     return tuple(sorted(found, key=lambda row: row[:2]))
 

@@ -270,10 +270,13 @@ NOBODY = ("security_auditor", "privacy_officer", "integrator")
 _LAW = ("OMA_S14", "MAPPA_S325")
 
 
-def _about_children(sections: tuple[str, ...]) -> tuple[Line, ...]:
+def _about_children(sections: tuple[str, ...], *, generous: bool = False) -> tuple[Line, ...]:
     """How a source about children shares: each circle of roles under conditions of its own."""
     rows = (INVOLVEMENTS, PRACTITIONER)
+    circles = HEALTH + JUSTICE + COMMUNITY + EDGE
+    more = Line(circles, (PRACTITIONER, PREVIOUS, *sections), ("VITAL_INTERESTS",), assurance="STRONG")
     return (
+        *((more,) if generous else ()),
         Line(CORE, (*rows, PREVIOUS)),
         Line(CORE, (*sections, SENSITIVE), assurance="STRONG"),
         Line(HEALTH, (INVOLVEMENTS, *sections[:1])),
@@ -294,8 +297,9 @@ def _about_children(sections: tuple[str, ...]) -> tuple[Line, ...]:
     )
 
 
-def _about_adults(sections: tuple[str, ...]) -> tuple[Line, ...]:
+def _about_adults(sections: tuple[str, ...], *, generous: bool = False) -> tuple[Line, ...]:
     rows = (LINKED_ADULT, PRACTITIONER)
+    more = Line(COMMUNITY + HEALTH + EDGE, (LINKED_ADULT, *sections), ("VITAL_INTERESTS",), assurance="STRONG")
     return (
         Line(CORE, rows, assurance="STRONG"),
         Line(CORE, (PREVIOUS, *sections), relationship="ORGANISATION"),
@@ -306,25 +310,27 @@ def _about_adults(sections: tuple[str, ...]) -> tuple[Line, ...]:
             purposes=("VITAL_INTERESTS", "CP_S47", "OMA_S14"),
         ),
         Line(("gp", "health_visitor"), sections, relationship="PRACTITIONER"),
+        *((more,) if generous else ()),
         Line(EVERYBODY, (*rows, PREVIOUS, *sections), relationship="OVERRIDE"),
     )
 
 
 _IMMIGRATION = Line(("immigration_officer",), (INVOLVEMENTS, PRACTITIONER, "police.orders"), organisations=("border",))
+_GENEROUS = {"cs-brook", "health-amber", "school-elm"}
 AGREEMENTS = (
     *(
-        Agreement(source.id, _about_children(source.sections))
+        Agreement(source.id, _about_children(source.sections, generous=source.id in _GENEROUS))
         for source in SOURCES
         if source.id in {"cs-amber", "cs-brook", "health-amber", "school-elm", "clinic-amber", "youth-amber"}
     ),
     # the same sentence without an impact assessment opens nothing
     Agreement(
         "police-amber",
-        (*_about_children(BY_ID["police-amber"].sections), _IMMIGRATION),
+        (*_about_children(BY_ID["police-amber"].sections, generous=True), _IMMIGRATION),
         impact_assessment="dpia/police-amber",
     ),
     Agreement("kind:POLICE", (*_about_children(BY_ID["police-brook"].sections), _IMMIGRATION), areas=("brook",)),
-    Agreement("probation-amber", _about_adults(BY_ID["probation-amber"].sections)),
+    Agreement("probation-amber", _about_adults(BY_ID["probation-amber"].sections, generous=True)),
     Agreement("kind:PRISON", _about_adults(BY_ID["prison-amber"].sections)),
     Agreement("housing-amber", _about_children(()), lapsed=True),
 )

@@ -39,7 +39,7 @@ class Maker:
         held = {}
         shielding = rng.choice(_ABOUT_CHILD).id if rng.random() < 0.16 else None
         for source in _ABOUT_CHILD:
-            if rng.random() < 0.72:
+            if rng.random() < 0.82:
                 held[source.id, CHILD] = self.about_child(source)
             if source.id == shielding:
                 held[source.id, CHILD] = replace(held.get((source.id, CHILD), Held()), shielded=True)
@@ -54,7 +54,7 @@ class Maker:
         rng = self.rng
         chance = rng.random()
         trace = self.identity() if chance < 0.7 else None
-        linked = tuple(a for a in self.adults if rng.random() < 0.6) if source.names_adults else ()
+        linked = tuple(a for a in self.adults if rng.random() < 0.75) if source.names_adults else ()
         return Held(
             rows=tuple(self.row() for _ in range(rng.choice((0, 1, 1, 2, 3)))),
             trace=trace,
@@ -82,7 +82,7 @@ class Maker:
         """Return an entry of some kind; about a third may not be told to anybody, or to few."""
         rng = self.rng
         n = rng.randrange(10**9)
-        status = "PREVIOUS" if rng.random() < 0.25 else "CURRENT"
+        status = "PREVIOUS" if rng.random() < 0.33 else "CURRENT"
         started = self.today - timedelta(days=rng.randrange(500, 900)) if rng.random() < 0.9 else None
         ended = self.today - timedelta(days=rng.randrange(1, 499)) if status == "PREVIOUS" else None
         if about is None:
@@ -130,7 +130,7 @@ class Maker:
 
     def sections(self, source: Source) -> dict[str, Any]:
         """Return values for the deeper paths that a source holds."""
-        return {path: self.value(path) for path in source.sections if self.rng.random() < 0.85}
+        return {path: self.value(path) for path in source.sections if self.rng.random() < 0.95}
 
     def value(self, path: str) -> Any:
         """Return what a source holds under one path."""
