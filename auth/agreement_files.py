@@ -71,6 +71,11 @@ class AgreementsUnreadable(ValueError):
         self.faults = faults
         super().__init__(faults[0])
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where the faults are, as file:line without the directory, and nothing of what stands there."""
+        return tuple(Path(fault.partition(": ")[0]).name for fault in self.faults)
+
 
 class _Organisation(msgspec.Struct, forbid_unknown_fields=True):
     id: str
@@ -124,10 +129,8 @@ class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
 
 def load(directory: Path) -> AgreementSet:
     """Return the set that a directory holds. Raises AgreementsUnreadable with the first fault of every file."""
-    if not directory.is_dir():
-        raise AgreementsUnreadable(f"{directory}: no such directory")
-    files = sorted(directory.glob("*.toml"))
-    texts = {path.name: _text(path) for path in files}
+    files = _files(directory)
+    texts = {name: _text(directory / name, content) for name, content in files.items()}
     for needed in (ORGANISATIONS, BASES):
         if needed not in texts:
             raise AgreementsUnreadable(f"{directory / needed}: missing")
@@ -153,16 +156,38 @@ def load(directory: Path) -> AgreementSet:
         agreements[name] = agreement
     if faults or organisations is None or bases is None:
         raise AgreementsUnreadable(*faults)
+    return AgreementSet(_version(files), organisations, bases, tuple(agreements.values()))
+
+
+def version_of(directory: Path) -> str:
+    """Return the version that a directory's files make, whatever they say. Raises AgreementsUnreadable."""
+    return _version(_files(directory))
+
+
+def _version(files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return AgreementSet(digest.hexdigest()[:16], organisations, bases, tuple(agreements.values()))
+    for name, content in files.items():
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:16]
 
 
-def _text(path: Path) -> str:
+def _files(directory: Path) -> Mapping[str, bytes]:
+    """Return the content of every file of a set, read once: what is parsed is what the version says."""
+    if not directory.is_dir():
+        raise AgreementsUnreadable(f"{directory}: no such directory")
+    found: dict[str, bytes] = {}
+    for path in sorted(directory.glob("*.toml")):
+        try:
+            found[path.name] = path.read_bytes()
+        except OSError:
+            raise AgreementsUnreadable(f"{path}: cannot be read as UTF-8 text") from None
+    return found
+
+
+def _text(path: Path, content: bytes) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
         raise AgreementsUnreadable(f"{path}: cannot be read as UTF-8 text") from None
 
 

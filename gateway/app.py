@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from auth.agreement_files import SHIPPED
 from auth.caller import Caller
 from auth.keys import KeySets, KeySource, KeysUnavailable
 from auth.sharing import AgreementSet
@@ -26,8 +27,8 @@ from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthen
 from connectors.base import Ask, Deadline
 from connectors.faults import SourceFailed
 from gateway import errors
+from gateway.agreements_in_force import AgreementsInForce
 from gateway.appointments import Appointments
-from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
@@ -70,7 +71,7 @@ class Gateway:
     keys: AuditKeys
     log: AuditLog
     sources: Sequence[Source]
-    agreements: AgreementSet
+    agreements: AgreementsInForce
     key_sets: KeySets
     validator: TokenValidator
     shields: DatabaseShields
@@ -143,6 +144,8 @@ def _build(
     if keys.created:
         log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
     audit = AuditLog.open(engine, keys, on_fatal=_stop)
+    directory = settings.agreements.directory or SHIPPED
+    in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
     revoked: set[str] = set()
     key_sets = KeySets(issuers, fetch=fetch_keys)
     validator = TokenValidator(
@@ -155,11 +158,11 @@ def _build(
     shields = DatabaseShields(engine, keys)
     refusals = RepeatedRefusals(audit)
     registers = Registers(
-        Appointments(engine, keys, audit, lambda: agreements), Reviews(engine, keys, audit), refusals, legal_today
+        Appointments(engine, keys, audit, lambda: in_force.current), Reviews(engine, keys, audit), refusals, legal_today
     )
     lookups = Lookups(
         sources=sources,
-        agreements=lambda: agreements,
+        agreements=lambda: in_force.current,
         planner=Planner([s.custodian for s in sources if s.enabled]),
         shields=shields,
         budgets=Budgets(engine, _allowances(settings.limits)),
@@ -198,7 +201,7 @@ def _build(
         keys,
         audit,
         sources,
-        agreements,
+        in_force,
         key_sets,
         validator,
         shields,
@@ -223,12 +226,11 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await gateway.key_sets.load()
-        await gateway.log.append(
-            EventKind.ADMIN, {"action": AdminAction.AGREEMENTS_LOADED, "version": gateway.agreements.version}
-        )
+        await gateway.agreements.start()
         await gateway.read_shield_lists()
         tasks = [
             asyncio.create_task(_every(30.0, gateway.key_sets.keep_fresh)),
+            asyncio.create_task(_every(gateway.settings.agreements.reload_seconds, gateway.agreements.look)),
             asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
         ]
         try:
@@ -239,6 +241,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
+            await gateway.agreements.stop()
             await gateway.close()
 
     routes: list[BaseRoute] = [

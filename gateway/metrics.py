@@ -14,6 +14,7 @@ _SECONDS = Histogram(
     "From the first ask to the OUTCOME on disk",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
+_AGREEMENTS = Counter("contactpoint_agreement_reloads", "Changed sets of agreements, loaded or refused", ["outcome"])
 _SOURCES = Counter("contactpoint_source_answers", "What each source did", ["source", "status", "code"])
 _REVIEWS = Gauge("contactpoint_reviews_open", "Overrides that wait for review")
 _OVERDUE = Gauge("contactpoint_reviews_overdue", "Overrides whose review is overdue")
@@ -23,6 +24,11 @@ def note_reviews(waiting: float, overdue: float) -> None:
     """Show how many overrides wait for review; NaN for a number that cannot be read."""
     _REVIEWS.set(waiting)
     _OVERDUE.set(overdue)
+
+
+def note_agreements(outcome: str) -> None:
+    """Count a changed set of agreements: `loaded` or `refused`."""
+    _AGREEMENTS.labels(outcome).inc()
 
 
 def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:

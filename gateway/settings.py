@@ -97,9 +97,10 @@ class AuditSection(_Section):
 
 
 class AgreementsSection(_Section):
-    """Where the information-sharing agreements are; absent, those shipped with the package."""
+    """Where the information-sharing agreements are (absent, those shipped), and how often they are looked at again."""
 
     directory: Path | None = None
+    reload_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
 
 
 class WindowSection(_Section):
