@@ -11,6 +11,8 @@ from tests.end_to_end.world import DemoWorld
 pytestmark = pytest.mark.network
 
 OVERRIDE = {"justification": "Immediate risk, no time for a strategy discussion", "acceptReview": True}
+QUEUE = "{ reviews(state: [OPEN]) { id state receipt } }"
+DECIDE = "mutation ($id: ID!, $note: String!) { decideReview(id: $id, verdict: UPHELD, note: $note) { state } }"
 WITHOUT_OVERRIDE = "involvement:read involvement.previous:read childrens_services.status:read"
 
 
@@ -44,6 +46,7 @@ def test_at_a_standard_sign_in_a_stronger_one_is_asked_for(world: DemoWorld) -> 
     challenge = challenged.headers["www-authenticate"]
     assert 'error="insufficient_user_authentication"' in challenge
     assert 'acr_values="urn:contactpoint:acr:strong"' in challenge
+    assert 'max_age="900"' in challenge
     assert world.calls() == before
 
 
@@ -62,6 +65,44 @@ def test_with_all_three_the_shielded_childs_entries_are_told_and_the_record_says
     assert payload(world, answer, "INTENT")["override"] == {"justification": OVERRIDE["justification"]}
     assert payload(world, answer, "OUTCOME")["relationship"] == "OVERRIDE"
     assert "cs-eastmarch" in payload(world, answer, "OUTCOME")["shields"]["by"]
+
+
+def test_its_record_stands_between_intent_and_outcome_and_waits_for_review(world: DemoWorld) -> None:
+    answer = world.ask("social-worker", "shielded", override=OVERRIDE)
+    queue = world.post("security-auditor", {"query": QUEUE})
+
+    assert [record.kind for record in world.records_of(answer)] == ["INTENT", "OVERRIDE", "OUTCOME"]
+    waiting = {item["receipt"]: item for item in queue.body["data"]["reviews"]}
+    item = waiting[answer.child["receipt"]]
+    assert item["id"] == payload(world, answer, "OVERRIDE")["review"]
+    assert item["state"] == "OPEN"
+    assert [record.kind for record in world.records_of(queue)] == ["REVIEW"]
+
+
+def test_an_override_that_was_not_needed_is_reviewed_like_any_other(world: DemoWorld) -> None:
+    answer = world.ask("social-worker", "ordinary", override=OVERRIDE)
+
+    assert payload(world, answer, "OVERRIDE")["review"]
+
+
+def test_a_reviewer_decides_and_a_practitioner_does_not(world: DemoWorld) -> None:
+    answer = world.ask("social-worker", "shielded", override=OVERRIDE)
+    request = {
+        "query": DECIDE,
+        "variables": {"id": payload(world, answer, "OVERRIDE")["review"], "note": "Seen with the worker"},
+    }
+
+    assert world.post("social-worker", request).code == "FORBIDDEN"
+    decided = world.post("security-auditor", request)
+    assert decided.body["data"]["decideReview"]["state"] == "UPHELD"
+    assert payload(world, decided, "REVIEW")["verdict"] == "UPHELD"
+
+
+def test_a_justification_in_a_word_is_none(world: DemoWorld) -> None:
+    refused = world.ask("social-worker", "shielded", override=OVERRIDE | {"justification": "urgent"})
+
+    assert (refused.status, refused.code) == (400, "BAD_USER_INPUT")
+    assert world.records_of(refused) == []
 
 
 def test_an_override_serves_one_lookup_and_no_other(world: DemoWorld) -> None:
