@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 
-from auth.appointments import AppointmentRegister, AppointmentsUnreadable
+from auth.appointments import AppointmentRegister
 from auth.caller import Caller
 from auth.entitlements import Entitlements
 from auth.policy import LOOK_UP_A_CHILD
 from auth.rules import OVERRIDE_SIGN_IN_SECONDS, LookupRequest, Refusal
 from auth.sharing import AgreementSet
-from auth.standing import NO_STANDING, Standing, standing_of, strongest
+from auth.standing import strongest
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.canonical import NotCanonical
@@ -40,6 +40,7 @@ from gateway.errors import (
     RateLimited,
     Unauthenticated,
 )
+from gateway.floor import floor_of, is_appointed
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
 from gateway.lookup_record import LookupRecord, document_of
@@ -127,7 +128,7 @@ class Lookups:
         record = self._record(caller, access, key, operation, request_id)
         # 3. The plan: before anything is executed or asked.
         override = access.justification is not None
-        floor = self._floor(caller, access, key, agreements, today)
+        floor = floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
         plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor)
         # 4. Budgets.
         charge = await self._charge(caller, record, agreements)
@@ -169,23 +170,6 @@ class Lookups:
             await self._quiet(run)
         return Answer(encoded.body)
 
-    def _floor(self, caller: Caller, access: Access, key: Key, agreements: AgreementSet, today: date) -> Standing:
-        """Return how the caller stands before anything is known of the child: appointed, or by break-glass.
-
-        The register is read only for callers to whom an appointment could open anything. Raises Overloaded.
-        """
-        held = standing_of(Relationship.OVERRIDE) if access.justification is not None else NO_STANDING
-        ordinary = self.planner.entitlements(agreements, caller, access.purpose, today, held)
-        if ordinary.may_be_appointed and self._appointed(caller, access, key, today):
-            held = standing_of(*held, Relationship.APPOINTED)
-        return held
-
-    def _appointed(self, caller: Caller, access: Access, key: Key, today: date) -> bool:
-        try:
-            return self.appointments.held(caller, key.nhs_number, access.purpose, today)
-        except AppointmentsUnreadable:
-            raise Overloaded(1) from None
-
     async def _record_override(self, record: LookupRecord, key: Key, intent: int) -> None:
         """Put the override on record, and into the queue of reviews with it, before any agency is asked."""
         request = RegisterRequest(record.caller, record.request_id, record.document)
@@ -202,7 +186,7 @@ class Lookups:
         if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
             raise Overloaded(1)
         floor = plan.entitlements.floor
-        if Relationship.APPOINTED in floor and not self._appointed(caller, access, key, legal_today()):
+        if Relationship.APPOINTED in floor and not is_appointed(self.appointments, caller, access, key, legal_today()):
             raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:
