@@ -18,6 +18,12 @@ SUBJECTS_AT_ONCE = 8
 T = TypeVar("T")
 
 
+def headers_of(ask: Ask) -> dict[str, str]:
+    """Return the headers that tell of the ask: its purpose class, and that nobody is to be told of it if so agreed."""
+    silent = {"X-Access-Notification": "silent"} if ask.silent else {}
+    return {"X-Purpose-Class": ask.purpose_class.value, **silent}
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """One ask's calls to one source."""
@@ -53,7 +59,7 @@ class Calls:
             path,
             params=params,
             form=form,
-            headers={"X-Purpose-Class": self.ask.purpose_class.value},
+            headers=headers_of(self.ask),
             accept=self.accept,
             expect=expect,
             decode=decode,

@@ -9,6 +9,7 @@ from typing import Any
 from connectors import answers
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.batches import ask_children
+from connectors.calls import headers_of
 from connectors.childrens_services import documents, mapping
 from connectors.childrens_services.messages import Health, Shielded
 from connectors.faults import FaultCode, SourceFailed
@@ -89,7 +90,7 @@ class ChildrensServicesConnector:
             "POST",
             "/graphql",
             json={"query": document, "variables": variables},
-            headers={"X-Purpose-Class": ask.purpose_class.value},
+            headers=headers_of(ask),
             deadline=ask.deadline,
             request_id=ask.request_id,
             traceparent=ask.traceparent,

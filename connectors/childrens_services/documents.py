@@ -14,13 +14,15 @@ ASSESSMENTS = "assessments"
 STATUSES = "childrensServices.statuses"
 PLANS = "childrensServices.plans"
 
+_SHARING = "sharing { decision reason }"
 # what every answer is judged by, whatever may be told: who the child is, the shield, and whom to ask next
 _ALWAYS = (
-    "nhsNumber dateOfBirth names { use givenNames familyName } shielded linkedAdults { crn prisonNumber relationship }"
+    f"nhsNumber dateOfBirth names {{ use givenNames familyName }} shielded {_SHARING} "
+    "linkedAdults { crn prisonNumber relationship }"
 )
 _TEAM = "team { name phone email dutyPhone }"
 _WORKER = "worker { displayName role socialWorkEnglandNo phone email }"
-_INVOLVEMENT = f"id kind status {_TEAM} {_WORKER} startedOn endedOn isLead lastConfirmedAt"
+_INVOLVEMENT = f"id kind status {_TEAM} {_WORKER} startedOn endedOn isLead lastConfirmedAt {_SHARING}"
 
 HEALTH = "query Health { health { status } }"
 SHIELDED = "query Shielded($after: String) { shielded(after: $after) { nhsNumbers next complete } }"
@@ -33,22 +35,22 @@ def children(mask: FieldMask) -> str:
             word for word, path in (("OPEN", answers.INVOLVEMENTS), ("CLOSED", answers.PREVIOUS)) if path in mask
         ),
         statutory=STATUSES in mask,
-        plan=PLANS in mask,
+        plans=PLANS in mask,
         assessments=ASSESSMENTS in mask,
     )
 
 
 @lru_cache(maxsize=32)  # there are 32 of them
-def _children(*, statuses: str, statutory: bool, plan: bool, assessments: bool) -> str:
+def _children(*, statuses: str, statutory: bool, plans: bool, assessments: bool) -> str:
     parts = [_ALWAYS]
     if statuses:
         parts.append(f"involvements(status: [{statuses}]) {{ {_INVOLVEMENT} }}")
     if statutory:
         parts.append("statutory { status since until }")
-    if plan:
-        parts.append("plan { kind startedOn reviewDueOn }")
+    if plans:
+        parts.append("plans { kind startedOn endedOn reviewDueOn conferenceOn coreGroupOn }")
     if assessments:
-        parts.append("assessments { kind holderTeam { name } completedOn }")
+        parts.append("assessments { kind holderTeam { name } completedOn consent { givenOn until withdrawnOn } }")
     return (
         "query Children($nhsNumbers: [NhsNumber!]!) { children(nhsNumbers: $nhsNumbers) "
         f"{{ nhsNumber complete child {{ {' '.join(parts)} }} }} }}"

@@ -17,11 +17,13 @@ from connectors.childrens_services.messages import (
     Child,
     Children,
     ChildResult,
+    Sharing,
     ShieldedPage,
     Worker,
 )
 from connectors.childrens_services.messages import LinkedAdult as AssertedAdult
 from connectors.faults import FaultCode, SourceFailed
+from connectors.refusals import refusal_of
 from schema.identifiers import CRN, InvalidIdentifier, NHSNumber, PrisonNumber
 from schema.records import (
     AdultRef,
@@ -45,9 +47,16 @@ from schema.sections import (
     ChildrensServicesRecord,
     StatutoryStatus,
 )
-from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, Sensitivity
+from schema.vocabulary import (
+    ContactMode,
+    InvolvementRelationship,
+    InvolvementStatus,
+    RefusalReason,
+    Sensitivity,
+)
 
 SOCIAL_WORK_ENGLAND = "SWE"
+SHARE = "SHARE"
 STATUS = {"OPEN": InvolvementStatus.CURRENT, "CLOSED": InvolvementStatus.PREVIOUS}
 
 # The authority's ordinary case work. Whatever is not here reads UNKNOWN, which is treated as sensitive: adoption
@@ -88,7 +97,7 @@ def data_of(body: Any, form: type[T]) -> T:
 def answers_of(
     body: Any, children: Sequence[ChildRef], *, agency: Agency, mask: FieldMask, today: date
 ) -> dict[SubjectRef, Answer]:
-    """Return the answer about each child that was asked about, without a statutory status that ended before `today`.
+    """Return the answer about each child that was asked about, without a status or plan that ended before `today`.
 
     Raises SourceFailed when what is wrong cannot be laid to one child: MISMATCH if somebody was answered about who was
     not asked about, SCHEMA for anything else.
@@ -137,6 +146,7 @@ def _answer(child: ChildRef, results: Sequence[Any], agency: Agency, mask: Field
 
 
 def _told(child: ChildRef, record: Child, agency: Agency, mask: FieldMask, today: date) -> Answered:
+    refusal = _refusal(record.sharing)
     current = next((name for name in record.names if name.use == "CURRENT"), None)
     given = current.given_names if current else ()
     told: dict[type, Mapping[str, object]] = {
@@ -147,20 +157,23 @@ def _told(child: ChildRef, record: Child, agency: Agency, mask: FieldMask, today
         },
         ChildrensServicesRecord: {
             "statuses": _statuses(record, agency, mask, today),
-            "plans": _plans(record, agency, mask),
+            "plans": _plans(record, agency, mask, today),
         },
-        Assessments: {"assessments": _assessments(record, agency, mask)},
+        Assessments: {"assessments": _assessments(record, agency, mask, today)},
     }
     rows = _selected(record.involvements, mask.any(answers.INVOLVEMENTS, answers.PREVIOUS)) or ()
     return Answered(
         child,
-        involvements=tuple(_involvement(row) for row in rows if answers.opened(mask, STATUS[row.status])),
-        trace=IdentityClaim(
+        involvements=tuple(_involvement(row, refusal) for row in rows if answers.opened(mask, STATUS[row.status])),
+        # a record that is refused as a whole proves nothing and leads to nobody: only its rows are left, to be counted
+        trace=None
+        if refusal
+        else IdentityClaim(
             record.date_of_birth, tuple(dict.fromkeys(name.family_name for name in record.names)), given
         ),
         shielded=record.shielded,
-        linked_adults=tuple(_linked(record.linked_adults)),
-        sections=answers.narrow(told, mask),
+        linked_adults=() if refusal else tuple(_linked(record.linked_adults)),
+        sections={} if refusal else answers.narrow(told, mask),
         as_of=None,
     )
 
@@ -174,7 +187,14 @@ def _selected(value: T | UnsetType, asked: bool) -> T | None:
     return value
 
 
-def _involvement(row: CaseInvolvement) -> Involvement:
+def _refusal(sharing: Sharing | None) -> RefusalReason | None:
+    if sharing is None or sharing.decision == SHARE:
+        return None
+    # a decision in another word than the one to share is one not to
+    return refusal_of(sharing.reason)
+
+
+def _involvement(row: CaseInvolvement, refused: RefusalReason | None) -> Involvement:
     return Involvement(
         local_id=row.id,
         practitioner=None if row.worker is None else _practitioner(row.worker),
@@ -192,7 +212,7 @@ def _involvement(row: CaseInvolvement) -> Involvement:
         sensitivity=Sensitivity.STANDARD if row.kind in ORDINARY_KINDS else Sensitivity.UNKNOWN,
         basis=None,
         basis_until=None,
-        refusal=None,
+        refusal=refused or _refusal(row.sharing),
         identity=None,  # the trace speaks for every row
     )
 
@@ -216,19 +236,45 @@ def _statuses(record: Child, agency: Agency, mask: FieldMask, today: date) -> tu
     statuses = _selected(record.statutory, documents.STATUSES in mask) or ()
     return (
         tuple(
-            StatutoryStatus(agency, held.status, held.since)
+            StatutoryStatus(agency, held.status, held.since, held.until)
             for held in statuses
-            if held.status != "NONE" and (held.until is None or held.until >= today)
+            if held.status != "NONE" and _lasts(held.until, today)
         )
         or None
     )
 
 
-def _plans(record: Child, agency: Agency, mask: FieldMask) -> tuple[CarePlan, ...] | None:
-    plan = _selected(record.plan, documents.PLANS in mask)
-    return None if plan is None else (CarePlan(agency, plan.kind, plan.started_on, plan.review_due_on),)
+def _lasts(until: date | None, today: date) -> bool:
+    return until is None or until >= today
 
 
-def _assessments(record: Child, agency: Agency, mask: FieldMask) -> tuple[AssessmentPointer, ...] | None:
+def _plans(record: Child, agency: Agency, mask: FieldMask, today: date) -> tuple[CarePlan, ...] | None:
+    plans = _selected(record.plans, documents.PLANS in mask) or ()
+    return (
+        tuple(
+            CarePlan(
+                agency,
+                plan.kind,
+                plan.started_on,
+                plan.review_due_on,
+                plan.ended_on,
+                plan.conference_on,
+                plan.core_group_on,
+            )
+            for plan in plans
+            if _lasts(plan.ended_on, today)
+        )
+        or None
+    )
+
+
+def _assessments(record: Child, agency: Agency, mask: FieldMask, today: date) -> tuple[AssessmentPointer, ...] | None:
     held = _selected(record.assessments, documents.ASSESSMENTS in mask) or ()
-    return tuple(AssessmentPointer(agency, one.kind, one.holder_team.name, one.completed_on) for one in held) or None
+    return (
+        tuple(
+            AssessmentPointer(agency, one.kind, one.holder_team.name, one.completed_on)
+            for one in held
+            if one.consent is not None and one.consent.holds_on(today)
+        )
+        or None
+    )

@@ -11,8 +11,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from connectors.consent import Consent
+from schema.sections import CODE, LegalStatus, PlanKind
+
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Word = Annotated[str, msgspec.Meta(pattern=rf"\A{CODE}\Z")]
 
 
 class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -46,6 +50,13 @@ class Worker(_Form, frozen=True):
     email: Text | None
 
 
+class Sharing(_Form, frozen=True):
+    """The authority's decision on sharing, and the reason of one not to share; both words may be new to us."""
+
+    decision: Text
+    reason: Text | None
+
+
 class CaseInvolvement(_Form, frozen=True):
     """A team's work with the child; no worker means that nobody is allocated."""
 
@@ -58,6 +69,7 @@ class CaseInvolvement(_Form, frozen=True):
     ended_on: date | None
     is_lead: bool
     last_confirmed_at: Moment | None
+    sharing: Sharing | None
 
 
 class LinkedAdult(_Form, frozen=True):
@@ -71,17 +83,20 @@ class LinkedAdult(_Form, frozen=True):
 class Statutory(_Form, frozen=True):
     """A legal status under the Children Act 1989."""
 
-    status: Literal["NONE", "EARLY_HELP", "CIN_S17", "ENQUIRY_S47", "CP_PLAN", "CLA_S20", "CLA_S31", "CARE_LEAVER"]
+    status: LegalStatus | Literal["NONE"]
     since: date
     until: date | None
 
 
 class Plan(_Form, frozen=True):
-    """That a plan exists; what it is about is not asked for."""
+    """That a plan exists, and its dates; what it is about is not asked for."""
 
-    kind: Text
+    kind: PlanKind
     started_on: date
+    ended_on: date | None
     review_due_on: date | None
+    conference_on: date | None
+    core_group_on: date | None
 
 
 class Holder(_Form, frozen=True):
@@ -91,11 +106,12 @@ class Holder(_Form, frozen=True):
 
 
 class Assessment(_Form, frozen=True):
-    """That an assessment exists."""
+    """That an assessment exists, and the consent on which that may be told."""
 
-    kind: Text
+    kind: Word
     holder_team: Holder
     completed_on: date | None
+    consent: Consent | None
 
 
 class Child(_Form, frozen=True):
@@ -105,10 +121,11 @@ class Child(_Form, frozen=True):
     date_of_birth: date
     names: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
     shielded: bool
+    sharing: Sharing | None
     linked_adults: tuple[LinkedAdult, ...]
     involvements: tuple[CaseInvolvement, ...] | UnsetType = UNSET
     statutory: tuple[Statutory, ...] | UnsetType = UNSET
-    plan: Plan | UnsetType | None = UNSET
+    plans: tuple[Plan, ...] | UnsetType = UNSET
     assessments: tuple[Assessment, ...] | UnsetType = UNSET
 
 

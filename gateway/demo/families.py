@@ -10,9 +10,10 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from gateway.demo.decided_families import decided_families
 from gateway.demo.further_families import further_families
 from gateway.demo.households import households
-from gateway.demo.people import Adult, Child, SchoolInvolvement
+from gateway.demo.people import Adult, Assessment, Child, SchoolInvolvement
 from gateway.demo.records import Scribe
 from gateway.demo.registry_office import RegistryOffice
 from gateway.demo.stories import published_stories
@@ -69,7 +70,7 @@ def make_world(seed: int = 7, children: int = 2000, today: date | None = None) -
     scribe = Scribe(RegistryOffice(), today or datetime.now(UTC).date())
     told, adults = published_stories(scribe)
     further, further_adults = further_families(scribe)
-    told += further
+    told += [*further, *decided_families(scribe)]
     adults += further_adults
     others = islice(households(scribe, Random(seed), adults), max(0, children - len(told)))
     everybody = (*told, *others)
@@ -95,10 +96,26 @@ def school_records(world: World) -> list[dict[str, Any]]:
             "formerFamilyNames": [name.family for name in child.names[1:]],
             "shielded": False,
             "involvements": [_school_row(row) for row in child.school],
+            "sections": {"assessments": [_school_assessment(one) for one in child.school_assessments]},
         }
         for child in world.children
         if child.school
     ]
+
+
+def _school_assessment(held: Assessment) -> dict[str, Any]:
+    consent = held.consent
+    return {
+        "kind": held.kind,
+        "holder": held.team.name,
+        "completedOn": held.completed_on and held.completed_on.isoformat(),
+        "consent": consent
+        and {
+            "givenOn": consent.given_on.isoformat(),
+            "until": consent.until and consent.until.isoformat(),
+            "withdrawnOn": consent.withdrawn_on and consent.withdrawn_on.isoformat(),
+        },
+    }
 
 
 def _school_row(row: SchoolInvolvement) -> dict[str, Any]:
@@ -117,7 +134,7 @@ def _school_row(row: SchoolInvolvement) -> dict[str, Any]:
         "status": "CURRENT" if row.ended_on is None else "PREVIOUS",
         "startedOn": row.started_on.isoformat(),
         "endedOn": None if row.ended_on is None else row.ended_on.isoformat(),
-        "lead": False,
+        "lead": row.lead,
         "sensitivity": "STANDARD",
         "lastConfirmedAt": f"{row.last_confirmed_on.isoformat()}T09:00:00Z",
     }

@@ -58,7 +58,36 @@ class Worker:
         return f"{self.given} {self.family}"
 
 
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A recorded consent to mention something: from when, until when, and the day on which it was withdrawn."""
+
+    given_on: date
+    until: date | None
+    withdrawn_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """That an early-help assessment exists, and which team holds it; no consent means that it may not be mentioned."""
+
+    id: str
+    kind: str
+    team: Team
+    started_on: date
+    completed_on: date | None
+    consent: Consent | None
+
+
 # children's services
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """An authority's decision on sharing, with the reason of one not to share."""
+
+    decision: str
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +102,7 @@ class CouncilInvolvement:
     ended_on: date | None
     is_lead: bool
     last_confirmed_on: date
+    sharing: Sharing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +132,9 @@ class Plan:
     started_on: date
     review_due_on: date | None
     category: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """That an early-help assessment exists, and which team holds it."""
-
-    id: str
-    kind: str
-    team: Team
-    started_on: date
-    completed_on: date | None
+    ended_on: date | None = None
+    conference_on: date | None = None
+    core_group_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +147,9 @@ class CouncilRecord:
     involvements: tuple[CouncilInvolvement, ...] = ()
     linked_adults: tuple[LinkedAdult, ...] = ()
     statutory: tuple[StatutoryStatus, ...] = ()
-    plan: Plan | None = None
+    plans: tuple[Plan, ...] = ()
     assessments: tuple[Assessment, ...] = ()
+    sharing: Sharing | None = None
 
 
 # police
@@ -158,11 +181,23 @@ class PoliceInvolvement:
 
 @dataclass(frozen=True, slots=True)
 class PoliceOrder:
-    """An order or power used for the child's protection."""
+    """An order or power used for the child's protection, and the unit that answers for it."""
 
     kind: str
     started_on: date
     ended_on: date | None
+    unit: Team | None = None
+    do_not_disclose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoliceNotification:
+    """That the force told an agency of a kind something about the child."""
+
+    kind: str
+    sent_on: date
+    recipient: str
+    do_not_disclose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +211,7 @@ class PoliceRecord:
     match_score: float
     involvements: tuple[PoliceInvolvement, ...]
     orders: tuple[PoliceOrder, ...] = ()
+    notifications: tuple[PoliceNotification, ...] = ()
 
 
 # health
@@ -191,10 +227,11 @@ class Inclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DisclosureBasis:
-    """Why a sensitive service may be mentioned: CONSENT or SIGNIFICANT_HARM, and until when."""
+    """Why a sensitive service may be mentioned: CONSENT or SIGNIFICANT_HARM, until when, and whether withdrawn."""
 
     code: str
     until: date | None
+    withdrawn_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +286,7 @@ class SchoolInvolvement:
     started_on: date
     ended_on: date | None
     last_confirmed_on: date
+    lead: bool = False
 
 
 # people
@@ -271,6 +309,7 @@ class Child:
     police: PoliceRecord | None = None
     councils: tuple[CouncilRecord, ...] = ()
     school: tuple[SchoolInvolvement, ...] = ()
+    school_assessments: tuple[Assessment, ...] = ()
 
     @property
     def current_name(self) -> PersonName:
@@ -316,6 +355,15 @@ class DynamicRisk:
     review_on: date
 
 
+@dataclass(frozen=True, slots=True)
+class RiskOfHarm:
+    """The assessed risk of serious harm in the community: to children, and the level over all."""
+
+    assessed_on: date
+    to_children: str
+    overall: str
+
+
 class Allocation(StrEnum):
     """Who supervises: the two placeholders are both seen in probation's own records."""
 
@@ -345,4 +393,5 @@ class Adult:
     limitation: AccessLimitation | None = None
     mappa: Mappa | None = None
     risks: tuple[DynamicRisk, ...] = ()
+    harm: RiskOfHarm | None = None
     merged_into: str | None = None

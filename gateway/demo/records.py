@@ -10,6 +10,7 @@ from gateway.demo.people import (
     Assessment,
     CareTeam,
     Child,
+    Consent,
     CouncilInvolvement,
     CouncilRecord,
     DisclosureBasis,
@@ -21,10 +22,12 @@ from gateway.demo.people import (
     PersonName,
     Plan,
     PoliceInvolvement,
+    PoliceNotification,
     PoliceOrder,
     PoliceRecord,
     SafeguardingFlag,
     SchoolInvolvement,
+    Sharing,
     StatutoryStatus,
     Team,
     Worker,
@@ -65,6 +68,7 @@ class Scribe:
         police: PoliceRecord | None = None,
         councils: tuple[CouncilRecord, ...] = (),
         school: tuple[SchoolInvolvement, ...] = (),
+        school_assessments: tuple[Assessment, ...] = (),
     ) -> Child:
         """Return a child with the next NHS number; the current name comes first."""
         return Child(
@@ -81,6 +85,7 @@ class Scribe:
             police=police,
             councils=councils,
             school=school,
+            school_assessments=school_assessments,
         )
 
     def council(
@@ -94,6 +99,7 @@ class Scribe:
         until: int | None = None,
         plan: Plan | None = None,
         assessments: tuple[Assessment, ...] = (),
+        sharing: Sharing | None = None,
     ) -> CouncilRecord:
         return CouncilRecord(
             authority=authority,
@@ -104,16 +110,22 @@ class Scribe:
             statutory=()
             if status is None
             else (StatutoryStatus(status, self.days_ago(since), None if until is None else self.days_ago(until)),),
-            plan=plan,
+            plans=() if plan is None else (plan,),
             assessments=assessments,
+            sharing=sharing,
         )
 
     def linked(self, adult: Adult, relationship: str, *, since: int = 150) -> LinkedAdult:
         return LinkedAdult(adult.crn, None, relationship, self.days_ago(since))
 
-    def early_help(self, team: Team, since: int = 400) -> Assessment:
+    def early_help(self, team: Team, since: int = 400, *, withdrawn: int | None = None) -> Assessment:
+        """Return an assessment to which the family consented for two years; `withdrawn` days ago they ended that."""
+        started = self.days_ago(since)
+        consent = Consent(
+            started, started + timedelta(days=730), None if withdrawn is None else self.days_ago(withdrawn)
+        )
         row = self.office.record_id("EHA")
-        return Assessment(row, "EARLY_HELP_ASSESSMENT", team, self.days_ago(since), self.days_ago(since - 30))
+        return Assessment(row, "EARLY_HELP_ASSESSMENT", team, started, self.days_ago(since - 30), consent)
 
     def flag(self, code: str, authority: str, *, since: int, ended: int | None = None) -> SafeguardingFlag:
         row = self.office.record_id("flag").lower()
@@ -149,9 +161,12 @@ class Scribe:
         handling_code: str = "P",
         match_score: float = 0.98,
         orders: tuple[PoliceOrder, ...] = (),
+        notifications: tuple[PoliceNotification, ...] = (),
     ) -> PoliceRecord:
         nominal = self.office.nominal_id()
-        return PoliceRecord(nominal, restricted, handling_code, ("CHILD_AT_RISK",), match_score, rows, orders)
+        return PoliceRecord(
+            nominal, restricted, handling_code, ("CHILD_AT_RISK",), match_score, rows, orders, notifications
+        )
 
     def police_row(
         self,
@@ -200,7 +215,9 @@ class Scribe:
             inclusion=inclusion,
         )
 
-    def school_row(self, worker: Worker, *, since: int = 250, ended: int | None = None) -> SchoolInvolvement:
+    def school_row(
+        self, worker: Worker, *, since: int = 250, ended: int | None = None, lead: bool = False
+    ) -> SchoolInvolvement:
         return SchoolInvolvement(
             id=self.office.record_id("SCH"),
             worker=worker,
@@ -208,4 +225,5 @@ class Scribe:
             started_on=self.days_ago(since),
             ended_on=None if ended is None else self.days_ago(ended),
             last_confirmed_on=self.days_ago(10 if ended is None else ended),
+            lead=lead,
         )

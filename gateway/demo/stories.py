@@ -16,7 +16,9 @@ from gateway.demo.people import (
     Mappa,
     NameUse,
     Plan,
+    PoliceNotification,
     PoliceOrder,
+    RiskOfHarm,
 )
 from gateway.demo.records import Scribe, named
 from gateway.demo.registry_office import years_before
@@ -24,6 +26,7 @@ from gateway.demo.staff import (
     CAMHS,
     CAMHS_STAFF,
     CASEY_MOOR,
+    CHILD_ABUSE_SOUTH,
     COUNCILS,
     DANA_AMIN,
     HANA_LIND,
@@ -86,7 +89,10 @@ def _ordinary(scribe: Scribe) -> Child:
         police=scribe.police(
             scribe.police_row(RAVI_OKAFOR),
             scribe.police_row(OFFICERS[2], PUBLIC_PROTECTION, event_type="DOMESTIC_INCIDENT", since=700, ended=600),
-            orders=(PoliceOrder("POLICE_PROTECTION_S46", scribe.days_ago(130), scribe.days_ago(127)),),
+            orders=(
+                PoliceOrder("POLICE_PROTECTION_S46", scribe.days_ago(130), scribe.days_ago(127), CHILD_ABUSE_SOUTH),
+            ),
+            notifications=(PoliceNotification("PUBLIC_PROTECTION_NOTICE", scribe.days_ago(129), "CHILDRENS_SERVICES"),),
         ),
         councils=(
             scribe.council(
@@ -95,7 +101,14 @@ def _ordinary(scribe: Scribe) -> Child:
                 scribe.council_row(NORTHSHIRE.assessment, NORTHSHIRE.workers[1], since=180, ended=121),
                 status="CP_PLAN",
                 since=120,
-                plan=Plan("CHILD_PROTECTION", scribe.days_ago(120), scribe.days_ago(-60), "Neglect"),
+                plan=Plan(
+                    "CHILD_PROTECTION",
+                    scribe.days_ago(120),
+                    scribe.days_ago(-60),
+                    "Neglect",
+                    conference_on=scribe.days_ago(-58),
+                    core_group_on=scribe.days_ago(-9),
+                ),
                 assessments=(scribe.early_help(NORTHSHIRE.early_help),),
             ),
         ),
@@ -198,6 +211,7 @@ def _supervised_father(scribe: Scribe) -> Adult:
         allocation=Allocation.OFFICER,
         mappa=Mappa(level=2, category=2, started_on=scribe.days_ago(200), review_on=scribe.days_ago(-40)),
         risks=(DynamicRisk("RCCO", "Child Concerns", scribe.days_ago(200), scribe.days_ago(-40)),),
+        harm=RiskOfHarm(scribe.days_ago(190), "HIGH", "HIGH"),
     )
 
 

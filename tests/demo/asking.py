@@ -20,14 +20,15 @@ query Everything($numbers: [NhsNumber!]!) {
       localId nhsNumber dateOfBirth sex shielded deceasedOn
       names { use givenNames familyName }
       involvements(status: [OPEN, CLOSED]) {
-        id kind status startedOn endedOn isLead lastConfirmedAt
+        id kind status startedOn endedOn isLead lastConfirmedAt sharing { decision reason }
         team { id name phone email dutyPhone }
         worker { id displayName role socialWorkEnglandNo phone email }
       }
       linkedAdults { crn prisonNumber relationship assertedOn }
       statutory { status since until }
-      plan { kind startedOn reviewDueOn category }
-      assessments { id kind startedOn completedOn holderTeam { id name } }
+      plans { kind startedOn endedOn reviewDueOn conferenceOn coreGroupOn category }
+      assessments { id kind startedOn completedOn holderTeam { id name } consent { givenOn until withdrawnOn } }
+      sharing { decision reason }
     }
   }
 }
@@ -67,7 +68,7 @@ def nominal_search(*nhs_numbers: str, **more: Any) -> dict[str, Any]:
         "requestId": str(uuid4()),
         "purposeClass": "SAFEGUARDING",
         "subjects": [{"nhsNumber": number} for number in nhs_numbers],
-        "include": ["officers", "events", "orders"],
+        "include": ["officers", "events", "orders", "notifications"],
         "status": ["OPEN", "CLOSED"],
         **more,
     }

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.memory_file import read_records
+from connectors.memory_sections import Holding
 from gateway.demo.families import PUBLISHED_STORIES, World, make_world, school_records
 from gateway.demo.people import Allocation, Child, NameUse
 from gateway.demo.registry_office import nhs_numbers
 from gateway.demo.staff import phone
 from schema.identifiers import NHSNumber
-from schema.records import ChildRef
+from schema.records import Agency, ChildRef
+from schema.vocabulary import AgencyKind
 from tests.demo.fictional import strays
 
 TODAY = date(2026, 11, 22)
@@ -158,7 +160,7 @@ def test_the_ordinary_child_is_known_to_health_council_police_and_school_but_not
     assert council is not None
     assert [row.worker and row.worker.registration for row in council.involvements if row.is_lead] == ["SW900001"]
     assert council.linked_adults == ()
-    assert council.plan is not None
+    assert [plan.kind for plan in council.plans] == ["CHILD_PROTECTION"]
 
 
 def test_twins_share_all_but_the_first_name(world: World) -> None:
@@ -293,7 +295,8 @@ def test_the_child_looked_after_out_of_area_is_known_to_the_placing_and_the_host
 def test_the_memory_driver_reads_the_school_records(world: World, tmp_path: Path) -> None:
     file = tmp_path / "school.json"
     file.write_text(json.dumps(school_records(world)), encoding="utf-8")
-    held = read_records(file, traces=False)
+    oak = Agency("school-oak", "Oak Primary School", AgencyKind.SCHOOL)
+    held = read_records(file, traces=False, holding=Holding(oak, frozenset({"assessments"})))
     answer = held[ChildRef(NHSNumber(world.story("ordinary").nhs_number))]
     (row,) = answer.involvements
     assert row.practitioner is not None

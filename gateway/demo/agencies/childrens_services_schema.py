@@ -89,6 +89,12 @@ class Worker:
 
 
 @strawberry.type
+class Sharing:
+    decision: str
+    reason: str | None
+
+
+@strawberry.type
 class Involvement:
     id: strawberry.ID
     kind: str
@@ -99,6 +105,7 @@ class Involvement:
     ended_on: date | None
     is_lead: bool
     last_confirmed_at: datetime | None
+    sharing: Sharing | None
 
 
 @strawberry.type
@@ -120,8 +127,18 @@ class StatutoryStatus:
 class Plan:
     kind: str
     started_on: date
+    ended_on: date | None
     review_due_on: date | None
+    conference_on: date | None
+    core_group_on: date | None
     category: str | None
+
+
+@strawberry.type
+class Consent:
+    given_on: date
+    until: date | None
+    withdrawn_on: date | None
 
 
 @strawberry.type
@@ -131,6 +148,7 @@ class Assessment:
     holder_team: Team
     started_on: date
     completed_on: date | None
+    consent: Consent | None
 
 
 @strawberry.type
@@ -165,6 +183,10 @@ class Child:
         return self.record.shielded
 
     @strawberry.field
+    def sharing(self) -> Sharing | None:
+        return _sharing(self.record.sharing)
+
+    @strawberry.field
     def deceased_on(self) -> date | None:
         return self.person.deceased_on
 
@@ -193,13 +215,19 @@ class Child:
         return [StatutoryStatus(status=one.status, since=one.since, until=one.until) for one in self.record.statutory]
 
     @strawberry.field
-    def plan(self) -> Plan | None:
-        plan = self.record.plan
-        if plan is None:
-            return None
-        return Plan(
-            kind=plan.kind, started_on=plan.started_on, review_due_on=plan.review_due_on, category=plan.category
-        )
+    def plans(self) -> list[Plan]:
+        return [
+            Plan(
+                kind=plan.kind,
+                started_on=plan.started_on,
+                ended_on=plan.ended_on,
+                review_due_on=plan.review_due_on,
+                conference_on=plan.conference_on,
+                core_group_on=plan.core_group_on,
+                category=plan.category,
+            )
+            for plan in self.record.plans
+        ]
 
     @strawberry.field
     def assessments(self) -> list[Assessment]:
@@ -210,6 +238,7 @@ class Child:
                 holder_team=_team(one.team),
                 started_on=one.started_on,
                 completed_on=one.completed_on,
+                consent=_consent(one.consent),
             )
             for one in self.record.assessments
         ]
@@ -310,6 +339,16 @@ def _worker(worker: people.Worker) -> Worker:
     )
 
 
+def _consent(consent: people.Consent | None) -> Consent | None:
+    if consent is None:
+        return None
+    return Consent(given_on=consent.given_on, until=consent.until, withdrawn_on=consent.withdrawn_on)
+
+
+def _sharing(sharing: people.Sharing | None) -> Sharing | None:
+    return None if sharing is None else Sharing(decision=sharing.decision, reason=sharing.reason)
+
+
 def _involvement(row: people.CouncilInvolvement) -> Involvement:
     return Involvement(
         id=strawberry.ID(row.id),
@@ -321,4 +360,5 @@ def _involvement(row: people.CouncilInvolvement) -> Involvement:
         ended_on=row.ended_on,
         is_lead=row.is_lead,
         last_confirmed_at=datetime.combine(row.last_confirmed_on, time(9), UTC),
+        sharing=_sharing(row.sharing),
     )

@@ -77,6 +77,7 @@ def involvement(**changes: Any) -> dict[str, Any]:
         "endedOn": None,
         "isLead": True,
         "lastConfirmedAt": "2026-11-01T09:00:00Z",
+        "sharing": None,
         **changes,
     }
 
@@ -84,6 +85,19 @@ def involvement(**changes: Any) -> dict[str, Any]:
 def closed(**changes: Any) -> dict[str, Any]:
     row = {"id": "CS-2", "status": "CLOSED", "endedOn": "2026-02-28", "isLead": False, "kind": "ASSESSMENT"}
     return involvement(**{**row, **changes})
+
+
+def plan(**changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "CHILD_PROTECTION",
+        "startedOn": "2026-03-01",
+        "endedOn": None,
+        "reviewDueOn": "2026-12-01",
+        "conferenceOn": "2026-12-03",
+        "coreGroupOn": "2026-11-30",
+        "category": "Neglect",
+        **changes,
+    }
 
 
 def child(number: str, **changes: Any) -> dict[str, Any]:
@@ -97,18 +111,14 @@ def child(number: str, **changes: Any) -> dict[str, Any]:
             {"use": "CURRENT", "givenNames": ["Ada", "Rose"], "familyName": "Amis"},
         ],
         "shielded": False,
+        "sharing": None,
         "deceasedOn": None,
         "involvements": [involvement(), closed()],
         "linkedAdults": [
             {"crn": "X123456", "prisonNumber": None, "relationship": "FATHER", "assertedOn": "2026-03-01"}
         ],
         "statutory": [{"status": "CP_PLAN", "since": "2026-03-01", "until": None}],
-        "plan": {
-            "kind": "CHILD_PROTECTION",
-            "startedOn": "2026-03-01",
-            "reviewDueOn": "2026-12-01",
-            "category": "Neglect",
-        },
+        "plans": [plan()],
         "assessments": [
             {
                 "id": "A-1",
@@ -116,6 +126,7 @@ def child(number: str, **changes: Any) -> dict[str, Any]:
                 "holderTeam": TEAM,
                 "startedOn": "2025-01-01",
                 "completedOn": "2025-03-01",
+                "consent": {"givenOn": "2025-01-01", "until": "2999-12-31", "withdrawnOn": None},
             }
         ],
         **changes,

@@ -15,7 +15,7 @@ from tests.connectors.childrens_services.samples import SCHEMA
 ALL_MASKS = [frozenset(paths) for count in range(len(HOLDS) + 1) for paths in combinations(sorted(HOLDS), count)]
 OPENS = {
     "statutory {": {"childrensServices.statuses"},
-    "plan {": {"childrensServices.plans"},
+    "plans {": {"childrensServices.plans"},
     "assessments {": {"assessments"},
     "OPEN": {"involvements"},
     "CLOSED": {"involvements.previous"},

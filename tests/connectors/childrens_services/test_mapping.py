@@ -37,7 +37,7 @@ from schema.sections import (
 )
 from schema.vocabulary import ContactMode, InvolvementStatus, Sensitivity, SourceReason
 from tests.connectors.childrens_services import samples
-from tests.connectors.childrens_services.samples import COUNCIL, child, closed, involvement, result
+from tests.connectors.childrens_services.samples import COUNCIL, child, closed, involvement, plan, result
 
 NUMBERS = ("9990000018", "9990000026", "9990000034", "9990000042", "9990000050")
 ADA, BEN, CAT = (ChildRef(NHSNumber(number)) for number in NUMBERS[:3])
@@ -190,12 +190,84 @@ def test_status_plan_and_assessment_are_told_as_that_they_exist() -> None:
     sections = told().sections
 
     record = sections[ChildrensServicesRecord]
-    assert record.statuses == (StatutoryStatus(COUNCIL, "CP_PLAN", date(2026, 3, 1)),)  # type: ignore[attr-defined]
-    assert record.plans == (CarePlan(COUNCIL, "CHILD_PROTECTION", date(2026, 3, 1), date(2026, 12, 1)),)  # type: ignore[attr-defined]
+    assert record.statuses == (StatutoryStatus(COUNCIL, "CP_PLAN", date(2026, 3, 1), None),)  # type: ignore[attr-defined]
+    days = {"review_due_on": date(2026, 12, 1), "conference_on": date(2026, 12, 3), "core_group_on": date(2026, 11, 30)}
+    assert record.plans == (CarePlan(COUNCIL, "CHILD_PROTECTION", date(2026, 3, 1), **days),)  # type: ignore[attr-defined]
     assert sections[Assessments].assessments == (  # type: ignore[attr-defined]
         AssessmentPointer(COUNCIL, "EARLY_HELP", "Safeguarding Team North", date(2025, 3, 1)),
     )
     assert "Neglect" not in repr(sections)
+
+
+def test_a_plan_is_told_to_its_last_day_and_no_longer() -> None:
+    kinds = ("CHILD_PROTECTION", "CHILD_IN_NEED", "CARE", "PATHWAY", "EARLY_HELP")
+    ends = (None, "2026-11-21", "2026-11-22", "2026-11-23", None)
+
+    record = told(plans=[plan(kind=kind, endedOn=end) for kind, end in zip(kinds, ends, strict=True)]).sections
+
+    told_plans = record[ChildrensServicesRecord].plans  # type: ignore[attr-defined]
+    assert [one.kind for one in told_plans] == ["CHILD_PROTECTION", "CARE", "PATHWAY", "EARLY_HELP"]
+    assert [one.ended_on for one in told_plans] == [None, date(2026, 11, 22), date(2026, 11, 23), None]
+
+
+CONSENTS: dict[str, tuple[Any, bool]] = {
+    "none-recorded": (None, False),
+    "to-its-last-day": ({"givenOn": "2026-01-01", "until": "2026-11-22", "withdrawnOn": None}, True),
+    "run-out": ({"givenOn": "2026-01-01", "until": "2026-11-21", "withdrawnOn": None}, False),
+    "without-an-end": ({"givenOn": "2026-01-01", "until": None, "withdrawnOn": None}, False),
+    "not-yet-given": ({"givenOn": "2026-11-23", "until": "2027-01-01", "withdrawnOn": None}, False),
+    "withdrawn": ({"givenOn": "2026-01-01", "until": "2027-01-01", "withdrawnOn": "2026-05-01"}, False),
+    "withdrawn-from-tomorrow": ({"givenOn": "2026-01-01", "until": "2027-01-01", "withdrawnOn": "2026-11-23"}, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("consent", "expected"), [pytest.param(*consent, id=name) for name, consent in CONSENTS.items()]
+)
+def test_an_assessment_is_told_only_while_the_recorded_consent_lasts(consent: Any, expected: bool) -> None:
+    held = {**child(ADA.nhs_number)["assessments"][0], "consent": consent}
+
+    sections = told(assessments=[held]).sections
+
+    assert (Assessments in sections) is expected
+
+
+# Sharing
+
+DECISIONS: dict[str, tuple[Any, str | None]] = {
+    "none": (None, None),
+    "to-share": ({"decision": "SHARE", "reason": None}, None),
+    "more-detrimental": ({"decision": "DO_NOT_SHARE", "reason": "MORE_DETRIMENTAL"}, "MORE_DETRIMENTAL"),
+    "restricted": ({"decision": "DO_NOT_SHARE", "reason": "RESTRICTED"}, "RESTRICTED"),
+    "a-reason-nobody-knows": ({"decision": "DO_NOT_SHARE", "reason": "BECAUSE"}, "NOT_STATED"),
+    "no-reason": ({"decision": "DO_NOT_SHARE", "reason": None}, "NOT_STATED"),
+    "a-decision-nobody-knows": ({"decision": "PERHAPS", "reason": "MORE_DETRIMENTAL"}, "MORE_DETRIMENTAL"),
+    "to-share-in-another-case": ({"decision": "share", "reason": None}, "NOT_STATED"),
+}
+
+
+@pytest.mark.parametrize(("sharing", "reason"), [pytest.param(*one, id=name) for name, one in DECISIONS.items()])
+def test_a_decision_about_one_row_stops_that_row_alone(sharing: Any, reason: str | None) -> None:
+    answer = told(involvements=[involvement(sharing=sharing), closed()])
+
+    assert [row.refusal for row in answer.involvements] == [reason, None]
+    assert answer.trace is not None
+    assert answer.sections
+
+
+@pytest.mark.parametrize(("sharing", "reason"), [pytest.param(*one, id=name) for name, one in DECISIONS.items()])
+def test_a_decision_about_the_record_leaves_rows_to_count_and_nothing_to_tell(sharing: Any, reason: str | None) -> None:
+    answer = told(sharing=sharing, shielded=True)
+
+    assert {row.refusal for row in answer.involvements} == {reason}
+    assert answer.shielded is True
+    assert (answer.trace is None, not answer.linked_adults, not answer.sections) == (reason is not None,) * 3
+
+
+@pytest.mark.parametrize("sharing", [{"decision": None, "reason": None}, {"decision": "SHARE"}, "SHARE", True])
+def test_a_decision_that_cannot_be_read_is_no_answer(sharing: Any) -> None:
+    for changes in ({"sharing": sharing}, {"involvements": [{**ADAS["involvements"][0], "sharing": sharing}]}):
+        assert isinstance(mapped(result(ADA.nhs_number, {**ADAS, **changes}))[ADA], NoAnswer)
 
 
 def test_no_status_and_one_that_is_over_are_not_shown() -> None:
@@ -204,7 +276,7 @@ def test_no_status_and_one_that_is_over_are_not_shown() -> None:
     none = {"status": "NONE", "since": "2020-01-01", "until": None}
 
     some = told(statutory=[over, last_day, none]).sections[ChildrensServicesRecord]
-    nothing = told(statutory=[none], plan=None, assessments=[]).sections
+    nothing = told(statutory=[none], plans=[], assessments=[]).sections
 
     assert [status.status for status in some.statuses] == ["EARLY_HELP"]  # type: ignore[attr-defined]
     assert ChildrensServicesRecord not in nothing
@@ -232,6 +304,8 @@ CHILD_FAULTS = {
     "an-unknown-status-of-a-case": (row_changed(status="PAUSED"), "SCHEMA"),
     "an-unknown-legal-status": (changed(statutory=[{"status": "X", "since": "2026-01-01", "until": None}]), "SCHEMA"),
     "a-case-without-a-team": (row_changed(team=None), "SCHEMA"),
+    "a-plan-of-no-known-kind": (changed(plans=[{**ADAS["plans"][0], "kind": "SECRET"}]), "SCHEMA"),
+    "a-narrative-as-a-kind": (changed(assessments=[{**ADAS["assessments"][0], "kind": "He hits her"}]), "SCHEMA"),
     "an-impossible-date": (row_changed(startedOn="2026-02-30"), "SCHEMA"),
     "a-time-without-a-zone": (row_changed(lastConfirmedAt="2026-11-01T09:00:00"), "SCHEMA"),
     "shielded-as-a-word": (changed(shielded="false"), "SCHEMA"),
@@ -252,7 +326,9 @@ def test_a_fault_in_one_record_is_that_childs_and_no_others(spoiled: Any, code: 
     assert answers[BEN] == mapped(good, children=(BEN,))[BEN]
 
 
-@pytest.mark.parametrize("field", ["involvements", "statutory", "plan", "assessments", "linkedAdults", "shielded"])
+@pytest.mark.parametrize(
+    "field", ["involvements", "statutory", "plans", "assessments", "linkedAdults", "shielded", "sharing"]
+)
 def test_a_field_that_was_asked_for_and_is_missing_is_no_answer(field: str) -> None:
     record = {key: value for key, value in ADAS.items() if key != field}
 

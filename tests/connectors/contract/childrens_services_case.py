@@ -49,7 +49,7 @@ CASE = Case(
     drops_others=False,
     asks_for={
         "childrensServices.statuses": selects("statutory {"),
-        "childrensServices.plans": selects("plan {"),
+        "childrensServices.plans": selects("plans {"),
         "assessments": selects("assessments {"),
         "involvements.previous": selects("CLOSED"),
         "involvements": selects("OPEN"),
