@@ -8,6 +8,7 @@ from typing import Any
 from connectors import answers
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.batches import ask_children
+from connectors.calls import headers_of
 from connectors.http import SourceClient
 from connectors.police import mapping
 from connectors.police.messages import Health
@@ -19,7 +20,10 @@ from schema.sections import PoliceRecord
 SCOPE = "pole.nominal.search"
 EVENTS = "police.events"
 ORDERS = "police.orders"
+NOTIFICATIONS = "police.notifications"
 HOLDS = frozenset({answers.INVOLVEMENTS, answers.PREVIOUS}) | answers.paths(PoliceRecord)
+RESTRICTED = 423  # RFC 4918: Locked
+TOLD_OR_RESTRICTED = frozenset({200, RESTRICTED})
 
 
 class PoliceConnector:
@@ -44,11 +48,14 @@ class PoliceConnector:
                 "POST",
                 "/api/v1/nominals/search",
                 json=_search(children, mask, ask),
-                headers={"X-Purpose-Class": ask.purpose_class.value},
+                headers=headers_of(ask),
+                expect=TOLD_OR_RESTRICTED,
                 deadline=ask.deadline,
                 request_id=ask.request_id,
                 traceparent=ask.traceparent,
             )
+            if reply.status == RESTRICTED:
+                return mapping.restricted(reply.json, children, request_id=ask.request_id)
             return mapping.answers_of(
                 reply.json, children, request_id=ask.request_id, agency=self._manifest.agency, mask=mask
             )
@@ -87,6 +94,7 @@ def _search(children: Sequence[ChildRef], mask: FieldMask, ask: Ask) -> dict[str
         "officers": mask.any(answers.INVOLVEMENTS, answers.PREVIOUS),
         "events": EVENTS in mask,
         "orders": ORDERS in mask,
+        "notifications": NOTIFICATIONS in mask,
     }
     status = {"OPEN": mask.any(answers.INVOLVEMENTS, EVENTS), "CLOSED": answers.PREVIOUS in mask}
     return {

@@ -13,7 +13,17 @@ import msgspec
 from connectors import answers
 from connectors.base import FieldMask
 from connectors.faults import FaultCode, SourceFailed
-from connectors.police.messages import Disclosure, Envelope, Match, Officer, Person, PoliceInvolvement, Result
+from connectors.police.messages import (
+    Disclosure,
+    Envelope,
+    Match,
+    Officer,
+    Order,
+    Person,
+    PoliceInvolvement,
+    Restricted,
+    Result,
+)
 from schema.identifiers import InvalidIdentifier, NHSNumber
 from schema.records import (
     Agency,
@@ -26,7 +36,7 @@ from schema.records import (
     SubjectRef,
     Team,
 )
-from schema.sections import PoliceEvent, PoliceRecord, ProtectionOrder
+from schema.sections import PoliceEvent, PoliceNotification, PoliceRecord, ProtectionOrder
 from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, RefusalReason, Sensitivity
 
 SHARED = "P"  # may be shared with partners
@@ -53,6 +63,23 @@ def answers_of(
     if not envelope.complete or envelope.count != _matches_in(envelope.results):
         raise SourceFailed(FaultCode.SCHEMA)
     return {child: _answer(child, results[child], agency, mask) for child in children}
+
+
+def restricted(body: Any, children: Sequence[ChildRef], *, request_id: str) -> dict[SubjectRef, Answer]:
+    """Return that the one child asked about is shielded, and nothing else, from the body of a 423.
+
+    Raises SourceFailed: MISMATCH for an answer to another request or about another child, SCHEMA for any other body,
+    STATUS_UNEXPECTED if several were asked about, since it does not say which of them is meant.
+    """
+    if len(children) != 1:
+        raise SourceFailed(FaultCode.STATUS_UNEXPECTED)
+    try:
+        said = msgspec.convert(body, Restricted)
+    except msgspec.ValidationError:
+        raise SourceFailed(FaultCode.SCHEMA) from None
+    if said.request_id != request_id or _number({"nhsNumber": said.nhs_number}) != children[0].nhs_number:
+        raise SourceFailed(FaultCode.MISMATCH)
+    return {children[0]: answers.empty(children[0], shielded=True)}
 
 
 def _matches_in(results: Iterable[Mapping[str, Any]]) -> int:
@@ -98,16 +125,29 @@ def _told(child: ChildRef, matches: Sequence[Match], agency: Agency, mask: Field
             rows[held.id] = max(rows.get(held.id, row), row, key=_strictness)
             event = None
             if held.event_type is not None and match.flags.handling_code == SHARED and row.refusal is None:
-                event = PoliceEvent(agency, held.event_type, held.began, held.status)
+                event = PoliceEvent(agency, held.event_type, held.began, held.status, held.ended)
             events[held.id] = event if events.get(held.id, event) is not None else None
-    orders = tuple(
-        ProtectionOrder(agency, order.kind, order.began, order.ended)
-        for match in matches
-        if match.flags.handling_code == SHARED
+    # a section has no stop of its own: what may not leave the force as it stands is not told
+    shared = [match for match in matches if match.flags.handling_code == SHARED]
+    orders = (
+        _order(order, agency)
+        for match in shared
         for order in match.orders
+        if _refusal(SHARED, order.disclosure) is None
     )
-    shown = tuple(event for event in events.values() if event is not None)
-    told: dict[type, Mapping[str, object]] = {PoliceRecord: {"events": shown or None, "orders": orders or None}}
+    notifications = (
+        PoliceNotification(agency, sent.kind, sent.sent_on, sent.recipient)
+        for match in shared
+        for sent in match.notifications
+        if _refusal(SHARED, sent.disclosure) is None
+    )
+    told: dict[type, Mapping[str, object]] = {
+        PoliceRecord: {
+            "events": tuple(event for event in events.values() if event is not None) or None,
+            "orders": tuple(dict.fromkeys(orders)) or None,
+            "notifications": tuple(dict.fromkeys(notifications)) or None,
+        }
+    }
     return Answered(
         child,
         involvements=tuple(row for row in rows.values() if answers.opened(mask, row.status)),
@@ -117,6 +157,19 @@ def _told(child: ChildRef, matches: Sequence[Match], agency: Agency, mask: Field
         linked_adults=(),
         sections=answers.narrow(told, mask),
         as_of=None,
+    )
+
+
+def _order(order: Order, agency: Agency) -> ProtectionOrder:
+    unit = order.unit
+    return ProtectionOrder(
+        agency,
+        order.kind,
+        order.began,
+        order.ended,
+        unit.name if unit else None,
+        unit.phone if unit else None,
+        unit.out_of_hours if unit else None,
     )
 
 

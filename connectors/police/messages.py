@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from schema.sections import CODE, NotificationRecipient
+
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Word = Annotated[str, msgspec.Meta(pattern=rf"\A{CODE}\Z")]
 
 
 class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -59,7 +62,7 @@ class Unit(_Form, frozen=True):
 
 
 class Disclosure(_Form, frozen=True):
-    """The protective marking of one involvement, and the force's stop."""
+    """The protective marking of one entry, and the force's stop."""
 
     marking: Text
     do_not_disclose: bool
@@ -75,17 +78,28 @@ class PoliceInvolvement(_Form, frozen=True):
     ended: date | None = msgspec.field(name="to")
     status: Literal["OPEN", "CLOSED"]
     disclosure: Disclosure
-    event_type: Text | None = None
+    event_type: Word | None = None
     officer: Officer | None = None
     last_confirmed_at: Moment | None = None
 
 
 class Order(_Form, frozen=True):
-    """A protection power or civil order; comes only with `include: orders`."""
+    """A protection power or civil order, and the unit that answers for it; comes only with `include: orders`."""
 
-    kind: Text
+    kind: Word
     began: date = msgspec.field(name="from")
     ended: date | None = msgspec.field(name="to")
+    unit: Unit | None
+    disclosure: Disclosure
+
+
+class Notification(_Form, frozen=True):
+    """That the force told an agency of a kind something; comes only with `include: notifications`."""
+
+    kind: Word
+    sent_on: date
+    recipient: NotificationRecipient
+    disclosure: Disclosure
 
 
 class Match(_Form, frozen=True):
@@ -98,6 +112,7 @@ class Match(_Form, frozen=True):
     flags: Flags
     involvements: tuple[PoliceInvolvement, ...]
     orders: tuple[Order, ...] = ()
+    notifications: tuple[Notification, ...] = ()
 
 
 class Result(_Form, frozen=True):
@@ -124,6 +139,14 @@ class Envelope(_Form, frozen=True):
     complete: bool
     count: Count
     results: list[dict[str, Any]]
+
+
+class Restricted(_Form, frozen=True):
+    """The body of a 423: the one nominal that was asked about is restricted, and nothing else is said of it."""
+
+    request_id: str
+    nhs_number: str
+    code: Literal["RESTRICTED_NOMINAL"]
 
 
 class Health(_Form, frozen=True):

@@ -16,19 +16,19 @@ from gateway.demo.agencies.desk import PURPOSE_CLASSES, Ask, BadRequestError, De
 from gateway.demo.agencies.faults import Fault, FaultRule, Faults
 from gateway.demo.agencies.oauth import Client, TokenDesk, register
 from gateway.demo.families import World
-from gateway.demo.people import Child, PoliceInvolvement, PoliceRecord
+from gateway.demo.people import Child, PoliceInvolvement, PoliceRecord, Team
 from gateway.demo.staff import FORCE
 
 SCOPE = "pole.nominal.search"
 MOST_SUBJECTS = 100
 
 _NHS_NUMBER = re.compile(r"[0-9]{10}")
-_INCLUDES = frozenset({"officers", "events", "orders"})
+_INCLUDES = frozenset({"officers", "events", "orders", "notifications"})
 _STATUSES = frozenset({"OPEN", "CLOSED"})
 
 
 def app(world: World, *, client: Client | None = None, faults: Faults | None = None) -> Starlette:
-    """Return the force's server; `app.state` holds `calls`, `faults`, `tokens` and `client`.
+    """Return the force's server; `app.state` holds `calls`, `notices`, `faults`, `tokens` and `client`.
 
     The child of the story `agency-down` meets a 503 from the start, alone or among others.
     """
@@ -44,6 +44,7 @@ def app(world: World, *, client: Client | None = None, faults: Faults | None = N
     ]
     application = Starlette(routes=routes, max_body_size=65_536)
     application.state.calls, application.state.faults = desk.calls, faults
+    application.state.notices = desk.notices
     application.state.tokens, application.state.client = tokens, client
     return application
 
@@ -148,28 +149,52 @@ def _match(child: Child, record: PoliceRecord, asked: _Search) -> dict[str, Any]
     }
     if "orders" in asked.include:
         match["orders"] = [
-            {"kind": order.kind, "from": order.started_on.isoformat(), "to": _iso(order.ended_on)}
+            {
+                "kind": order.kind,
+                "from": order.started_on.isoformat(),
+                "to": _iso(order.ended_on),
+                "unit": order.unit and _unit(order.unit),
+                "disclosure": _disclosure(order.do_not_disclose),
+            }
             for order in record.orders
         ]
+    if "notifications" in asked.include:
+        match["notifications"] = [
+            {
+                "kind": sent.kind,
+                "sentOn": sent.sent_on.isoformat(),
+                "recipient": sent.recipient,
+                "disclosure": _disclosure(sent.do_not_disclose),
+            }
+            for sent in record.notifications
+        ]
     return match
+
+
+def _unit(unit: Team) -> dict[str, Any]:
+    return {
+        "code": unit.code,
+        "name": unit.name,
+        "phone": unit.phone,
+        "email": unit.email,
+        "outOfHours": unit.out_of_hours,
+    }
+
+
+def _disclosure(do_not_disclose: bool) -> dict[str, Any]:
+    return {"marking": "OFFICIAL-SENSITIVE", "doNotDisclose": do_not_disclose}
 
 
 def _involvement(row: PoliceInvolvement, include: Collection[str]) -> dict[str, Any]:
     involvement: dict[str, Any] = {
         "id": row.id,
         "role": row.role,
-        "unit": {
-            "code": row.unit.code,
-            "name": row.unit.name,
-            "phone": row.unit.phone,
-            "email": row.unit.email,
-            "outOfHours": row.unit.out_of_hours,
-        },
+        "unit": _unit(row.unit),
         "from": row.started_on.isoformat(),
         "to": _iso(row.ended_on),
         "status": "CLOSED" if row.ended_on else "OPEN",
         "lastConfirmedAt": f"{row.last_confirmed_on.isoformat()}T09:00:00Z",
-        "disclosure": {"marking": "OFFICIAL-SENSITIVE", "doNotDisclose": row.do_not_disclose},
+        "disclosure": _disclosure(row.do_not_disclose),
     }
     if "events" in include:
         involvement["eventType"] = row.event_type

@@ -48,6 +48,7 @@ CASE = Case(
     asks_for={
         "police.events": includes("events"),
         "police.orders": includes("orders"),
+        "police.notifications": includes("notifications"),
         "involvements.previous": lambda request: "CLOSED" in json.loads(request.content)["status"],
     },
     private=("Amis", "Ada", "2015-04-09", "Okafor", "01632 960301", "99/NIC"),

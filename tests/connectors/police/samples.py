@@ -55,6 +55,27 @@ def closed(**changes: Any) -> dict[str, Any]:
     return involvement(**{"id": "INV-2", "status": "CLOSED", "to": "2026-04-01", **changes})
 
 
+def order(**changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "POLICE_PROTECTION_S46",
+        "from": "2026-03-01",
+        "to": None,
+        "unit": {"name": "Public Protection Unit", "phone": "01632 960302", "outOfHours": "01632 960300"},
+        "disclosure": {"marking": "OFFICIAL-SENSITIVE", "doNotDisclose": False},
+        **changes,
+    }
+
+
+def notification(**changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "MISSING_NOTIFICATION",
+        "sentOn": "2026-03-02",
+        "recipient": "CHILDRENS_SERVICES",
+        "disclosure": {"marking": "OFFICIAL-SENSITIVE", "doNotDisclose": False},
+        **changes,
+    }
+
+
 def match(number: str, *involvements: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """A nominal; `restricted` and `handlingCode` change its flags, anything else a member of its own."""
     flags = {"restricted": changes.pop("restricted", False), "handlingCode": changes.pop("handlingCode", "P")}
@@ -71,7 +92,8 @@ def match(number: str, *involvements: Mapping[str, Any], **changes: Any) -> dict
         },
         "flags": flags,
         "involvements": list(involvements) or [involvement(), closed()],
-        "orders": [{"kind": "POLICE_PROTECTION_S46", "from": "2026-03-01", "to": None}],
+        "orders": [order()],
+        "notifications": [notification()],
         **changes,
     }
 
@@ -125,6 +147,7 @@ def told(number: str, asked: Mapping[str, Any]) -> dict[str, Any]:
             del row["officer"]
     whole = match(number)
     whole["involvements"] = rows
-    if "orders" not in asked["include"]:
-        del whole["orders"]
+    for section in ("orders", "notifications"):
+        if section not in asked["include"]:
+            del whole[section]
     return whole

@@ -69,7 +69,10 @@ async def test_several_children_are_asked_about_in_one_call() -> None:
         pytest.param({"involvements", "involvements.previous"}, ["officers"], ["OPEN", "CLOSED"], id="both"),
         pytest.param({"police.events"}, ["events"], ["OPEN"], id="events"),
         pytest.param({"police.orders"}, ["orders"], [], id="orders"),
-        pytest.param(samples.EVERYTHING, ["officers", "events", "orders"], ["OPEN", "CLOSED"], id="everything"),
+        pytest.param({"police.notifications"}, ["notifications"], [], id="notifications"),
+        pytest.param(
+            samples.EVERYTHING, ["officers", "events", "orders", "notifications"], ["OPEN", "CLOSED"], id="everything"
+        ),
     ],
 )
 async def test_no_more_is_asked_for_than_the_mask_opens(mask: set[str], include: list[str], status: list[str]) -> None:
@@ -85,6 +88,41 @@ async def test_no_more_is_asked_for_than_the_mask_opens(mask: set[str], include:
         "include": include,
         "status": status,
     }
+
+
+def restricted(number: str = ADA.nhs_number, **changes: Any) -> httpx.Response:
+    body = {"requestId": "6f9619ff-8b86-4011-b42d-00c04fc964ff", "nhsNumber": number, "code": "RESTRICTED_NOMINAL"}
+    return httpx.Response(423, json={**body, **changes})
+
+
+async def test_a_restricted_nominal_that_a_force_will_not_list_is_a_shield_and_nothing_else() -> None:
+    force = Force(lambda request: restricted() if about(request, ADA) else WELL(request))
+
+    alone = await force.connector.involvements([ADA], EVERYTHING, an_ask())
+    among = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
+    for told in (alone[ADA], among[ADA]):
+        assert isinstance(told, Answered)
+        assert (told.shielded, told.involvements, dict(told.sections)) == (True, (), {})
+    assert isinstance(among[BEN], Answered)
+    assert among[BEN].involvements
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(restricted(BEN.nhs_number), SourceReason.INVALID_ANSWER, id="about-another-child"),
+        pytest.param(restricted(requestId="x"), SourceReason.INVALID_ANSWER, id="to-another-request"),
+        pytest.param(restricted(code="LOCKED"), SourceReason.INVALID_ANSWER, id="of-another-kind"),
+        pytest.param(restricted(note="x"), SourceReason.INVALID_ANSWER, id="with-an-unknown-member"),
+        pytest.param(httpx.Response(423, json={}), SourceReason.INVALID_ANSWER, id="that-says-nothing"),
+    ],
+)
+async def test_a_423_that_is_not_this_interfaces_own_is_no_answer(answer: httpx.Response, reason: SourceReason) -> None:
+    told = (await Force(lambda _: answer).connector.involvements([ADA], EVERYTHING, an_ask()))[ADA]
+
+    assert isinstance(told, NoAnswer)
+    assert told.reason is reason
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,19 @@ from connectors.faults import FaultCode, SourceFailed
 from connectors.police import mapping
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, IdentityClaim, NoAnswer, Practitioner, SubjectRef, Team
-from schema.sections import PoliceEvent, PoliceRecord, ProtectionOrder
+from schema.sections import PoliceEvent, PoliceNotification, PoliceRecord, ProtectionOrder
 from schema.vocabulary import ContactMode, InvolvementStatus, Sensitivity, SourceReason
-from tests.connectors.police.samples import EVERYTHING, FORCE, closed, envelope, involvement, match, result
+from tests.connectors.police.samples import (
+    EVERYTHING,
+    FORCE,
+    closed,
+    envelope,
+    involvement,
+    match,
+    notification,
+    order,
+    result,
+)
 
 NUMBERS = ("9990000018", "9990000026", "9990000034", "9990000042", "9990000050")
 ADA, BEN, CAT = (ChildRef(NHSNumber(number)) for number in NUMBERS[:3])
@@ -157,14 +167,64 @@ def test_events_and_orders_are_told_under_their_own_paths_alone() -> None:
     everything = told(ada()).sections[PoliceRecord]
     events = told(ada(), mask=frozenset({"involvements", "police.events"})).sections[PoliceRecord]
     orders = told(ada(), mask=frozenset({"involvements", "police.orders"})).sections[PoliceRecord]
+    sent = told(ada(), mask=frozenset({"involvements", "police.notifications"})).sections[PoliceRecord]
     neither = told(ada(), mask=frozenset({"involvements", "involvements.previous"})).sections
 
     opened = PoliceEvent(FORCE, "PUBLIC_PROTECTION_NOTICE", date(2026, 3, 1), "OPEN")
-    order = ProtectionOrder(FORCE, "POLICE_PROTECTION_S46", date(2026, 3, 1), None)
-    assert everything.events == (opened, PoliceEvent(FORCE, opened.kind, opened.opened_on, "CLOSED"))  # type: ignore[attr-defined]
-    assert (events.events, events.orders) == ((opened,), None)  # type: ignore[attr-defined]
-    assert (orders.events, orders.orders) == (None, (order,))  # type: ignore[attr-defined]
+    over = PoliceEvent(FORCE, opened.kind, opened.opened_on, "CLOSED", date(2026, 4, 1))
+    unit = ("Public Protection Unit", "01632 960302", "01632 960300")
+    order = ProtectionOrder(FORCE, "POLICE_PROTECTION_S46", date(2026, 3, 1), None, *unit)
+    notice = PoliceNotification(FORCE, "MISSING_NOTIFICATION", date(2026, 3, 2), "CHILDRENS_SERVICES")
+    assert everything == PoliceRecord((opened, over), (order,), (notice,))  # type: ignore[call-arg]
+    assert events == PoliceRecord(events=(opened,))  # type: ignore[call-arg]
+    assert orders == PoliceRecord(orders=(order,))  # type: ignore[call-arg]
+    assert sent == PoliceRecord(notifications=(notice,))  # type: ignore[call-arg]
     assert neither == {}
+
+
+STOPPED = {"marking": "OFFICIAL", "doNotDisclose": True}
+SECTION_STOPS: dict[str, Any] = {
+    "an-order": {"orders": [order(disclosure=STOPPED)]},
+    "an-order-of-a-higher-marking": {"orders": [order(disclosure=STOPPED | {"marking": "SECRET"})]},
+    "a-notification": {"notifications": [notification(disclosure=STOPPED)]},
+    "everything-with-conditions": {"handlingCode": "C"},
+    "everything-of-a-source": {"handlingCode": "S"},
+    "everything-under-an-unknown-code": {"handlingCode": "Q"},
+}
+
+
+@pytest.mark.parametrize("changes", [pytest.param(changes, id=name) for name, changes in SECTION_STOPS.items()])
+def test_what_the_force_stops_is_in_no_section(changes: dict[str, Any]) -> None:
+    whole = told(ada()).sections[PoliceRecord]
+
+    stopped = told(ada(**changes)).sections.get(PoliceRecord, PoliceRecord())  # type: ignore[call-arg]
+
+    for name in ("events", "orders", "notifications"):
+        assert getattr(whole, name)
+        if name in changes or "handlingCode" in changes:
+            assert getattr(stopped, name) is None
+
+
+def test_an_order_without_a_unit_is_told_without_one() -> None:
+    [told_order] = told(ada(orders=[order(unit=None)])).sections[PoliceRecord].orders  # type: ignore[attr-defined]
+
+    assert (told_order.unit, told_order.phone, told_order.out_of_hours) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"orders": [order(kind="Taken from home at night")]}, id="a-narrative-as-a-kind-of-order"),
+        pytest.param({"orders": [order(reference="C/1/2026")]}, id="an-order-with-a-reference"),
+        pytest.param({"orders": [{**order(), "disclosure": None}]}, id="an-order-without-a-disclosure"),
+        pytest.param({"notifications": [notification(recipient="NEIGHBOUR")]}, id="told-to-somebody-unknown"),
+        pytest.param({"notifications": [notification(kind="what it was about")]}, id="a-narrative-as-a-kind-of-notice"),
+        pytest.param({"notifications": [notification(text="secret")]}, id="a-notification-with-its-text"),
+        pytest.param({"involvements": [involvement(eventType="Seen with a man")]}, id="a-narrative-as-an-event"),
+    ],
+)
+def test_no_narrative_or_reference_passes_for_a_fact(changes: dict[str, Any]) -> None:
+    assert mapped(result(ADA.nhs_number, ada(**changes)))[ADA] == NoAnswer(ADA, SourceReason.INVALID_ANSWER, "SCHEMA")
 
 
 # Whom a match is about
