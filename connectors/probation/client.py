@@ -31,10 +31,11 @@ from connectors.probation.messages import (
     MappaDetail,
     Persons,
     ResponsibleOfficer,
+    SeriousHarm,
     Status,
     content,
 )
-from connectors.probation.section import HOLDS, MAPPA, RISK, SUPERVISION, sections
+from connectors.probation.section import HOLDS, MAPPA, RISK, RISK_TO_CHILDREN, SUPERVISION, sections
 from connectors.settings import ConnectorMisconfigured, HTTPSettings, Line, read
 from connectors.sources import source_client
 from connectors.transport import trust_context
@@ -58,6 +59,7 @@ class _Held:
     limitations: AccessLimitations | None
     officers: Officers
     risks: tuple[DynamicRisk, ...]
+    harm: SeriousHarm | None
     mappa: MappaDetail | None
 
 
@@ -94,7 +96,8 @@ class ProbationConnector:
 
         Where no adult is linked this stands in for the ask. So it is made as often as an ask for involvements makes
         calls, and at once like them: neither the source's load nor the time tells whether there was somebody to ask
-        about. An ask whose mask opens risk or MAPPA makes one call more for each, beside these.
+        about. An ask whose mask opens risk, risk to children or MAPPA makes one call more for each,
+        beside these.
         """
         calls = Calls(self._client, ask)
         for reply in await together([calls.get("/v1/status") for _ in range(CALLS_OF_AN_ASK)]):
@@ -119,7 +122,7 @@ class ProbationConnector:
         rows = involvements(held.persons, held.officers, refusal=refusal)
         told: Mapping[type, object] = {}
         if refusal is None:  # sections have no hard stop of their own
-            told = sections(held.persons, held.officers, held.risks, held.mappa, mask, self._manifest.agency)
+            told = sections(held.persons, held.officers, held.risks, held.harm, held.mappa, mask, self._manifest.agency)
         return Answered(
             subject,
             involvements=tuple(row for row in rows if answers.opened(mask, row.status)),
@@ -143,6 +146,8 @@ class ProbationConnector:
             asked["mappa"] = calls.get(f"{person}/risks/mappadetail", expect=_KNOWN_MERGED_OR_NOT)
         if RISK in mask:
             asked["risks"] = calls.get(f"{person}/risks/dynamic", expect=_KNOWN_MERGED_OR_NOT)
+        if RISK_TO_CHILDREN in mask:
+            asked["harm"] = calls.get(f"{person}/risks/serious-harm", expect=_KNOWN_MERGED_OR_NOT)
         replies: dict[str, Reply] = dict(zip(asked, await together(list(asked.values())), strict=True))
         found = replies["persons"]
         if found.status == 303 and follow:
@@ -159,6 +164,9 @@ class ProbationConnector:
         mappa: MappaDetail | None = None
         if "mappa" in replies:
             mappa = content(replies["mappa"], MappaDetail | None)[0]
+        harm: SeriousHarm | None = None
+        if "harm" in replies:
+            harm = content(replies["harm"], SeriousHarm | None)[0]
         risks: tuple[DynamicRisk, ...] = ()
         if "risks" in replies:
             risks = await _every_page(replies["risks"], f"{person}/risks/dynamic", calls)
@@ -168,7 +176,7 @@ class ProbationConnector:
                 raise SourceFailed(FaultCode.MISMATCH)
             return None
         must_be_about(persons, identifier)
-        return _Held(persons, limitations, officers, risks, mappa)
+        return _Held(persons, limitations, officers, risks, harm, mappa)
 
 
 async def _every_page(first: Reply, path: str, calls: Calls) -> tuple[DynamicRisk, ...]:
@@ -196,7 +204,7 @@ async def _every_page(first: Reply, path: str, calls: Calls) -> tuple[DynamicRis
 class ProbationSettings(HTTPSettings):
     """The keys of driver `probation`. In production the API asks for a client certificate and a key."""
 
-    # sixteen lookups at a time, each of which makes up to five calls at once for a linked adult
+    # sixteen lookups at a time, each of which makes up to six calls at once for a linked adult
     max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
     subject_distinguished_name: Line | None = None  # what the proxy before the API states of a certificate; tests only
     ca_file: Annotated[Path, Field(strict=False)] | None = None

@@ -27,6 +27,12 @@ Text = Annotated[str, msgspec.Meta(max_length=500, pattern=r"\A[^\x00-\x1f\x7f-\
 Day = Annotated[str, msgspec.Meta(pattern=r"\A([0-9]{4}-[0-9]{2}-[0-9]{2}|\*\*REDACTED\*\*)\Z")]
 
 
+# a date and time without a zone, as the API writes it; only its day is read
+Moment = Annotated[
+    str, msgspec.Meta(max_length=40, pattern=r"\A([0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9:.]+Z?)?|\*\*REDACTED\*\*)\Z")
+]
+
+
 class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     pass
 
@@ -95,12 +101,29 @@ class AccessLimitations(_Message, frozen=True, kw_only=True):
 class MappaDetail(_Message, frozen=True, kw_only=True):
     level: int | None
     category: int | None
+    start_date: Day | None = None
+    review_date: Day | None = None
 
 
 class DynamicRisk(_Message, frozen=True, kw_only=True):
     code: Text | None
     description: Text | None = None
     start_date: Day | None = None
+    review_date: Day | None = None
+
+
+class InCommunity(_Message, frozen=True, kw_only=True):
+    children: Text | None = None
+
+
+class HarmSummary(_Message, frozen=True, kw_only=True):
+    # what the risk is, to whom and why is free text beside this, and is dropped while parsing
+    risk_in_community: InCommunity | None = None
+
+
+class SeriousHarm(_Message, frozen=True, kw_only=True):
+    summary: HarmSummary | None
+    assessed_on: Moment | None = None
 
 
 class Pagination(_Message, frozen=True, kw_only=True):
@@ -158,7 +181,7 @@ def day(text: str | None) -> date | None:
     """Return the date, None where it is withheld. Raises SourceFailed for no real day."""
     stated = shown(text)
     try:
-        return date.fromisoformat(stated) if stated else None
+        return date.fromisoformat(stated[:10]) if stated else None
     except ValueError:
         raise SourceFailed(FaultCode.SCHEMA) from None
 

@@ -108,6 +108,7 @@ def unlike(answer: Any, recorded: Any, path: str = "$") -> list[str]:
         ("/person-responsible-officer", "person-responsible-officer"),
         ("/risks/mappadetail", "person-risk-mappadetail"),
         ("/risks/dynamic", "person-risk-dynamic"),
+        ("/risks/serious-harm", "person-risk-serious-harm"),
     ],
 )
 async def test_simulated_probation_answers_have_the_shape_of_the_recorded_ones(

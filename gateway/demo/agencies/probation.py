@@ -40,7 +40,7 @@ class ApiClient:
 
 
 def app(world: World, *, client: ApiClient | None = None, faults: Faults | None = None) -> Starlette:
-    """Return the API's server; `app.state` holds `calls`, `faults` and `client`."""
+    """Return the API's server; `app.state` holds `calls`, `notices`, `faults` and `client`."""
     client = client or ApiClient(secrets.token_urlsafe(24), "CN=contactpoint-gateway,O=Northshire")
     faults = faults or Faults()
     desk = Desk("application/json", _problem, faults)
@@ -54,9 +54,11 @@ def app(world: World, *, client: ApiClient | None = None, faults: Faults | None 
         Route(f"{person}/access-limitations", desk.endpoint(guard, api.about(_access_limitations))),
         Route(f"{person}/risks/mappadetail", desk.endpoint(guard, api.about(_mappa))),
         Route(f"{person}/risks/dynamic", desk.endpoint(guard, api.about(_dynamic_risks))),
+        Route(f"{person}/risks/serious-harm", desk.endpoint(guard, api.about(_serious_harm))),
     ]
     application = Starlette(routes=routes)
     application.state.calls, application.state.faults, application.state.client = desk.calls, faults, client
+    application.state.notices = desk.notices
     return application
 
 
@@ -181,6 +183,40 @@ def _mappa(adult: Adult) -> dict[str, Any]:
             "startDate": mappa.started_on.isoformat(),
             "reviewDate": mappa.review_on.isoformat(),
             "notes": "Fictional notes, which nobody may pass on",
+        }
+    }
+
+
+_NOTES = "Fictional notes, which nobody may pass on"
+_SELF = ("suicide", "selfHarm", "custody", "hostelSetting", "vulnerability")
+_OTHER = ("escapeOrAbscond", "controlIssuesDisruptiveBehaviour", "breachOfTrust", "riskToOtherPrisoners")
+_FREE_TEXT = ("whoIsAtRisk", "natureOfRisk", "riskImminence", "riskIncreaseFactors", "riskMitigationFactors")
+
+
+def _serious_harm(adult: Adult) -> dict[str, Any]:
+    harm = adult.harm
+    if harm is None:
+        return {"data": None}
+    to_self = {
+        "risk": "NO",
+        "previous": "NO",
+        "previousConcernsText": _NOTES,
+        "current": "NO",
+        "currentConcernsText": _NOTES,
+    }
+    levels = {"children": harm.to_children, "public": "LOW", "staff": "LOW", "prisoners": "LOW"}
+    return {
+        "data": {
+            "assessedOn": f"{harm.assessed_on.isoformat()}T10:15:41",
+            "riskToSelf": dict.fromkeys(_SELF, to_self),
+            "otherRisks": dict.fromkeys(_OTHER, "NO"),
+            "summary": {
+                **dict.fromkeys(_FREE_TEXT, _NOTES),
+                "overallRiskLevel": harm.overall,
+                # the recorded answers have the space behind the word, and this spelling of the adult
+                "riskInCommunity": {**{who: f"{level} " for who, level in levels.items()}, "knowAdult": "MEDIUM"},
+                "riskInCustody": {**levels, "knowAdult": "LOW"},
+            },
         }
     }
 

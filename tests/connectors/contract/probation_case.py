@@ -73,7 +73,17 @@ def limitations(**changed: Any) -> dict[str, Any]:
     return {"data": {**nothing, **changed}}
 
 
-MAPPA = {"data": {"level": 2, "category": 1, "levelDescription": "", "categoryDescription": "", "notes": "private"}}
+MAPPA = {
+    "data": {
+        "level": 2,
+        "category": 1,
+        "startDate": "2026-01-05",
+        "reviewDate": "2026-12-05",
+        "levelDescription": "",
+        "categoryDescription": "",
+        "notes": "private",
+    }
+}
 
 
 def risks(*codes: str, page: int = 1, of: int = 1, total: int | None = None) -> dict[str, Any]:
@@ -81,6 +91,18 @@ def risks(*codes: str, page: int = 1, of: int = 1, total: int | None = None) -> 
     counted = len(codes) if total is None else total
     pagination = {"isLastPage": page == of, "count": len(codes), "page": page, "perPage": 10, "totalCount": counted}
     return {"data": rows, "pagination": {**pagination, "totalPages": of}}
+
+
+def serious_harm(children: Any = "HIGH ", **changed: Any) -> dict[str, Any]:
+    """Return the answer with one level that is read, and free text that is there to be dropped."""
+    summary = {
+        "whoIsAtRisk": "private",
+        "natureOfRisk": "private",
+        "overallRiskLevel": "VERY_HIGH",
+        "riskInCommunity": {"children": children, "public": "LOW"},
+        "riskInCustody": {"children": "LOW"},
+    }
+    return {"data": {"assessedOn": "2026-01-16T16:22:54", "otherRisks": {}, "summary": summary, **changed}}
 
 
 def not_found() -> dict[str, Any]:
@@ -101,6 +123,7 @@ def source(request: httpx.Request) -> httpx.Response:
         "access-limitations": limitations(),
         "risks/mappadetail": MAPPA,
         "risks/dynamic": risks("RCCO"),
+        "risks/serious-harm": serious_harm(),
     }.get(rest)
     return httpx.Response(404) if body is None else httpx.Response(200, json=body)
 
@@ -128,6 +151,7 @@ CASE = Case(
     drops_others=False,
     asks_for={
         "probation.risk": lambda request: request.url.path.endswith("/risks/dynamic"),
+        "probation.riskToChildren": lambda request: request.url.path.endswith("/risks/serious-harm"),
         "probation.mappa": lambda request: request.url.path.endswith("/risks/mappadetail"),
     },
     private=("Hartley", "1985-02-03", "Petra", "Blum", "01632"),

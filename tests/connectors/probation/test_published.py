@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,18 @@ GOOD: Mapping[str, str] = {
     "person-responsible-officer": "person-responsible-officer",
     "risks/mappadetail": "person-risk-mappadetail",
     "risks/dynamic": "person-risk-dynamic",
+    "risks/serious-harm": "person-risk-serious-harm",
 }
 
 
 async def ask(subject: AdultRef, **instead: str) -> Answered:
-    """Ask a source that gives the recorded answers; `persons`, `officer` and `risks` name another recording."""
-    paths = {"persons": "", "officer": "person-responsible-officer", "risks": "risks/dynamic"}
+    """Ask a source that gives the recorded answers; `persons`, `officer`, `risks` and `harm` name another recording."""
+    paths = {
+        "persons": "",
+        "officer": "person-responsible-officer",
+        "risks": "risks/dynamic",
+        "harm": "risks/serious-harm",
+    }
     bodies = {**GOOD, **{paths[key]: name for key, name in instead.items()}}
 
     def source(request: httpx.Request) -> httpx.Response:
@@ -73,8 +80,12 @@ async def test_the_recorded_answers_give_an_officer_in_the_community_and_one_in_
     record = answer.sections[ProbationRecord]
     assert isinstance(record, ProbationRecord)
     assert [(item.code, item.description) for item in record.risk or ()] == [("RCCO", "Child Concerns")]
+    assert [(item.level, item.assessed_on) for item in record.risk_to_children or ()] == [("HIGH", date(2026, 1, 16))]
     assert record.mappa is None  # the recorded level and category are fillers
-    assert [item.kind for item in record.supervision or ()] == ["COMMUNITY", "CUSTODY"]
+    assert [(item.kind, item.allocated, item.establishment) for item in record.supervision or ()] == [
+        ("COMMUNITY", True, None),
+        ("CUSTODY", True, "MDI"),
+    ]
 
 
 async def test_a_redacted_officer_leaves_the_team() -> None:
@@ -98,6 +109,13 @@ async def test_redacted_notes_of_a_risk_change_nothing() -> None:
     assert redacted == await ask(ON_PROBATION)
 
 
+async def test_redacted_free_text_of_the_risk_of_harm_changes_nothing() -> None:
+    redacted = await ask(ON_PROBATION, harm="person-risk-serious-harm-redacted")
+
+    assert redacted == await ask(ON_PROBATION)
+    assert "REDACTED" not in repr(redacted)
+
+
 async def test_a_recorded_page_without_results_is_no_risk() -> None:
     record = (await ask(ON_PROBATION, risks="noResults")).sections[ProbationRecord]
 
@@ -108,4 +126,8 @@ async def test_nothing_recorded_about_the_person_is_kept() -> None:
     answer = await ask(ON_PROBATION)
     kept = repr(answer.involvements) + repr(answer.sections)
 
-    assert not [text for text in ("Larsen", "Nolan", "Robert", "Matt", "1975", "G2996UX", "A123123") if text in kept]
+    assert not [
+        text
+        for text in ("Larsen", "self harms", "at risk", "Nolan", "Robert", "Matt", "1975", "G2996UX", "A123123")
+        if text in kept
+    ]
