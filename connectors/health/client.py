@@ -28,6 +28,7 @@ from schema.records import Answer, Answered, ChildRef, SubjectRef
 
 FHIR_JSON = "application/fhir+json"
 SCOPE = "system/*.rs"  # SMART: read and search, as a system
+SILENT = {"silent": "true"}  # CP-IS: the authority is not told of this read (`accessEventType=false`)
 FOUND_OR_NOT = frozenset({200, 404})
 BYTE_CAP = 512 * 1024  # a page of care teams with everybody in them
 
@@ -118,7 +119,8 @@ class HealthConnector:
                 asked.append(search(calls, pool, CareTeam, teams, number))
                 asked.append(search(calls, pool, EpisodeOfCare, episodes, number))
         if SAFEGUARDING in mask:
-            asked.append(search(calls, pool, Flag, _about(number, "active"), number))
+            flags = {**_about(number, "active"), "_include": "Flag:author", **(SILENT if calls.ask.silent else {})}
+            asked.append(search(calls, pool, Flag, flags, number))
         patient, *found = await together(asked)
         matches = [match for part in found for match in part]
         held = _Held(patient, _of(CareTeam, matches), _of(EpisodeOfCare, matches), _of(Flag, matches), pool)
@@ -161,13 +163,14 @@ def _answered(subject: ChildRef, rounds: Sequence[_Held], mask: FieldMask, manif
         for row in involvements(held.care_teams, held.episodes, held.pool, today=today, identity=claim)
         if answers.opened(mask, row.status)
     }
+    flags = [(flag, held.pool) for held in rounds for flag in held.flags]
     return Answered(
         subject,
         involvements=tuple(rows.values()),
         trace=claim,
         shielded=any(stated) if stated else None,
         linked_adults=(),
-        sections=sections(patient, [flag for held in rounds for flag in held.flags], mask, manifest.agency, today),
+        sections=sections(patient, flags, mask, manifest.agency, today),
         as_of=None,
     )
 

@@ -105,8 +105,13 @@ def current_name(patient: Patient) -> HumanName | None:
     return next((name for name in patient.name if name.use not in _PAST), None)
 
 
-def registered_with(patient: Patient, today: date) -> tuple[tuple[str, date | None], ...]:
-    """Return the organisation codes of the practices where the patient is registered now, each with its first day."""
+def registered_with(patient: Patient, today: date) -> tuple[tuple[str, date | None, str | None], ...]:
+    """Return code, first day and published name of each practice where the patient is registered now.
+
+    None of a restricted patient, as PDS has it: a practice says where the child lives.
+    """
+    if shield(patient):
+        return ()
     found = []
     for practice in patient.general_practitioner:
         identifier = practice.identifier
@@ -114,5 +119,6 @@ def registered_with(patient: Patient, today: date) -> tuple[tuple[str, date | No
             continue
         ended = whole_date(identifier.period.end) if identifier.period else None
         if ended is None or ended >= today:
-            found.append((identifier.value, whole_date(identifier.period.start) if identifier.period else None))
+            since = whole_date(identifier.period.start) if identifier.period else None
+            found.append((identifier.value, since, practice.display))
     return tuple(found)

@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from datetime import date
 
 from connectors.health.resources import Coding, Extension, whole_date
-from schema.vocabulary import DisclosureBasis, Sensitivity
+from schema.vocabulary import DisclosureBasis, RefusalReason, Sensitivity
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 DISCLOSURE_BASIS = "https://contactpoint.example/fhir/disclosure-basis"
+BASIS_UNTIL = f"{DISCLOSURE_BASIS}-until"
+BASIS_WITHDRAWN = f"{DISCLOSURE_BASIS}-withdrawn"
 
 _SENSITIVE = frozenset({"MH", "PSY", "SEX", "SUD", "ETH", "HIV", "R", "V"})
 _ORDINARY = frozenset({"U", "L", "M", "N"})
+_RESTRICTED, _VERY_RESTRICTED = "R", "V"
 
 
 def sensitivity(labels: Iterable[Coding]) -> Sensitivity:
@@ -30,6 +33,13 @@ def sensitivity(labels: Iterable[Coding]) -> Sensitivity:
     return Sensitivity.UNKNOWN if unknown else Sensitivity.STANDARD
 
 
+def refusal(labels: Iterable[Coding], basis: DisclosureBasis | None) -> RefusalReason | None:
+    """Return RESTRICTED for a row that its source restricts: V whatever else is stated, R where no basis lifts it."""
+    codes = {label.code for label in labels}
+    restricted = _VERY_RESTRICTED in codes or (_RESTRICTED in codes and basis is None)
+    return RefusalReason.RESTRICTED if restricted else None
+
+
 def disclosure_basis(
     resources: Iterable[tuple[Extension, ...]],
 ) -> tuple[DisclosureBasis | None, date | None]:
@@ -41,9 +51,15 @@ def disclosure_basis(
 
 
 def _read(extension: Extension) -> tuple[DisclosureBasis | None, date | None]:
-    until = [inner for inner in extension.extension if inner.url == "until"]
+    beside = extension.beside_value_code.extension if extension.beside_value_code else ()
+    if extension.value_code not in tuple(DisclosureBasis) or extension.extension:
+        # a value and extensions of its own at once is no extension at all: what they would have said cannot be known
+        return None, None
+    if any(inner.url == BASIS_WITHDRAWN for inner in beside):
+        return None, None
+    until = [inner for inner in beside if inner.url == BASIS_UNTIL]
     expires = whole_date(until[0].value_date or until[0].value_date_time) if len(until) == 1 else None
-    if extension.value_code not in tuple(DisclosureBasis) or (until and expires is None):
+    if until and expires is None:
         # a basis whose end cannot be read is not relied on
         return None, None
     return DisclosureBasis(extension.value_code), expires

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from connectors.health.labels import disclosure_basis, sensitivity
+from connectors.health.labels import disclosure_basis, refusal, sensitivity
 from connectors.health.people import Person, contact_of, person, words
 from connectors.health.resources import (
     CareTeam,
@@ -151,6 +151,7 @@ def _row(
     own = participant.period if participant else None
     periods = [period for period in (own, *(source.period for source in work.sources)) if period is not None]
     labels = [label for source in work.sources for label in source.meta.security]
+    labels += someone.labels if someone else ()
     basis, basis_until = _basis(work)
     return Involvement(
         local_id=f"{work.key}/{someone.key if someone else 'team'}",
@@ -166,10 +167,10 @@ def _row(
         lead=lead,
         relationship=InvolvementRelationship.CHILD,
         last_confirmed_at=None,
-        sensitivity=sensitivity([*labels, *(someone.labels if someone else ())]),
+        sensitivity=sensitivity(labels),
         basis=basis,
         basis_until=basis_until,
-        refusal=None,
+        refusal=refusal(labels, basis),
         identity=identity,
     )
 

@@ -60,9 +60,16 @@ class Reference(_Element, frozen=True, kw_only=True):
     display: Text | None = None
 
 
+class Beside(_Element, frozen=True, kw_only=True):
+    """What stands beside a primitive value: its extensions (FHIR R4, JSON representation of primitive elements)."""
+
+    extension: tuple[Extension, ...] = ()
+
+
 class Extension(_Element, frozen=True, kw_only=True):
     url: Uri
     value_code: Code | None = None
+    beside_value_code: Beside | None = msgspec.field(name="_valueCode", default=None)
     value_boolean: bool | None = None
     value_date: DateTime | None = None
     value_date_time: DateTime | None = None
@@ -162,6 +169,8 @@ class Flag(_Resource, frozen=True, kw_only=True):
     code: CodeableConcept
     subject: Reference | None = None
     period: Period | None = None
+    author: Reference | None = None
+    contained: tuple[dict[str, Any], ...] = ()
 
 
 class OperationOutcomeIssue(_Element, frozen=True, kw_only=True):

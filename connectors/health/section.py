@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from typing import get_args
 
 from connectors import answers
 from connectors.base import FieldMask
 from connectors.health.identity import current_name, registered_with
 from connectors.health.labels import sensitivity
-from connectors.health.resources import Flag, Patient, whole_date
+from connectors.health.people import contact_of
+from connectors.health.resources import Flag, Organization, Patient, whole_date
+from connectors.health.searchset import Pool
 from schema.records import Agency
-from schema.sections import ChildIdentity, HealthRecord, Registered, SafeguardingFlag
+from schema.sections import ChildIdentity, FlagCode, HealthRecord, Registered, SafeguardingFlag
 from schema.vocabulary import Sensitivity
 
 SAFEGUARDING = "health.safeguarding"
 HOLDS = frozenset({answers.INVOLVEMENTS, answers.PREVIOUS}) | answers.paths(ChildIdentity) | answers.paths(HealthRecord)
 
-# child protection plan, looked-after child, unborn child with a protection plan (CP-IS)
-_CODES = frozenset({"CPP", "LAC", "UCPP"})
+_CODES = frozenset(get_args(FlagCode))
 
 
 def sections(
-    patient: Patient | None, flags: Iterable[Flag], mask: FieldMask, agency: Agency, today: date
+    patient: Patient | None,
+    flags: Iterable[tuple[Flag, Pool]],
+    mask: FieldMask,
+    agency: Agency,
+    today: date,
 ) -> Mapping[type, object]:
     """Return the sections that the mask opens and of which there is anything to tell."""
     told: dict[type, Mapping[str, object]] = {}
@@ -35,15 +41,15 @@ def sections(
         }
     practices = registered_with(patient, today) if patient is not None else ()
     told[HealthRecord] = {
-        "registration": tuple(Registered(agency, practice, since) for practice, since in practices) or None,
+        "registration": tuple(Registered(agency, *practice) for practice in practices) or None,
         "safeguarding": _safeguarding(flags, agency, today) or None,
     }
     return answers.narrow(told, mask)
 
 
-def _safeguarding(flags: Iterable[Flag], agency: Agency, today: date) -> tuple[SafeguardingFlag, ...]:
+def _safeguarding(flags: Iterable[tuple[Flag, Pool]], agency: Agency, today: date) -> tuple[SafeguardingFlag, ...]:
     found = set()
-    for flag in flags:
+    for flag, pool in flags:
         ended = whole_date(flag.period.end) if flag.period else None
         # a section has no label of its own, so a labelled flag is not told
         if (
@@ -53,5 +59,18 @@ def _safeguarding(flags: Iterable[Flag], agency: Agency, today: date) -> tuple[S
         ):
             continue
         since = whole_date(flag.period.start) if flag.period else None
-        found |= {SafeguardingFlag(agency, c.code, since) for c in flag.code.coding if c.code in _CODES}
-    return tuple(sorted(found, key=lambda flag: (flag.code, flag.since or date.min)))
+        authority = _authority(flag, pool)
+        found |= {
+            SafeguardingFlag(agency, c.code, since, ended, *authority)
+            for c in flag.code.coding
+            if c.code and c.code in _CODES
+        }
+    return tuple(sorted(found, key=lambda flag: (flag.code, flag.since or date.min, flag.authority or "")))
+
+
+def _authority(flag: Flag, pool: Pool) -> tuple[str | None, str | None, str | None]:
+    """Return the responsible authority's name, its telephone and that of its emergency duty team (CP-IS)."""
+    held = pool.find(flag.author, Organization, flag.contained)
+    phone, _, out_of_hours = contact_of(held.telecom) if held else (None, None, None)
+    name = (held.name if held else None) or (flag.author.display if flag.author else None)
+    return name, phone, out_of_hours

@@ -19,6 +19,8 @@ CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 SNOMED = "http://snomed.info/sct"
 DISCLOSURE_BASIS = "https://contactpoint.example/fhir/disclosure-basis"
+BASIS_UNTIL = f"{DISCLOSURE_BASIS}-until"
+BASIS_WITHDRAWN = f"{DISCLOSURE_BASIS}-withdrawn"
 OUT_OF_HOURS = "https://contactpoint.example/fhir/out-of-hours"
 FLAG_CODE = "https://contactpoint.example/fhir/child-protection-flag"
 
@@ -229,8 +231,11 @@ def _with_labels(resource: Resource, row: CareTeam) -> Resource:
         resource["meta"] = {"security": [{"system": _label_system(label), "code": label} for label in row.labels]}
     if row.basis is not None:
         extension: Resource = {"url": DISCLOSURE_BASIS, "valueCode": row.basis.code}
-        if row.basis.until is not None:
-            extension["extension"] = [{"url": "until", "valueDate": row.basis.until.isoformat()}]
+        about = [(BASIS_UNTIL, row.basis.until), (BASIS_WITHDRAWN, row.basis.withdrawn_on)]
+        stated = [{"url": url, "valueDate": day.isoformat()} for url, day in about if day is not None]
+        if stated:
+            # an extension has a value or extensions of its own, never both; those of its value stand beside it
+            extension["_valueCode"] = {"extension": stated}
         resource["extension"] = [extension]
     return resource
 

@@ -60,7 +60,7 @@ def test_the_published_patient_is_accepted_and_traced(patient: dict[str, Any]) -
     assert claim is not None
     assert (claim.date_of_birth, claim.family_names) == (date(2010, 10, 22), ("Smith",))
     assert shield(found) is False
-    assert registered_with(found, date(2025, 1, 1)) == (("Y12345", date(2024, 1, 1)),)
+    assert registered_with(found, date(2025, 1, 1)) == (("Y12345", date(2024, 1, 1), None),)
     assert registered_with(found, date(2026, 1, 1)) == ()  # it has ended by then
 
 
