@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from connectors import answers
+from connectors import answers, memory_sections
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.memory_file import read_records
-from connectors.settings import ConnectorSettings, read
+from connectors.memory_sections import HELD, Holding
+from connectors.settings import ConnectorMisconfigured, ConnectorSettings, read
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, SubjectRef
 from schema.sections import ChildIdentity
@@ -27,6 +29,7 @@ class MemorySettings(ConnectorSettings):
 
     records: Annotated[Path, Field(strict=False)]  # a JSON file; see connectors.memory_file
     traces: bool = False  # whether the source knows who its children are well enough to prove it
+    sections: Annotated[tuple[str, ...], Field(strict=False)] | None = None  # deeper records that the file may hold
 
 
 class MemoryConnector:
@@ -71,7 +74,8 @@ class MemoryConnector:
         held = self._answers.get(subject)
         if held is None:
             return answers.empty(subject, shielded=None)
-        return narrow(held, mask)
+        today = datetime.now(UTC).date()
+        return narrow(dataclasses.replace(held, sections=memory_sections.on(held.sections, today)), mask)
 
 
 def from_settings(entry: Mapping[str, Any]) -> MemoryConnector:
@@ -80,8 +84,13 @@ def from_settings(entry: Mapping[str, Any]) -> MemoryConnector:
     holds = frozenset({answers.INVOLVEMENTS, answers.PREVIOUS})
     if settings.traces:
         holds |= answers.paths(ChildIdentity)
+    names = frozenset(settings.sections or ())
+    if not names <= HELD.keys():
+        raise ConnectorMisconfigured("sections", f"must be of {', '.join(HELD)}")
+    holds |= frozenset(path for name in names for path in answers.paths(HELD[name].cls))
     manifest = settings.manifest(holds=holds, can_batch=True, lists_shields=True)
-    return MemoryConnector(manifest, read_records(settings.records, traces=settings.traces))
+    holding = Holding(manifest.agency, names) if names else None
+    return MemoryConnector(manifest, read_records(settings.records, traces=settings.traces, holding=holding))
 
 
 def narrow(held: Answered, mask: FieldMask) -> Answered:

@@ -6,7 +6,8 @@
         "role": "Safeguarding lead", "team": {"name": "Pastoral team", "phone": "01632 960001"},
         "contact": {"mode": "DIRECT", "phone": "01632 960002"}, "status": "CURRENT", "sensitivity": "STANDARD"}]}]
 
-A fault is told by record and key, never by value: the file names real children in a real deployment.
+`sections` beside `involvements` holds deeper records; see `connectors.memory_sections`. A fault is told by record and
+key, never by value: the file names real children in a real deployment.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from connectors import memory_sections
+from connectors.memory_sections import Holding
+from connectors.refusals import refusal_of
 from connectors.settings import ConnectorMisconfigured
 from schema.identifiers import InvalidIdentifier, NHSNumber
 from schema.records import (
@@ -38,7 +42,6 @@ from schema.vocabulary import (
     DisclosureBasis,
     InvolvementRelationship,
     InvolvementStatus,
-    RefusalReason,
     Sensitivity,
 )
 
@@ -98,8 +101,9 @@ class _Involvement(_Form, frozen=True):
     sensitivity: Sensitivity = Sensitivity.UNKNOWN
     basis: DisclosureBasis | None = None
     basis_until: date | None = None
+    basis_withdrawn_on: date | None = None  # a withdrawal ends the basis, whatever its day
     never_share: bool = False
-    refusal: RefusalReason | None = None  # why; without it `neverShare` stands for NOT_STATED
+    refusal: Text | None = None  # why; another word than those of the list, and `neverShare` alone, read NOT_STATED
 
 
 class _Record(_Form, frozen=True):
@@ -110,15 +114,17 @@ class _Record(_Form, frozen=True):
     involvements: tuple[_Involvement, ...]
     given_names: tuple[Text, ...] = ()
     former_family_names: tuple[Text, ...] = ()
+    sections: dict[str, Any] = {}
 
 
 _decoder = msgspec.json.Decoder(list[_Record])
 
 
-def read_records(file: Path, *, traces: bool) -> Mapping[SubjectRef, Answered]:
+def read_records(file: Path, *, traces: bool, holding: Holding | None = None) -> Mapping[SubjectRef, Answered]:
     """Return the answers that the file holds, by subject; with `traces`, each proves who the child is.
 
-    Raises ConnectorMisconfigured with the record's index (from 0) and key.
+    Without `holding` the file may hold no deeper records. Raises ConnectorMisconfigured with the record's index (from
+    0) and key.
     """
     try:
         text = file.read_bytes()
@@ -129,11 +135,11 @@ def read_records(file: Path, *, traces: bool) -> Mapping[SubjectRef, Answered]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         what = _what(error)
     else:
-        return _answers(records, traces=traces)
+        return _answers(records, traces=traces, holding=holding)
     raise ConnectorMisconfigured(KEY, what)
 
 
-def _answers(records: list[_Record], *, traces: bool) -> Mapping[SubjectRef, Answered]:
+def _answers(records: list[_Record], *, traces: bool, holding: Holding | None) -> Mapping[SubjectRef, Answered]:
     answers: dict[SubjectRef, Answered] = {}
     for index, record in enumerate(records):
         try:
@@ -142,11 +148,11 @@ def _answers(records: list[_Record], *, traces: bool) -> Mapping[SubjectRef, Ans
             raise _refuse(f"[{index}].nhsNumber", str(error)) from None
         if subject in answers:
             raise _refuse(f"[{index}].nhsNumber", "is the number of an earlier record")
-        answers[subject] = _answer(subject, record, f"[{index}]", traces=traces)
+        answers[subject] = _answer(subject, record, f"[{index}]", traces=traces, holding=holding)
     return answers
 
 
-def _answer(subject: ChildRef, record: _Record, place: str, *, traces: bool) -> Answered:
+def _answer(subject: ChildRef, record: _Record, place: str, *, traces: bool, holding: Holding | None) -> Answered:
     claim = IdentityClaim(record.date_of_birth, (record.family_name, *record.former_family_names), record.given_names)
     rows: dict[str, Involvement] = {}
     for index, row in enumerate(record.involvements):
@@ -156,14 +162,12 @@ def _answer(subject: ChildRef, record: _Record, place: str, *, traces: bool) -> 
         if row.practitioner is None and row.team is None:
             raise _refuse(here, "needs a practitioner or a team")
         rows[row.id] = _involvement(row, claim)
-    sections: Mapping[type, object] = {}
+    sections = _sections(record, f"{place}.sections", holding)
     if traces:
         who: type = ChildIdentity
-        sections = {
-            ChildIdentity: who(
-                given_names=record.given_names, family_name=record.family_name, date_of_birth=record.date_of_birth
-            )
-        }
+        sections[ChildIdentity] = who(
+            given_names=record.given_names, family_name=record.family_name, date_of_birth=record.date_of_birth
+        )
     return Answered(
         subject,
         involvements=tuple(rows.values()),
@@ -173,6 +177,17 @@ def _answer(subject: ChildRef, record: _Record, place: str, *, traces: bool) -> 
         sections=sections,
         as_of=None,
     )
+
+
+def _sections(record: _Record, place: str, holding: Holding | None) -> dict[type, object]:
+    if not record.sections:
+        return {}
+    if holding is None:
+        raise _refuse(place, "are not declared among the connector's sections")
+    try:
+        return memory_sections.read(record.sections, holding)
+    except msgspec.ValidationError as error:
+        raise ConnectorMisconfigured(KEY, _what(error, place)) from None
 
 
 def _involvement(row: _Involvement, claim: IdentityClaim) -> Involvement:
@@ -191,9 +206,9 @@ def _involvement(row: _Involvement, claim: IdentityClaim) -> Involvement:
         relationship=InvolvementRelationship.CHILD,
         last_confirmed_at=row.last_confirmed_at,
         sensitivity=row.sensitivity,
-        basis=row.basis,
-        basis_until=row.basis_until,
-        refusal=row.refusal or (RefusalReason.NOT_STATED if row.never_share else None),
+        basis=None if row.basis_withdrawn_on else row.basis,
+        basis_until=None if row.basis_withdrawn_on else row.basis_until,
+        refusal=refusal_of(row.refusal) if row.refusal or row.never_share else None,
         identity=claim,
     )
 
@@ -233,7 +248,7 @@ _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?(?P<place>\$[^`]*)`)?
 _SAID = ("Expected ", "Object ", "Array ")
 
 
-def _what(error: Exception) -> str:
+def _what(error: Exception, within: str = "") -> str:
     """Say what is wrong and where, from msgspec's message; those of its messages that quote a value are put anew."""
     found = _MESSAGE.fullmatch(str(error))
     if not isinstance(error, msgspec.ValidationError) or found is None:
@@ -241,4 +256,4 @@ def _what(error: Exception) -> str:
     what = found["what"]
     if not what.startswith(_SAID):
         what = "is not one of the allowed words, or not a valid date"
-    return f"{(found['place'] or '$')[1:]} {what[:1].lower()}{what[1:]}".strip().replace("`", "")
+    return f"{within}{(found['place'] or '$')[1:]} {what[:1].lower()}{what[1:]}".strip().replace("`", "")

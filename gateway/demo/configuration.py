@@ -65,6 +65,7 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
             "area": "northshire",
             "organisation": "oak-primary",
             "records": str(school_file),
+            "sections": ["assessments"],
             "safeguarding_lead": {"phone": "01632 960210"},
         }
     )

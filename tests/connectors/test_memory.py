@@ -232,7 +232,8 @@ async def test_the_demos_school_is_read_and_knows_its_lead(tmp_path: Path) -> No
     world = make_world(children=60)
 
     told = await answer(
-        school(tmp_path, school_records(world)), ChildRef(NHSNumber(world.story("ordinary").nhs_number))
+        school(tmp_path, school_records(world), sections=["assessments"]),
+        ChildRef(NHSNumber(world.story("ordinary").nhs_number)),
     )
 
     assert "Dana Amin" in [row.practitioner.name for row in told.involvements if row.practitioner]
