@@ -242,7 +242,9 @@ async def test_a_sensitive_row_carries_its_label_and_its_basis(
     mental_health = teams["Child and Adolescent Mental Health"]
     assert mental_health["meta"]["security"][0]["code"] == "MH"
     assert mental_health["extension"][0]["valueCode"] == "CONSENT"
-    assert mental_health["extension"][0]["extension"][0]["url"] == "until"
+    beside = mental_health["extension"][0]["_valueCode"]["extension"]
+    assert [one["url"].rpartition("-")[2] for one in beside] == ["until"]
+    assert "extension" not in mental_health["extension"][0]  # FHIR: a value or extensions, never both
     assert "extension" not in teams["Young People's Substance Use"]
     episodes = (
         await desk.post("/EpisodeOfCare/_search", data=form | {"_include": "EpisodeOfCare:care-manager"})

@@ -21,9 +21,10 @@ SCOPE = "childrens-services.involvements"
 
 
 def app(world: World, *, clients: Mapping[str, Client] | None = None, faults: Faults | None = None) -> Starlette:
-    """Return the server of all authorities; `app.state` holds `calls`, `faults`, and by authority `tokens`, `clients`.
+    """Return the server of all authorities.
 
-    A fault of one authority alone is set with `path="/eastmarch"`.
+    `app.state` holds `calls`, `notices`, `faults`, and by authority `tokens` and `clients`. A fault of one authority
+    alone is set with `path="/eastmarch"`.
     """
     clients = clients or {authority: register(f"contactpoint-{authority}", SCOPE) for authority in AUTHORITIES}
     faults = faults or Faults()
@@ -47,6 +48,7 @@ def app(world: World, *, clients: Mapping[str, Client] | None = None, faults: Fa
         max_body_size=262_144,
     )
     application.state.calls, application.state.faults = desk.calls, faults
+    application.state.notices = desk.notices
     application.state.tokens, application.state.clients = tokens, dict(clients)
     return application
 

@@ -33,6 +33,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What those who work with the subjects are told of a read that did not ask for silence."""
+
+    path: str
+    request_id: str
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why the caller is turned away; `code` is the agency's own word, `challenge` the WWW-Authenticate header."""
 
@@ -55,6 +64,7 @@ class Ask:
         self.request = request
         self._faults = faults
         self.subjects: tuple[str, ...] = ()
+        self.silent = request.headers.get("x-access-notification") == "silent"
 
     def about(self, *subjects: str) -> Fault | None:
         """Note whom the request is about; return the fault that these subjects meet, if any."""
@@ -75,6 +85,7 @@ class Desk:
         self.problem = problem
         self.faults = faults
         self.calls: deque[Call] = deque(maxlen=50_000)
+        self.notices: deque[Notice] = deque(maxlen=50_000)
 
     def endpoint(
         self, guard: Guard, work: Callable[[Ask], Awaitable[Answer]]
@@ -85,6 +96,8 @@ class Desk:
             request_id = request.headers.get("x-request-id", "")
             if not _is_uuid(request_id):
                 return self._refuse(Refusal(400, "MISSING_VALUE"), None)
+            if request.headers.get("x-access-notification") not in (None, "silent"):
+                return self._refuse(Refusal(400, "INVALID_VALUE"), request_id)
             if refusal := guard(request):
                 return self._refuse(refusal, request_id)
             purpose_class = request.headers.get("x-purpose-class")
@@ -95,7 +108,10 @@ class Desk:
                 answer = await work(ask)
             except BadRequestError:
                 answer = Answer(400, self.problem(400, "INVALID_VALUE"))
-            self.calls.append(_call(request, request_id, purpose_class, ask.subjects))
+            call = _call(request, request_id, purpose_class, ask.subjects)
+            self.calls.append(call)
+            if ask.subjects and not ask.silent:
+                self.notices.append(Notice(call.path, request_id, ask.subjects))
             if self.faults.latency_seconds:
                 await asyncio.sleep(self.faults.latency_seconds)
             return put(

@@ -42,10 +42,11 @@ _NHS_NUMBER = re.compile(r"[0-9]{10}")
 _ISSUES = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found"}
 _MOST_OPEN_SEARCHES = 1000
 _PATIENT_SEARCH = frozenset({"patient.identifier", "status", "_include", "_count"})
+_FLAG_SEARCH = _PATIENT_SEARCH | {"silent"}
 
 
 def app(world: World, *, client: Client | None = None, faults: Faults | None = None) -> Starlette:
-    """Return the trust's server; `app.state` holds `calls`, `faults`, `tokens` and `client`."""
+    """Return the trust's server; `app.state` holds `calls`, `notices`, `faults`, `tokens` and `client`."""
     client = client or register("contactpoint-gateway", SCOPE)
     faults = faults or Faults()
     desk = Desk("application/fhir+json", lambda status, code: operation_outcome(code, _ISSUES[status]), faults)
@@ -66,6 +67,7 @@ def app(world: World, *, client: Client | None = None, faults: Faults | None = N
     ]
     application = Starlette(routes=routes, max_body_size=65_536)
     application.state.calls, application.state.faults = desk.calls, faults
+    application.state.notices = desk.notices
     application.state.tokens, application.state.client = tokens, client
     return application
 
@@ -145,7 +147,8 @@ class _Trust:
         async def found(subject: str, child: Child, _: frozenset[str]) -> Iterable[_Found]:
             return [_Found(flag(row, subject), ()) for row in (child.health.flags if child.health else ())]
 
-        return await self._search(ask, "Flag", found)
+        # CP-IS hears in its own parameter that the authority is not to be told
+        return await self._search(ask, "Flag", found, _FLAG_SEARCH)
 
     async def practitioner_roles(self, ask: Ask) -> Answer:
         """Return the roles of these ids; it is about staff, so there is no subject."""
@@ -170,8 +173,18 @@ class _Trust:
         fault = ask.about(search.subject)
         return Answer(200, self._bundle(ask.request, search, fault))
 
-    async def _search(self, ask: Ask, kind: str, find: Callable[[str, Child, frozenset[str]], Any]) -> Answer:
-        form = await _form(ask.request, _PATIENT_SEARCH)
+    async def _search(
+        self,
+        ask: Ask,
+        kind: str,
+        find: Callable[[str, Child, frozenset[str]], Any],
+        allowed: frozenset[str] = _PATIENT_SEARCH,
+    ) -> Answer:
+        form = await _form(ask.request, allowed)
+        if "silent" in allowed:
+            if form.get("silent", "true") != "true":
+                raise BadRequestError("silent is true, or left out")
+            ask.silent = "silent" in form
         system, _, number = form.get("patient.identifier", "").partition("|")
         if system != NHS_NUMBER or not _NHS_NUMBER.fullmatch(number):
             raise BadRequestError("patient.identifier is system|value")

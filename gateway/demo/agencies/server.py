@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.demo.agencies import childrens_services, health, police, probation
 from gateway.demo.agencies.answers import TRANSPORT
-from gateway.demo.agencies.desk import Call
+from gateway.demo.agencies.desk import Call, Notice
 from gateway.demo.agencies.faults import Faults
 from gateway.demo.families import World
 from gateway.demo.staff import AUTHORITIES
@@ -27,7 +27,7 @@ _PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """One running agency: its faults to set, its calls to read."""
+    """One running agency: its faults to set, its calls and access notices to read."""
 
     app: Starlette
 
@@ -40,6 +40,11 @@ class Agency:
     def calls(self) -> deque[Call]:
         calls: deque[Call] = self.app.state.calls
         return calls
+
+    @property
+    def notices(self) -> deque[Notice]:
+        notices: deque[Notice] = self.app.state.notices
+        return notices
 
     def subjects_asked(self) -> list[str]:
         """Return whom the agency was asked about, in order, with repetitions."""
