@@ -140,7 +140,7 @@ def _ever_open(role: str, homes: tuple[str, ...]) -> set[str]:
             for purpose in BASES:
                 grants: Any = opened(source, organisation, (role,), ALL_SCOPES, True, purpose)
                 needed = LINKED_ADULT if source.about_adults else INVOLVEMENTS
-                if any(needed in grants.get(held, ()) for held in ("NONE", "OVERRIDE")):
+                if any(needed in grants.get(held, ()) for held in ("NONE", "OVERRIDE", "APPOINTED")):
                     open_paths |= {"row"}.union(*grants.values())
     return open_paths
 

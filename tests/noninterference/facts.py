@@ -109,4 +109,5 @@ class Asked:
     purpose: str
     override: bool = False
     accepts_review: bool = True
+    appointed: bool = False  # for this child and purpose, by the court: their own fact
     previous: bool = False  # ended work is asked for too: a source is not asked for what nobody selects

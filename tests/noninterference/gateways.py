@@ -27,7 +27,7 @@ from gateway.storage import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
 from tests.noninterference.facts import Viewer
 from tests.noninterference.staging import Scene, configured
-from tests.noninterference.table import write_agreements
+from tests.noninterference.table import COURT, write_agreements
 
 PERSON_LOOKUPS, PERSON_MISSES = 3, 2
 STANDARD = "urn:contactpoint:acr:standard"
@@ -124,6 +124,11 @@ class Tokens:
             }
         return self.factory.bearer(claims=claims)
 
+    def court(self) -> str:
+        """Return the Authorization header of the body that appoints."""
+        claims = {"sub": "clerk", "client_id": "court", "org": COURT, "roles": [], "scope": "appointment:write"}
+        return self.factory.bearer(claims=claims)
+
 
 @asynccontextmanager
 async def two_gateways(folder: Path) -> AsyncIterator[tuple[Running, Running]]:
@@ -150,6 +155,7 @@ async def _running(shared: Path, folder: Path) -> AsyncIterator[Running]:
         f"{who}_{what}": raised for who in ("person", "client", "organisation") for what in ("lookups", "misses")
     }
     budgets["person_lookups"] = {"minute": PERSON_LOOKUPS}
+    budgets["person_overrides"] = {"hour": PERSON_LOOKUPS}
     budgets["person_misses"] = {"hour": PERSON_MISSES}
     settings = from_values(
         {

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.noninterference.facts import CHILD, Asked, Held, Identity, Row, Viewer, World
 from tests.noninterference.table import (
+    APPOINTABLE,
     BASES,
     BROKER,
     IDENTITY,
@@ -64,7 +65,8 @@ def lawful(agreement: Agreement, line: Line, source: Source, kind: str, purpose:
         or (kind == "IMMIGRATION" and not (line.organisations and agreement.impact_assessment))
     ):
         return frozenset()
-    return frozenset(path for path in line.opens if path in (law.most or (path,)))
+    masked = {PRACTITIONER} if kind in agreement.team_only else set()
+    return frozenset(path for path in line.opens if path in (law.most or (path,)) and path not in masked)
 
 
 @lru_cache(maxsize=100_000)
@@ -110,7 +112,9 @@ def rights(viewer: Viewer, asked: Asked) -> Rights | None:
         return None
     if asked.override and not (OVERRIDE_SCOPE in viewer.scopes and viewer.strong and asked.accepts_review):
         return None
-    floor = frozenset({"NONE", "OVERRIDE"} if asked.override else {"NONE"})
+    floor = frozenset({"NONE"} | ({"OVERRIDE"} if asked.override else set()))
+    if asked.appointed and asked.purpose in APPOINTABLE:
+        floor |= {"APPOINTED"}
     grants = {}
     for source in SOURCES:
         paths = opened(source, viewer.organisation, viewer.effective_roles, viewer.scopes, viewer.strong, asked.purpose)

@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,11 +29,12 @@ from tests.noninterference.operations import ENTRIES, FRAME
 from tests.noninterference.oracle import Low, rights
 from tests.noninterference.pairs import FAULTS, Pair, Step, differing, pair
 from tests.noninterference.staging import AS_OF, Call
-from tests.noninterference.table import BY_ID, SECTION_FIELDS, SOURCES
+from tests.noninterference.table import BY_ID, ORGANISATIONS, SECTION_FIELDS, SOURCES
 
 _RECEIPT = re.compile(rb'"receipt":"[A-Za-z0-9_-]{22}"')
 _PER_REQUEST = {"date"}
 ACCOUNTED_ONE_IN = 10
+APPOINT = "mutation Appoint($appointment: AppointmentInput!) { registerAppointment(appointment: $appointment) { id } }"
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class _Run:
         lows = iter(pair.low)
         for place, step in enumerate(pair.steps):
             request_id = str(uuid.UUID(int=(pair.index << 80) + (place << 70) + (pair.seed & 0xFFFF), version=4))
+            if step.operation.asked.appointed:
+                await self._appoint(step)
             body = body_of(step.operation.shape.document, step.operation.variables)
             headers = {
                 "Authorization": self.tokens.bearer(step.viewer),
@@ -128,6 +131,24 @@ class _Run:
             answered |= self._judge(pair, place, step, low, first, second, request_id)
         self.report.pairs += 1
         self.report.touched += answered and pair.differs
+
+    async def _appoint(self, step: Step) -> None:
+        """Let the court register the viewer's appointment in both worlds: it is theirs to know."""
+        asked = step.operation.asked
+        stated = {
+            "nhsNumber": asked.number,
+            "appointeeSubject": step.viewer.subject,
+            "appointeeOrganisation": step.viewer.organisation,
+            "purpose": asked.purpose,
+            "evidence": "an order",
+            "expiresOn": (self.today + timedelta(days=30)).isoformat(),
+        }
+        body = body_of(APPOINT, {"appointment": stated})
+        headers = {"Authorization": self.tokens.court(), "Accept": "*/*", "Content-Type": "application/json"}
+        for world in (self.one, self.two):
+            response = await world.post(body, headers)
+            known = step.viewer.organisation in ORGANISATIONS
+            assert not known or b"errors" not in response.content, response.content
 
     def _set(self, world: Running, number: str, held: World) -> None:
         world.scene.number, world.scene.world = number, held

@@ -26,8 +26,10 @@ SCOPE = {
     "assessments": "assessment:read",
     "police.events": "police.events:read",
     "police.orders": "police.orders:read",
+    "police.notifications": "police.events:read",
     "probation.supervision": "probation.supervision:read",
     "probation.risk": "probation.risk:read",
+    "probation.riskToChildren": "probation.risk:read",
     "probation.mappa": "mappa:read",
     "health.registration": "health.registration:read",
     "health.safeguarding": "health.safeguarding:read",
@@ -37,16 +39,18 @@ ALL_SCOPES = frozenset(SCOPE.values())
 
 IDENTITY = ("identity.givenNames", "identity.familyName", "identity.dateOfBirth")
 SECTION_FIELDS = {
-    "childrensServices.statuses": ("status", "since"),
-    "childrensServices.plans": ("kind", "startedOn", "reviewDueOn"),
+    "childrensServices.statuses": ("status", "since", "until"),
+    "childrensServices.plans": ("kind", "startedOn", "reviewDueOn", "endedOn", "conferenceOn", "coreGroupOn"),
     "assessments": ("kind", "holder", "completedOn"),
-    "police.events": ("kind", "openedOn", "status"),
-    "police.orders": ("kind", "startedOn", "endedOn"),
-    "probation.supervision": ("kind", "since"),
-    "probation.risk": ("code", "description", "startedOn"),
-    "probation.mappa": ("level", "category"),
-    "health.registration": ("practice", "since"),
-    "health.safeguarding": ("code", "since"),
+    "police.events": ("kind", "openedOn", "status", "closedOn"),
+    "police.orders": ("kind", "startedOn", "endedOn", "unit", "phone", "outOfHours"),
+    "police.notifications": ("kind", "sentOn", "recipient"),
+    "probation.supervision": ("kind", "since", "until", "allocated", "establishment"),
+    "probation.risk": ("code", "description", "startedOn", "reviewDueOn"),
+    "probation.riskToChildren": ("level", "assessedOn"),
+    "probation.mappa": ("level", "category", "startedOn", "reviewDueOn"),
+    "health.registration": ("practice", "since", "practiceName"),
+    "health.safeguarding": ("code", "since", "until", "authority", "phone", "outOfHours"),
 }
 
 
@@ -74,10 +78,12 @@ class Source:
         return frozenset({INVOLVEMENTS, PRACTITIONER, PREVIOUS, SENSITIVE, *self.sections})
 
 
+_POLICE = ("police.events", "police.orders", "police.notifications")
+_PROBATION = ("probation.supervision", "probation.risk", "probation.riskToChildren", "probation.mappa")
 _CS = (*IDENTITY, "childrensServices.statuses", "childrensServices.plans", "assessments")
 SOURCES = (
     Source("cs-amber", "CHILDRENS_SERVICES", "amber-council", "amber", _CS, names_adults=True, broker=True),
-    Source("police-amber", "POLICE", "amber-police", "amber", ("police.events", "police.orders")),
+    Source("police-amber", "POLICE", "amber-police", "amber", _POLICE),
     Source(
         "health-amber",
         "HEALTH",
@@ -93,13 +99,13 @@ SOURCES = (
         "PROBATION",
         "amber-probation",
         "amber",
-        ("probation.supervision", "probation.risk", "probation.mappa"),
+        _PROBATION,
         about_adults=True,
     ),
     Source("prison-amber", "PRISON", "amber-prison", "amber", ("probation.supervision",), about_adults=True),
     Source("school-elm", "SCHOOL", "elm-school", "amber", ("assessments",), extract=True),
     Source("clinic-amber", "VOLUNTARY_SECTOR", "amber-clinic", "amber"),
-    Source("police-brook", "POLICE", "brook-police", "brook", ("police.events", "police.orders")),
+    Source("police-brook", "POLICE", "brook-police", "brook", _POLICE),
     Source("housing-amber", "HOUSING", "amber-housing", "amber"),
     Source("youth-amber", "YOUTH_JUSTICE", "amber-youth", "amber", enabled=False),
 )
@@ -136,7 +142,10 @@ ORGANISATIONS = {
     "amber-fire": ("FIRE_AND_RESCUE", "amber"),
     "amber-district": ("DISTRICT_COUNCIL", "amber"),
     "amber-other": ("OTHER", "amber"),
+    "amber-court": ("OTHER", None),
 }
+COURT = "amber-court"
+APPOINTABLE = ("COURT_ORDER", "MAPPA_S325", "CAFCASS_S42")
 """The parties. `stranger` is an organisation that is none."""
 AGENCY_KINDS = tuple(sorted({kind for kind, _ in ORGANISATIONS.values()}))
 
@@ -235,6 +244,7 @@ class Line:
     assurance: str = "STANDARD"
     kinds: tuple[str, ...] = ()  # empty: the kinds of the roles' homes
     organisations: tuple[str, ...] = ()
+    silent: bool = False
 
     def to(self) -> tuple[str, ...]:
         """The kinds of organisation of which it speaks."""
@@ -251,6 +261,7 @@ class Agreement:
     areas: tuple[str, ...] = ()
     lapsed: bool = False
     impact_assessment: str | None = None
+    team_only: tuple[str, ...] = ()  # kinds to whom it names nobody
 
 
 CORE = ("social_worker", "mash_practitioner", "named_safeguarding_professional", "police_safeguarding_officer")
@@ -282,7 +293,7 @@ def _about_children(sections: tuple[str, ...], *, generous: bool = False) -> tup
         Line(HEALTH, (INVOLVEMENTS, *sections[:1])),
         Line(HEALTH, (PRACTITIONER, PREVIOUS, *sections[1:]), relationship="ORGANISATION"),
         Line(HEALTH, (SENSITIVE,), relationship="PRACTITIONER"),
-        Line(JUSTICE, rows, purposes=("VITAL_INTERESTS", "CIN_S17", "OMA_S14", "SERIOUS_VIOLENCE_S16")),
+        Line(JUSTICE, rows, silent=True, purposes=("VITAL_INTERESTS", "CIN_S17", "OMA_S14", "SERIOUS_VIOLENCE_S16")),
         Line(JUSTICE, (PREVIOUS, SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
         Line(
             COMMUNITY,
@@ -293,13 +304,14 @@ def _about_children(sections: tuple[str, ...], *, generous: bool = False) -> tup
         Line(COMMUNITY, (SENSITIVE, *sections), relationship="ORGANISATION", assurance="STRONG"),
         Line(EDGE, (INVOLVEMENTS,), purposes=("VITAL_INTERESTS", "CIN_S17", "SERIOUS_VIOLENCE_S16", "MAPPA_S325")),
         Line(EDGE, rows, relationship="PRACTITIONER"),
+        Line(EVERYBODY, (*rows, PREVIOUS, *sections), APPOINTABLE, relationship="APPOINTED"),
         Line(EVERYBODY, (*rows, PREVIOUS, SENSITIVE, *sections), relationship="OVERRIDE"),
     )
 
 
 def _about_adults(sections: tuple[str, ...], *, generous: bool = False) -> tuple[Line, ...]:
     rows = (LINKED_ADULT, PRACTITIONER)
-    more = Line(COMMUNITY + HEALTH + EDGE, (LINKED_ADULT, *sections), ("VITAL_INTERESTS",), assurance="STRONG")
+    more = Line(CORE + COMMUNITY + HEALTH + EDGE, (LINKED_ADULT, *sections), ("VITAL_INTERESTS",), assurance="STRONG")
     return (
         Line(CORE, rows, assurance="STRONG"),
         Line(CORE, (PREVIOUS, *sections), relationship="ORGANISATION"),
@@ -319,7 +331,11 @@ _IMMIGRATION = Line(("immigration_officer",), (INVOLVEMENTS, PRACTITIONER, "poli
 _GENEROUS = {"cs-brook", "health-amber", "school-elm"}
 AGREEMENTS = (
     *(
-        Agreement(source.id, _about_children(source.sections, generous=source.id in _GENEROUS))
+        Agreement(
+            source.id,
+            _about_children(source.sections, generous=source.id in _GENEROUS),
+            team_only=("FIRE_AND_RESCUE", "SCHOOL") if source.id == "health-amber" else (),
+        )
         for source in SOURCES
         if source.id in {"cs-amber", "cs-brook", "health-amber", "school-elm", "clinic-amber", "youth-amber"}
     ),
@@ -348,6 +364,7 @@ def write_agreements(folder: Path) -> Path:
     parties = []
     for name, (kind, area) in ORGANISATIONS.items():
         where = f'area = "{area}"\n' if area else ""
+        where += f"appoints = {json.dumps(APPOINTABLE)}\n" if name == COURT else ""
         parties.append(f'[[organisation]]\nid = "{name}"\nname = "{name.title()}"\nkind = "{kind}"\n{where}')
     (folder / "organisations.toml").write_text("\n".join(parties))
     bases = [
@@ -366,6 +383,7 @@ def _written(agreement: Agreement, name: str) -> str:
     head = [f'id = "{name}"', f'custodian = "{agreement.custodian}"', f"areas = {json.dumps(agreement.areas)}"]
     head += [f'{key} = "x"' for key in ("title", "controller", "owner", "approver")]
     head += ["approved_on = 2000-01-01", f"review_on = {'2001-01-01' if agreement.lapsed else '2999-12-31'}"]
+    head.append(f"team_only = {json.dumps(agreement.team_only)}")
     if agreement.impact_assessment:
         head.append(f'impact_assessment = "{agreement.impact_assessment}"')
     grants = [
@@ -373,6 +391,7 @@ def _written(agreement: Agreement, name: str) -> str:
         f"purposes = {json.dumps(line.purposes)}\n"
         f'relationship = "{line.relationship}"\nassurance = "{line.assurance}"\nopens = {json.dumps(line.opens)}\n'
         f"organisations = {json.dumps(line.organisations)}\n"
+        f"read = {json.dumps('SILENT' if line.silent else 'NOTIFY')}\n"
         for line in agreement.lines
         if line.opens
     ]

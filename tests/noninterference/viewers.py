@@ -10,6 +10,7 @@ from tests.noninterference.facts import Asked, Viewer
 from tests.noninterference.oracle import rights
 from tests.noninterference.table import (
     ALL_SCOPES,
+    APPOINTABLE,
     BASES,
     HOMES,
     NOBODY,
@@ -49,14 +50,14 @@ def viewer(rng: Random, name: str) -> Viewer:
         organisation = rng.choice(tuple(ORGANISATIONS))
     elif chance < 0.075:
         organisation = "stranger"
-    scopes = rng.choice(_SCOPES) if rng.random() < 0.35 else _SCOPES[0]
+    scopes = rng.choice(_SCOPES) if rng.random() < 0.45 else _SCOPES[0]
     chance = rng.random()
     return Viewer(
         subject=name,
         organisation=organisation,
         roles=tuple(dict.fromkeys(roles)),
         scopes=scopes,
-        strong=rng.random() < 0.86,
+        strong=rng.random() < 0.84,
         registration=f"SWE:SW{rng.randrange(3)}" if rng.random() < 0.8 else None,
         machine="FOR_PRACTITIONER" if chance < 0.12 else "NOBODY" if chance < 0.14 else "PERSON",
     )
@@ -82,7 +83,8 @@ def asked(rng: Random, who: Viewer, number: str, today: date) -> Asked:
     chance = rng.random()
     if chance < 0.7:
         return question
-    others = [replace(question, purpose=purpose) for purpose in BASES]
+    appointed = rng.random() < 0.7
+    others = [replace(question, purpose=purpose, appointed=appointed and purpose in APPOINTABLE) for purpose in BASES]
     fitting = [each for each in others if rights(who, each)]
     return rng.choice(fitting if fitting and chance < 0.96 else others)
 

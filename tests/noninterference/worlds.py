@@ -37,7 +37,7 @@ class Maker:
         """Return a world in which most sources know the child."""
         rng = self.rng
         held = {}
-        shielding = rng.choice(_ABOUT_CHILD).id if rng.random() < 0.16 else None
+        shielding = rng.choice(_ABOUT_CHILD).id if rng.random() < 0.2 else None
         for source in _ABOUT_CHILD:
             if rng.random() < 0.82:
                 held[source.id, CHILD] = self.about_child(source)
@@ -145,12 +145,14 @@ class Maker:
 
     def item(self, path: str) -> tuple[tuple[str, Any], ...]:
         n = self.rng.randrange(10**9)
-        return tuple((name, self._field(name, n)) for name in SECTION_FIELDS[path])
+        return tuple((name, self._field(path, name, n)) for name in SECTION_FIELDS[path])
 
-    def _field(self, name: str, n: int) -> Any:
-        if name in {"since", "startedOn", "reviewDueOn", "completedOn", "openedOn", "endedOn"}:
+    def _field(self, path: str, name: str, n: int) -> Any:
+        if name in {"since", "until"} or name.endswith("On"):
             return self.today - timedelta(days=n % 5000)
-        return n if name in {"level", "category"} else f"{name} {n}"
+        if name == "allocated":
+            return n % 2 == 0
+        return n if path == "probation.mappa" else f"{name} {n}"
 
     def until(self) -> date:
         """Return when a consent ends or ended; now and then today."""
