@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
-from auth.paths import SCOPES
-from auth.sharing import AccessCell, Agreement, AgreementSet, Grant, Organisation
-from auth.standing import standing_of
+from auth.access_words import hard_rule_words
+from auth.paths import PRACTITIONER, SCOPES
+from auth.sharing import AccessCell, Agreement, AgreementSet, Grant, Organisation, custodian_kind
+from auth.standing import Standing, standing_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
+
+_NO_KINDS: Mapping[str, AgencyKind] = MappingProxyType({})
 
 COLUMNS = (
     "custodian",
@@ -61,10 +65,28 @@ class Asked:
     assurance: Assurance
     custodian: str  # as agreements name it: a connector id, or kind:AGENCYKIND
     path: str
+    appointed: bool = False
+    override: bool = False
+
+    @property
+    def floor(self) -> Standing:
+        """How the asker stands before anything is known of the child."""
+        held = (self.appointed and Relationship.APPOINTED, self.override and Relationship.OVERRIDE)
+        return standing_of(*(relationship for relationship in held if relationship))
+
+    @property
+    def standing(self) -> Standing:
+        """How the asker stands to the child."""
+        return self.floor | standing_of(self.relationship)
 
 
-def explain(agreements: AgreementSet, asked: Asked, today: date) -> tuple[bool, list[Verdict]]:
-    """Return whether the path is open, and each condition's verdict in the order in which they are judged."""
+def explain(
+    agreements: AgreementSet, asked: Asked, today: date, kinds: Mapping[str, AgencyKind] = _NO_KINDS
+) -> tuple[bool, list[Verdict]]:
+    """Return whether the path is open, and each condition's verdict in the order in which they are judged.
+
+    `kinds` says of which kind each connector is: for a custodian that an agreement names by its id.
+    """
     organisation = agreements.organisations.get(asked.organisation)
     basis = agreements.basis(asked.purpose, today)
     verdicts = [
@@ -81,7 +103,9 @@ def explain(agreements: AgreementSet, asked: Asked, today: date) -> tuple[bool, 
             if asked.path not in grant.opens:
                 continue
             conditions = list(_of_grant(f"{agreement.id} grant {number}", grant, organisation, asked))
-            conditions += _of_law(f"{agreement.id} grant {number}", agreements, agreement, grant, organisation, asked)
+            conditions += _of_law(
+                f"{agreement.id} grant {number}", agreements, agreement, grant, organisation, asked, kinds
+            )
             verdicts += conditions
             all_hold = all(v.holds for v in (*of_agreement, *conditions))
             open_ = open_ or (all_hold and organisation is not None and basis is not None)
@@ -103,12 +127,15 @@ def _of_law(
     grant: Grant,
     organisation: Organisation | None,
     asked: Asked,
+    kinds: Mapping[str, AgencyKind],
 ) -> Iterator[Verdict]:
     if organisation is not None:
-        kind = asked.custodian.removeprefix("kind:")
-        custodian = AgencyKind(kind) if kind != asked.custodian else None
-        broken = agreements.broken_rule(agreement, grant, custodian, organisation.kind, asked.purpose)
-        yield Verdict(name, broken is None, f"hard rule {broken}" if broken else "no hard rule stands against it")
+        custodian = custodian_kind(asked.custodian, kinds)
+        broken = agreements.broken_rule(agreement, grant, custodian, organisation.kind, asked.purpose, asked.path)
+        why = f"hard rule {broken}: {hard_rule_words(broken)}" if broken else "no hard rule stands against it"
+        yield Verdict(name, broken is None, why)
+        if asked.path == PRACTITIONER and organisation.kind in agreement.team_only:
+            yield Verdict(name, False, f"names no practitioner to {organisation.kind} (team_only)")
 
 
 def _of_grant(name: str, grant: Grant, organisation: Organisation | None, asked: Asked) -> Iterator[Verdict]:
@@ -118,6 +145,6 @@ def _of_grant(name: str, grant: Grant, organisation: Organisation | None, asked:
     yield Verdict(name, asked.role in grant.roles, f"role {asked.role}")
     yield Verdict(name, asked.purpose in grant.purposes, f"purpose {asked.purpose}")
     needs = grant.relationship
-    yield Verdict(name, needs in standing_of(asked.relationship), f"relationship {needs} is needed")
+    yield Verdict(name, needs in asked.standing, f"relationship {needs} is needed")
     enough = grant.assurance is Assurance.STANDARD or asked.assurance is Assurance.STRONG
     yield Verdict(name, enough, f"sign-in {grant.assurance} is needed")

@@ -26,6 +26,7 @@ class Disclosure(StrEnum):
     PRACTITIONER = "PRACTITIONER"  # a named person in such a row
     SECTION = "SECTION"  # a deeper field, opened by its own scope
     AUDIT = "AUDIT"  # the log, read by its auditors
+    ACCESS = "ACCESS"  # the agreements, read by those who answer for them; nothing of any child
     REGISTER = "REGISTER"  # what the caller's own organisation registered, or has to review
 
 
