@@ -19,6 +19,7 @@ _COMMANDS = {
     "access": ("gateway.commands.access", "access"),
     "audit": ("gateway.commands.audit", "audit"),
     "shields": ("gateway.commands.shields", "shields"),
+    "reviews": ("gateway.commands.reviews", "reviews"),
 }
 
 
