@@ -50,21 +50,23 @@ query Lookup($key: ChildKey!, $access: AccessRequest!, $status: [InvolvementStat
     leadPractitioner { practitioner { name } }
     identity { givenNames familyName dateOfBirth }
     childrensServices {
-      statuses { agency { name } status since }
-      plans { agency { name } kind startedOn }
+      statuses { agency { name } status since until }
+      plans { agency { name } kind startedOn endedOn reviewDueOn conferenceOn coreGroupOn }
     }
     police {
-      events { agency { name } kind openedOn status }
-      orders { agency { name } kind startedOn }
+      events { agency { name } kind openedOn closedOn status }
+      orders { agency { name } kind startedOn endedOn unit phone outOfHours }
+      notifications { agency { name } kind recipient sentOn }
     }
     probation {
-      supervision { agency { name } kind since }
-      risk { agency { name } code description }
-      mappa { agency { name } level category }
+      supervision { agency { name } kind since until allocated establishment }
+      risk { agency { name } code description startedOn reviewDueOn }
+      riskToChildren { agency { name } level assessedOn }
+      mappa { agency { name } level category startedOn reviewDueOn }
     }
     health {
-      registration { agency { name } practice since }
-      safeguarding { agency { name } code since }
+      registration { agency { name } practice practiceName since }
+      safeguarding { agency { name } code since until authority phone outOfHours }
     }
     assessments { agency { name } kind holder completedOn }
   }

@@ -19,14 +19,25 @@ query Everything($key: ChildKey!, $access: AccessRequest!, $status: [Involvement
     involvements(status: $status) {{ {_ENTRY} }}
     leadPractitioner {{ id practitioner {{ name }} }}
     identity {{ givenNames familyName dateOfBirth }}
-    childrensServices {{ statuses {{ {_AGENCY} status since }} plans {{ {_AGENCY} kind startedOn reviewDueOn }} }}
-    police {{ events {{ {_AGENCY} kind openedOn status }} orders {{ {_AGENCY} kind startedOn endedOn }} }}
-    probation {{
-      supervision {{ {_AGENCY} kind since }}
-      risk {{ {_AGENCY} code description startedOn }}
-      mappa {{ {_AGENCY} level category }}
+    childrensServices {{
+      statuses {{ {_AGENCY} status since until }}
+      plans {{ {_AGENCY} kind startedOn endedOn reviewDueOn conferenceOn coreGroupOn }}
     }}
-    health {{ registration {{ {_AGENCY} practice since }} safeguarding {{ {_AGENCY} code since }} }}
+    police {{
+      events {{ {_AGENCY} kind openedOn closedOn status }}
+      orders {{ {_AGENCY} kind startedOn endedOn unit phone outOfHours }}
+      notifications {{ {_AGENCY} kind sentOn recipient }}
+    }}
+    probation {{
+      supervision {{ {_AGENCY} kind since until allocated establishment }}
+      risk {{ {_AGENCY} code description startedOn reviewDueOn }}
+      riskToChildren {{ {_AGENCY} level assessedOn }}
+      mappa {{ {_AGENCY} level category startedOn reviewDueOn }}
+    }}
+    health {{
+      registration {{ {_AGENCY} practice practiceName since }}
+      safeguarding {{ {_AGENCY} code since until authority phone outOfHours }}
+    }}
     assessments {{ {_AGENCY} kind holder completedOn }}
   }}
 }}
