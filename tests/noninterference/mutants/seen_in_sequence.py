@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from connectors.base import Ask, FieldMask
-from schema.records import Answer, SubjectRef
+from schema.records import Answer, NoAnswer, SubjectRef
+from schema.vocabulary import SourceReason
 from tests.fixtures.sources import Remembering
 from tests.fixtures.token_factory import STRONG
 from tests.fixtures.world import Told, World
@@ -107,13 +108,39 @@ async def beside_another_viewer() -> list[str]:
     return found + _repeated("beside another viewer", [first, second])
 
 
+class _Failing(Remembering):
+    """Answers as many lookups as it is told to, and then none."""
+
+    def __init__(self, inner: Any, lookups: int) -> None:
+        super().__init__(inner)
+        self.lookups = lookups
+
+    async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        if len(self.asked) > self.lookups:
+            return {s: NoAnswer(s, SourceReason.CONNECT, "CONNECT") for s in subjects}
+        return await self.inner.involvements(subjects, mask, ask)
+
+
+async def after_an_outage() -> list[str]:
+    """A source fails after somebody else looked: what it told them is not told to a second viewer in its place."""
+    first_source, *others = sources(RICH)
+    async with world_of([_Failing(first_source, 1), *others]) as world:
+        await ask(world, sub="first-person")
+        second = await ask(world, **NARROW)
+    async with world_of([_Failing(first_source, 0), *others]) as world:
+        alone = await ask(world, **NARROW)
+    return _differing("after an outage", observed(second), observed(alone))
+
+
 STORIES: tuple[Callable[[], Awaitable[list[str]]], ...] = (
-    after_another_viewer,
     after_hidden_entries,
-    after_a_shield,
     until_spent,
+    after_a_shield,
+    after_an_outage,
     beside_another_viewer,
+    after_another_viewer,
 )
+"""The cheapest first."""
 
 
 def _ids(told: Told) -> set[str]:

@@ -12,12 +12,13 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from connectors.base import Connector
+from gateway.audit.keys import AuditKeys
 from schema.records import Answered, Team
 from schema.vocabulary import AgencyKind, RefusalReason
 from tests.fixtures.sources import CHILD, OTHER_CHILD, known, row, sensitive, source
@@ -76,10 +77,20 @@ def sources(staging: Staging) -> list[Connector]:
     ]
 
 
+@cache
+def _audit_key() -> bytes:
+    with TemporaryDirectory() as folder:
+        AuditKeys.load_or_create(file := Path(folder) / "key")
+        return file.read_bytes()
+
+
 @asynccontextmanager
 async def world_of(connectors: Sequence[Connector], **differs: Any) -> AsyncIterator[World]:
-    """Start a gateway over these sources in a folder of its own."""
+    """Start a gateway over these sources in a folder of its own; all have one audit key, and so the same opaque ids."""
     with TemporaryDirectory() as folder:
+        key = Path(folder) / "gateway.audit-key.json"
+        key.write_bytes(_audit_key())
+        key.chmod(0o600)
         async with running_world(Path(folder), *connectors, agreements=AGREEMENTS, **differs) as world:
             yield world
 
@@ -119,4 +130,3 @@ async def ask_other(world: World, **claims: Any) -> Told:
     return await world.ask(OTHER_CHILD, select=WHO, **claims)
 
 
-TODAY: Final = date.today
