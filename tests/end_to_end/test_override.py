@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.world import DemoWorld
+from tests.end_to_end.world import DemoWorld, Exchange
 
 pytestmark = pytest.mark.network
 
@@ -120,11 +120,21 @@ def test_an_override_is_no_key_to_a_child_whose_key_is_wrong(world: DemoWorld) -
     assert world.ask("social-worker", wrong, override=OVERRIDE).entries == []
 
 
-def test_an_override_opens_no_role_what_its_agreements_do_not(world: DemoWorld) -> None:
-    """It stands in for the relationship, not for the role, the purpose or the scope."""
-    answer = world.ask("health-visitor", "shielded", override=OVERRIDE)
+def test_an_override_opens_nothing_for_a_purpose_for_which_no_agreement_knows_break_glass(world: DemoWorld) -> None:
+    """It stands in for the relationship, not for the role or the purpose."""
+    plain = world.ask("health-visitor", "ordinary", "CIN_S17")
+    broken = world.ask("health-visitor", "ordinary", "CIN_S17", override=OVERRIDE)
 
-    assert answer.entries
-    assert all(e["practitioner"] is None for e in answer.entries if e["agency"]["kind"] == "POLICE")
-    assert answer.child["childrensServices"] is None or answer.child["childrensServices"]["plans"] is None
-    assert answer.withheld["child.childrensServices.plans"] == "ROLE_NOT_GRANTED"
+    assert without_receipt(broken) == without_receipt(plain)
+
+
+def test_an_override_opens_nothing_without_the_scope(world: DemoWorld) -> None:
+    answer = world.ask("health-visitor", "ordinary", override=OVERRIDE, scope="involvement:read lookup:override")
+
+    assert answer.withheld["child.police.orders"] == "MISSING_SCOPE"
+    assert answer.child["police"] is None
+
+
+def without_receipt(exchange: Exchange) -> dict[str, Any]:
+    data = exchange.body["data"]
+    return exchange.body | {"data": data and {"child": data["child"] | {"receipt": None}}}
