@@ -95,7 +95,7 @@ def _points(
     found: dict[_Point, str] = {}
     areas = {a.id: a.areas for a in agreements.agreements}
     named = {area for of in (agreements, other) for a in of.agreements for area in a.areas}
-    for cell in (*open_cells(agreements, day), *_through_the_kind(agreements, other, day, kinds)):
+    for cell in (*open_cells(agreements, day, kinds), *_through_the_kind(agreements, other, day, kinds)):
         for organisation in _organisations(cell, agreements, areas[cell.agreement], named):
             for relationship in _COVERS[cell.relationship]:
                 for assurance in _AT_LEAST[cell.assurance]:
@@ -120,7 +120,7 @@ def _through_the_kind(
     own = {a.custodian for a in agreements.agreements}
     for custodian in sorted({a.custodian for a in other.agreements} - own):
         if (kind := kinds.get(custodian)) is not None:
-            for cell in open_cells(agreements, day):
+            for cell in open_cells(agreements, day, kinds):
                 if cell.custodian == f"kind:{kind}":
                     yield _at(cell, custodian)
 

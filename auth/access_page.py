@@ -63,9 +63,9 @@ class Page:
     bases: tuple[tuple[Purpose, LawfulBasis | None, bool], ...]  # with whether it has commenced
 
 
-def page_of(agreements: AgreementSet, today: date) -> Page:
-    """Return the page of a set of agreements as it stands on a day."""
-    cells = list(open_cells(agreements, today))
+def page_of(agreements: AgreementSet, today: date, kinds: Mapping[str, AgencyKind] | None = None) -> Page:
+    """Return the page of a set of agreements on a day. `kinds`: of the connectors, where they are known."""
+    cells = list(open_cells(agreements, today, kinds or {}))
     turns = sorted(turning_days(agreements))
     until = next((day for day in turns if day > today), None)
     return Page(

@@ -64,6 +64,7 @@ FIELD_WORDS: Mapping[str, str] = MappingProxyType(
         "police.notifications": "police notifications",
         "probation.supervision": "supervision of a linked adult",
         "probation.risk": "risk registrations of a linked adult",
+        "probation.riskToChildren": "level of risk to children of a linked adult",
         "probation.mappa": "MAPPA level of a linked adult",
         "health.registration": "where the child is registered",
         "health.safeguarding": "safeguarding flags",

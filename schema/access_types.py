@@ -7,12 +7,12 @@ from enum import StrEnum
 
 import strawberry
 
-from schema import types, vocabulary
+from schema import types as _types  # noqa: F401 - makes the enums of the schema, before fields here name them
+from schema import vocabulary
 from schema.declaring import Disclosure, shown
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship
 
 _ACCESS = Disclosure.ACCESS
-_WORDS = types.vocabulary  # the module that makes the enums of the schema comes first
 
 strawberry.enum(vocabulary.Regime, description="A data-protection regime.")
 

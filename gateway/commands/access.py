@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -22,9 +23,13 @@ from gateway.commands.access_printing import as_html, as_markdown, as_text, cell
 from gateway.commands.access_sheet import sheet_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
+from gateway.explaining import explain_child
 from gateway.lookup import legal_today
 from gateway.settings import Settings
-from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
+from schema.access_types import ChildState
+from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role, Scope
+
+CHILDREN = tuple(state.value.lower().replace("_", "-") for state in ChildState)
 
 _CONFIG = click.option(
     "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="The agreements of this configuration."
@@ -63,9 +68,10 @@ def matrix(form: str, page: bool, day: datetime | None, file: Path | None, direc
       contactpoint access matrix --format csv --agreements ./agreements
       contactpoint access matrix --format html --on 2027-10-01 > who-sees-what.html
     """
-    agreements = _set(file, directory)
+    agreements, settings = _set_and_settings(file, directory)
+    kinds = _kinds(settings) if settings else {}
     on = day.date() if day else legal_today()
-    rows = [row_of(cell) for cell in open_cells(agreements, on)]
+    rows = [row_of(cell) for cell in open_cells(agreements, on, kinds)]
     if form == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -76,7 +82,7 @@ def matrix(form: str, page: bool, day: datetime | None, file: Path | None, direc
         click.echo("\n".join(cells_as_text(agreements.version, rows)))
     else:
         printed = {"text": as_text, "html": as_html, "markdown": as_markdown}[form]
-        click.echo(printed(sheet_of(page_of(agreements, on))).rstrip("\n"))
+        click.echo(printed(sheet_of(page_of(agreements, on, kinds))).rstrip("\n"))
     sys.stdout.flush()
 
 
@@ -93,6 +99,11 @@ def matrix(form: str, page: bool, day: datetime | None, file: Path | None, direc
 @click.option("--field", "path", required=True, type=click.Choice(sorted(SCOPES)), metavar="FIELD")
 @click.option("--relationship", default="NONE", show_default=True, type=click.Choice([r.value for r in Relationship]))
 @click.option("--assurance", default="STRONG", show_default=True, type=click.Choice([a.value for a in Assurance]))
+@click.option("--child", type=click.Choice(CHILDREN), metavar="STATE", help=f"What is held: {', '.join(CHILDREN)}.")
+@click.option("--appointed", is_flag=True, help="The asker is appointed to the child's case.")
+@click.option("--override", is_flag=True, help="The asker uses break-glass and accepts its review.")
+@click.option("--machine", is_flag=True, help="The asker is a system that names no practitioner.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="A scope of the token; default: every scope.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @_CONFIG
 @_AGREEMENTS
@@ -104,37 +115,71 @@ def explain_one(
     path: str,
     relationship: str,
     assurance: str,
+    child: str | None,
+    appointed: bool,
+    override: bool,
+    machine: bool,
+    scopes: tuple[str, ...],
     as_json: bool,
     file: Path | None,
     directory: Path | None,
 ) -> None:
-    """Say of one field, for one asker, whether it is open, and each condition's verdict.
+    """Say of one field, for one asker, whether a grant opens it; with --child, whether it would be told.
 
-    With --config a connector without an agreement of its own is judged by those of its kind, as a lookup is.
+    Every rule gives its verdict, in the order of a lookup: token, policy, agreement and hard rules, corroboration,
+    shield, what the row itself allows, and the door. With --config a connector without an agreement of its own is
+    judged by those of its kind, as a lookup is. Exit 0 whatever the verdict, 2 for a mistake.
 
     \b
-    Example:
+    Examples:
       contactpoint access explain --organisation northshire-council --role social_worker --purpose CP_S47
         --custodian kind:POLICE --field police.events --agreements ./agreements
+      contactpoint access explain --organisation northshire-nhs --role health_visitor --purpose CP_S47
+        --custodian kind:HEALTH --field involvements.sensitive --child sensitive --agreements ./agreements
     """
     agreements, settings = _set_and_settings(file, directory)
     holder = _named_by_agreements(custodian, agreements, settings)
+    kinds = _kinds(settings) if settings else {}
     asked = Asked(
-        organisation, Role(role), Purpose(purpose), Relationship(relationship), Assurance(assurance), holder, path
+        organisation,
+        Role(role),
+        Purpose(purpose),
+        Relationship(relationship),
+        Assurance(assurance),
+        holder,
+        path,
+        appointed=appointed,
+        override=override,
     )
-    is_open, verdicts = explain(agreements, asked, legal_today())
+    if unknown := set(scopes) - set(Scope):
+        raise CommandError(f"{len(unknown)} of the scopes are none; there are {', '.join(Scope)}")
+    explained = explain_child(
+        agreements,
+        asked,
+        ChildState(child.upper().replace("-", "_")) if child else ChildState.ORDINARY,
+        legal_today(),
+        now=time.time(),
+        kinds=kinds,
+        scopes=frozenset(scopes) or None,
+        machine=machine,
+    )
+    verdicts = list(explained.verdicts) if child else explain(agreements, asked, legal_today(), kinds)[1]
+    is_open = explained.open if child else explain(agreements, asked, legal_today(), kinds)[0]
     if holder != custodian:
         verdicts.insert(0, Verdict("custodian", True, f"no agreement of its own: those of {holder}"))
     if not any(a.custodian == holder for a in agreements.agreements):
         verdicts.append(Verdict("custodian", False, f"no agreement speaks of {holder}"))
+    told = {"told": explained.told} if child else {}
     if as_json:
         listed = [{"about": v.about, "holds": v.holds, "why": v.why} for v in verdicts]
-        click.echo(json.dumps({"open": is_open, "scope": SCOPES[path], "verdicts": listed}))
+        click.echo(json.dumps({"open": is_open, **told, "scope": SCOPES[path], "verdicts": listed}))
         return
     width = max(len(v.about) for v in verdicts)
     for verdict in verdicts:
         click.echo(f"{'yes' if verdict.holds else 'NO ':<3}  {verdict.about:<{width}}  {verdict.why}")
     click.echo(f"{path} is {'open' if is_open else 'closed'}; a token also needs the scope {SCOPES[path]}")
+    if child:
+        click.echo(f"{path} is {'told' if explained.told else 'not told'} of such a child")
 
 
 @access.command("diff", cls=OneLineCommand)
@@ -161,10 +206,6 @@ def diff(before: Path, after: Path, cells: bool, as_json: bool, file: Path | Non
         for line in changes_as_text(found, each=cells, today=legal_today()):
             click.echo(line)
     raise SystemExit(1 if found.widens else 0)
-
-
-def _set(file: Path | None, directory: Path | None) -> AgreementSet:
-    return _set_and_settings(file, directory)[0]
 
 
 def _set_and_settings(file: Path | None, directory: Path | None) -> tuple[AgreementSet, Settings | None]:

@@ -92,7 +92,10 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def _widths(table: Table) -> list[int]:
     """Return column widths that fit the page: the widest column gives way first."""
-    widths = [max(map(len, column)) for column in zip(table.heads, *table.rows, strict=True)]
+    # a head may stand in several lines, a word may not
+    heads = [max(map(len, head.split())) for head in table.heads]
+    cells = [max(map(len, column)) for column in zip(*table.rows, strict=True)] or heads
+    widths = [max(pair) for pair in zip(heads, cells, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > _WIDTH and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths

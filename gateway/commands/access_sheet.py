@@ -19,7 +19,7 @@ from auth.access_words import (
 )
 from auth.hard_rules import HardRule
 from auth.paths import SCOPES
-from schema.vocabulary import Relationship
+from schema.vocabulary import AgencyKind, Relationship, Role
 
 TITLE = "Who sees what"
 COMMAND = "contactpoint access matrix"
@@ -101,7 +101,18 @@ def sheet_of(page: Page) -> Iterator[Block]:
     yield Heading("Agreements")
     yield Table(
         "The agreements, who answers for them and when they are reviewed",
-        ("Agreement", "Whose records", "In force", "Approved", "Review", "Controller", "Owner", "Approver", "Areas"),
+        (
+            "Agreement",
+            "Whose records",
+            "In force",
+            "Approved",
+            "Review",
+            "Controller",
+            "Owner",
+            "Approver",
+            "Areas",
+            "Names nobody to",
+        ),
         tuple(
             (
                 agreement.id,
@@ -113,6 +124,7 @@ def sheet_of(page: Page) -> Iterator[Block]:
                 agreement.owner,
                 agreement.approver,
                 ", ".join(sorted(agreement.areas)) or "any",
+                ", ".join(kind_words(kind) for kind in sorted(agreement.team_only)) or "-",
             )
             for agreement, live in page.agreements
         ),
@@ -156,10 +168,16 @@ def _deepest(part: AtCustodian, kind: str, role: str) -> str:
 
 
 def _rights(part: AtCustodian) -> Table:
-    rows = []
+    alike: dict[tuple[Line, ...], dict[tuple[Role, ...], list[AgencyKind]]] = {}
     for group in part.askers:
-        who = f"{kind_words(group.kind)}: {', '.join(role_words(role) for role in group.roles)}"
-        for line in group.lines:
+        alike.setdefault(group.lines, {}).setdefault(group.roles, []).append(group.kind)
+    rows = []
+    for lines, askers in alike.items():
+        who = "; ".join(
+            f"{', '.join(map(kind_words, kinds))}: {', '.join(map(role_words, roles))}"
+            for roles, kinds in askers.items()
+        )
+        for line in lines:
             rows.append(
                 (
                     who,

@@ -1,4 +1,4 @@
-"""`agreements`, `accessMatrix` and `explainAccess`: the configuration, for those who answer for it and for nobody else."""
+"""`agreements`, `accessMatrix`, `explainAccess`: the configuration, for those who answer for it and nobody else."""
 
 from __future__ import annotations
 
@@ -30,11 +30,20 @@ CELLS = """
   query Cells($filter: AccessFilter, $first: Int, $after: String) {
     accessMatrix(filter: $filter, first: $first, after: $after) {
       totalCount version pageInfo { hasNextPage endCursor }
-      edges { cursor node { custodian organisationKind role purpose relationship assurance field scope organisations agreement } }
+      edges {
+        cursor
+        node {
+          custodian organisationKind role purpose relationship assurance field scope organisations agreement
+        }
+      }
     }
   }
 """
-EXPLAIN = "query Why($asked: ExplainAccess!) { explainAccess(asked: $asked) { open told scope verdicts { about holds why } } }"
+EXPLAIN = """
+  query Why($asked: ExplainAccess!) {
+    explainAccess(asked: $asked) { open told scope verdicts { about holds why } }
+  }
+"""
 ASKED = {"organisation": "amber-council", "role": "social_worker", "purpose": "CP_S47", "custodian": "cs-amber"}
 EVERY_QUERY = (
     ("{ agreements { id } }", {}),
@@ -60,7 +69,8 @@ async def read(asked: World, query: str, variables: dict[str, Any] | None = None
 
 async def test_every_agreement_is_listed_with_who_answers_for_it(tmp_path: Path) -> None:
     async with world(tmp_path) as asked:
-        fields = "id title custodian controller owner approver approvedOn reviewOn inForce areas lawfulBases { purpose gateway commenced }"
+        fields = "id title custodian controller owner approver approvedOn reviewOn inForce areas"
+        fields += " lawfulBases { purpose gateway commenced }"
         listed = (await read(asked, f"{{ agreements {{ {fields} }} }}"))["agreements"]
 
     assert [(a["custodian"], a["inForce"], a["areas"]) for a in listed] == [
