@@ -117,8 +117,11 @@ def child(number: str, **changes: Any) -> dict[str, Any]:
         "linkedAdults": [
             {"crn": "X123456", "prisonNumber": None, "relationship": "FATHER", "assertedOn": "2026-03-01"}
         ],
-        "statutory": [{"status": "CP_PLAN", "since": "2026-03-01", "until": None}],
-        "plans": [plan()],
+        "statutory": [
+            {"status": "CP_PLAN", "since": "2026-03-01", "until": None},
+            {"status": "EARLY_HELP", "since": "2026-01-01", "until": "2999-12-31"},
+        ],
+        "plans": [plan(), plan(kind="EARLY_HELP", endedOn="2999-12-31")],
         "assessments": [
             {
                 "id": "A-1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -190,9 +191,14 @@ def test_status_plan_and_assessment_are_told_as_that_they_exist() -> None:
     sections = told().sections
 
     record = sections[ChildrensServicesRecord]
-    assert record.statuses == (StatutoryStatus(COUNCIL, "CP_PLAN", date(2026, 3, 1), None),)  # type: ignore[attr-defined]
+    assert record.statuses == (  # type: ignore[attr-defined]
+        StatutoryStatus(COUNCIL, "CP_PLAN", date(2026, 3, 1), None),
+        StatutoryStatus(COUNCIL, "EARLY_HELP", date(2026, 1, 1), date(2999, 12, 31)),
+    )
     days = {"review_due_on": date(2026, 12, 1), "conference_on": date(2026, 12, 3), "core_group_on": date(2026, 11, 30)}
-    assert record.plans == (CarePlan(COUNCIL, "CHILD_PROTECTION", date(2026, 3, 1), **days),)  # type: ignore[attr-defined]
+    protection = CarePlan(COUNCIL, "CHILD_PROTECTION", date(2026, 3, 1), **days)
+    early_help = replace(protection, kind="EARLY_HELP", ended_on=date(2999, 12, 31))
+    assert record.plans == (protection, early_help)  # type: ignore[attr-defined]
     assert sections[Assessments].assessments == (  # type: ignore[attr-defined]
         AssessmentPointer(COUNCIL, "EARLY_HELP", "Safeguarding Team North", date(2025, 3, 1)),
     )

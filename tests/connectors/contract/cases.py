@@ -41,6 +41,12 @@ class Case:
     """For each path of the mask that changes what is asked: whether this request asks for it."""
     private: tuple[str, ...]
     """Texts out of the source's answers that may never stand in a failure: names, dates of birth, telephones."""
+    names_lead: bool
+    """Whether the source says who leads: then one of `held` has a current row in the lead, else nobody ever has."""
+    not_published: frozenset[str] = frozenset()
+    """`path.field` of each field of a section that the source's interface has no word for; every other is told."""
+    silences: Callable[[httpx.Request], bool] = lambda request: True
+    """Whether a request says, in the source's own way beside the header, that nobody is to be told of the read."""
     networked: bool = True
 
 

@@ -54,5 +54,6 @@ CASE = Case(
         "involvements.previous": selects("CLOSED"),
         "involvements": selects("OPEN"),
     },
+    names_lead=True,
     private=("Amis", "Hart", "Ada", "2015-04-09", "Okoro", "01632 960101", "X123456", "SW900001"),
 )

@@ -33,7 +33,9 @@ def patient(number: str, **changed: Any) -> Resource:
         "meta": {"security": [{"system": CONFIDENTIALITY, "code": "U"}]},
         "name": [{"use": "usual", "given": ["Ada"], "family": "Amis"}, {"use": "old", "family": "Hart"}],
         "birthDate": "2015-04-09",
-        "generalPractitioner": [{"identifier": {"value": "Y99001", "period": {"start": "2015-05-01"}}}],
+        "generalPractitioner": [
+            {"identifier": {"value": "Y99001", "period": {"start": "2015-05-01"}}, "display": "Meadow Surgery"}
+        ],
         **changed,
     }
 
@@ -75,7 +77,24 @@ def flag(number: str, **changed: Any) -> Resource:
         "status": "active",
         "code": {"coding": [{"code": "CPP"}]},
         "subject": {"reference": f"Patient/{number}"},
-        "period": {"start": "2026-02-01"},
+        "period": {"start": "2026-02-01", "end": "2999-12-31"},
+        "author": {"reference": "#authority", "display": "An authority"},
+        "contained": [authority()],
+        **changed,
+    }
+
+
+def authority(**changed: Any) -> Resource:
+    """The authority that answers for a flag, with its telephones by day and out of hours (CP-IS)."""
+    night = {"extension": [{"url": "https://contactpoint.example/fhir/out-of-hours", "valueBoolean": True}]}
+    return {
+        "resourceType": "Organization",
+        "id": "authority",
+        "name": "Northshire Council",
+        "telecom": [
+            {"system": "phone", "value": "01632 960101", "use": "work"},
+            {"system": "phone", "value": "01632 960100", "use": "work", **night},
+        ],
         **changed,
     }
 
@@ -178,5 +197,7 @@ CASE = Case(
         "involvements.previous": _searches("CareTeam", "inactive"),
         "health.safeguarding": _searches("Flag", "active"),
     },
+    names_lead=True,
+    silences=lambda request: request.url.path != "/api/Flag/_search" or form_of(request).get("silent") == "true",
     private=("Amis", "Hana", "Lind", "2015-04-09", "01632"),
 )

@@ -8,9 +8,12 @@ from datetime import date
 import httpx
 
 from connectors.base import Manifest
+from connectors.consent import Consent
 from connectors.memory import MemoryConnector
+from connectors.memory_sections import ConsentedPointer
 from schema.identifiers import NHSNumber
 from schema.records import Agency, Answered, ChildRef, IdentityClaim, Involvement, Practitioner, SubjectRef, Team
+from schema.sections import Assessments
 from schema.vocabulary import (
     AgencyKind,
     ContactMode,
@@ -26,7 +29,7 @@ MANIFEST = Manifest(
     driver="memory",
     subjects=frozenset({ChildRef}),
     names_adults=False,
-    holds=frozenset({"involvements", "involvements.previous"}),
+    holds=frozenset({"involvements", "involvements.previous", "assessments"}),
     can_batch=True,
     answers_depend_on_asker=False,
     run_by="Oak Primary School",
@@ -44,7 +47,7 @@ CURRENT = Involvement(
     status=InvolvementStatus.CURRENT,
     started_on=date(2024, 9, 1),
     ended_on=None,
-    lead=False,
+    lead=True,
     relationship=InvolvementRelationship.CHILD,
     last_confirmed_at=None,
     sensitivity=Sensitivity.STANDARD,
@@ -53,11 +56,24 @@ CURRENT = Involvement(
     refusal=None,
     identity=IdentityClaim(date(2015, 4, 9), ("Amis",), ("Ada",)),
 )
-PREVIOUS = dataclasses.replace(CURRENT, local_id="2", status=InvolvementStatus.PREVIOUS, ended_on=date(2025, 7, 20))
+PREVIOUS = dataclasses.replace(
+    CURRENT, local_id="2", lead=False, status=InvolvementStatus.PREVIOUS, ended_on=date(2025, 7, 20)
+)
 
 
 def answered(child: SubjectRef) -> Answered:
-    return Answered(child, (CURRENT, PREVIOUS), trace=None, shielded=False, linked_adults=(), sections={}, as_of=None)
+    pointer = ConsentedPointer(
+        MANIFEST.agency,
+        "EARLY_HELP_ASSESSMENT",
+        "Pastoral team",
+        date(2026, 2, 1),
+        Consent(date(2026, 1, 1), until=date(2999, 12, 31), withdrawn_on=None),
+    )
+    held: type = Assessments
+    sections = {Assessments: held(assessments=(pointer,))}
+    return Answered(
+        child, (CURRENT, PREVIOUS), trace=None, shielded=False, linked_adults=(), sections=sections, as_of=None
+    )
 
 
 def connect(transport: httpx.AsyncBaseTransport) -> MemoryConnector:
@@ -77,6 +93,7 @@ CASE = Case(
     another=nobody,
     drops_others=False,
     asks_for={},
+    names_lead=True,
     private=("Amis", "Ada", "2015-04-09", "Dana", "01632 960001"),
     networked=False,
 )

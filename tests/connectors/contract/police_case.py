@@ -51,5 +51,6 @@ CASE = Case(
         "police.notifications": includes("notifications"),
         "involvements.previous": lambda request: "CLOSED" in json.loads(request.content)["status"],
     },
+    names_lead=False,
     private=("Amis", "Ada", "2015-04-09", "Okafor", "01632 960301", "99/NIC"),
 )

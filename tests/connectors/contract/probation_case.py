@@ -87,7 +87,16 @@ MAPPA = {
 
 
 def risks(*codes: str, page: int = 1, of: int = 1, total: int | None = None) -> dict[str, Any]:
-    rows = [{"code": code, "description": "Child concerns", "startDate": "2026-01-05", "notes": "n"} for code in codes]
+    rows = [
+        {
+            "code": code,
+            "description": "Child concerns",
+            "startDate": "2026-01-05",
+            "reviewDate": "2026-12-05",
+            "notes": "n",
+        }
+        for code in codes
+    ]
     counted = len(codes) if total is None else total
     pagination = {"isLastPage": page == of, "count": len(codes), "page": page, "perPage": 10, "totalCount": counted}
     return {"data": rows, "pagination": {**pagination, "totalPages": of}}
@@ -154,5 +163,8 @@ CASE = Case(
         "probation.riskToChildren": lambda request: request.url.path.endswith("/risks/serious-harm"),
         "probation.mappa": lambda request: request.url.path.endswith("/risks/mappadetail"),
     },
+    names_lead=False,
+    # the API publishes no day on which supervision began or will end
+    not_published=frozenset({"probation.supervision.since", "probation.supervision.until"}),
     private=("Hartley", "1985-02-03", "Petra", "Blum", "01632"),
 )

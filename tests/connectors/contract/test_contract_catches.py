@@ -13,7 +13,8 @@ from connectors import answers
 from connectors.base import Ask, Connector, Deadline, FieldMask, Manifest
 from connectors.faults import FaultCode, SourceFailed
 from schema.identifiers import NHSNumber
-from schema.records import Answer, NoAnswer, SubjectRef
+from schema.records import Answer, Answered, NoAnswer, SubjectRef
+from schema.sections import HealthRecord
 from schema.vocabulary import SourceReason
 from tests.connectors.contract import test_contract as contract
 from tests.connectors.contract.cases import Case
@@ -101,6 +102,41 @@ class SwallowsCancellation(Flawed):
             return {subject: NoAnswer(subject, SourceReason.TIMEOUT, "DEADLINE") for subject in subjects}
 
 
+class MakesItselfHeard(Flawed):
+    async def involvements(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Told:
+        return await super().involvements(subjects, mask, dataclasses.replace(ask, silent=False))
+
+
+class IsAlwaysSilent(Flawed):
+    async def involvements(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Told:
+        return await super().involvements(subjects, mask, dataclasses.replace(ask, silent=True))
+
+
+class _Changes(Flawed):
+    def changed(self, answer: Answered) -> Answered:
+        raise NotImplementedError
+
+    async def involvements(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Told:
+        told = await super().involvements(subjects, mask, ask)
+        return {s: self.changed(a) if isinstance(a, Answered) else a for s, a in told.items()}
+
+
+class ForgetsWhoLeads(_Changes):
+    def changed(self, answer: Answered) -> Answered:
+        rows = tuple(dataclasses.replace(row, lead=False) for row in answer.involvements)
+        return dataclasses.replace(answer, involvements=rows)
+
+
+class ForgetsTheTelephones(_Changes):
+    def changed(self, answer: Answered) -> Answered:
+        record = answer.sections.get(HealthRecord)
+        if record is None:
+            return answer
+        flags = tuple(dataclasses.replace(flag, phone=None) for flag in record.safeguarding or ())  # type: ignore[attr-defined]
+        sections = {**answer.sections, HealthRecord: dataclasses.replace(record, safeguarding=flags or None)}  # type: ignore[type-var]
+        return dataclasses.replace(answer, sections=sections)
+
+
 class IsAlwaysWell(Flawed):
     async def health(self, ask: Ask) -> bool:
         return True
@@ -117,6 +153,14 @@ CATCHES: list[tuple[type[Flawed], Callable[..., Awaitable[None]], tuple[Any, ...
     (AsksForEverything, contract.test_nothing_outside_the_mask_is_told, ()),
     (TakesItsTime, contract.test_a_silent_source_is_left_at_the_deadline, ()),
     (SwallowsCancellation, contract.test_an_ask_that_is_cancelled_leaves_nothing_running_and_nothing_held, ()),
+    (MakesItselfHeard, contract.test_a_silent_read_asks_for_silence_in_every_call_and_any_other_in_none, ()),
+    (IsAlwaysSilent, contract.test_a_silent_read_asks_for_silence_in_every_call_and_any_other_in_none, ()),
+    (ForgetsWhoLeads, contract.test_a_source_that_says_who_leads_is_heard_and_no_other_is_taken_to_say_so, ()),
+    (
+        ForgetsTheTelephones,
+        contract.test_every_field_of_a_section_is_told_but_for_what_the_source_has_no_word_for,
+        (),
+    ),
     (IsAlwaysWell, contract.test_the_health_call_of_a_source_in_trouble_raises_its_reason, FAULT),
 ]
 

@@ -92,7 +92,7 @@ def match(number: str, *involvements: Mapping[str, Any], **changes: Any) -> dict
         },
         "flags": flags,
         "involvements": list(involvements) or [involvement(), closed()],
-        "orders": [order()],
+        "orders": [order(), order(kind="CHILD_ABDUCTION_WARNING_NOTICE", to="2026-05-01")],
         "notifications": [notification()],
         **changes,
     }

@@ -175,9 +175,10 @@ def test_events_and_orders_are_told_under_their_own_paths_alone() -> None:
     unit = ("Public Protection Unit", "01632 960302", "01632 960300")
     order = ProtectionOrder(FORCE, "POLICE_PROTECTION_S46", date(2026, 3, 1), None, *unit)
     notice = PoliceNotification(FORCE, "MISSING_NOTIFICATION", date(2026, 3, 2), "CHILDRENS_SERVICES")
-    assert everything == PoliceRecord((opened, over), (order,), (notice,))  # type: ignore[call-arg]
+    warning = ProtectionOrder(FORCE, "CHILD_ABDUCTION_WARNING_NOTICE", date(2026, 3, 1), date(2026, 5, 1), *unit)
+    assert everything == PoliceRecord((opened, over), (order, warning), (notice,))  # type: ignore[call-arg]
     assert events == PoliceRecord(events=(opened,))  # type: ignore[call-arg]
-    assert orders == PoliceRecord(orders=(order,))  # type: ignore[call-arg]
+    assert orders == PoliceRecord(orders=(order, warning))  # type: ignore[call-arg]
     assert sent == PoliceRecord(notifications=(notice,))  # type: ignore[call-arg]
     assert neither == {}
 
