@@ -155,6 +155,8 @@ def _entitlement(
                 out_of_area = out_of_area or (live and _speaks_of(agreement, organisation))
                 continue
             for grant in agreement.grants:
+                if organisation.kind not in grant.kinds:
+                    continue
                 paths = agreements.opens(agreement, grant, custodian.kind, organisation.kind, purpose) & scoped
                 for role in caller.effective_roles:
                     if not grant.admits(organisation, role, purpose):

@@ -155,6 +155,7 @@ GATEWAYS: Mapping[Purpose, LegalGateway] = MappingProxyType(
             frozenset({_K.CHILDRENS_SERVICES, _K.VOLUNTARY_SECTOR}),
             frozenset({_K.CAFCASS}),
             Processing.GENERAL,
+            appointed=EVERYBODY,
         ),
         Purpose.COURT_ORDER: LegalGateway(
             "An order or direction of a court", EVERYBODY, EVERYBODY, Processing.BY_SIDE, appointed=EVERYBODY

@@ -120,6 +120,19 @@ def broken(**differs: Any) -> HardRule | None:
             HardRule.CUSTODIAN_NOT_REACHED,
             id="mappa-associates-are-told-and-do-not-tell",
         ),
+        *(
+            pytest.param(
+                {
+                    "purpose": Purpose.CAFCASS_S42,
+                    "custodian": AgencyKind.CHILDRENS_SERVICES,
+                    "organisation": AgencyKind.CAFCASS,
+                    "relationship": relationship,
+                },
+                None if relationship is Relationship.APPOINTED else HardRule.APPOINTMENT,
+                id=f"a-guardian-{relationship}",
+            )
+            for relationship in Relationship
+        ),
         pytest.param({"purpose": Purpose.COURT_ORDER}, HardRule.APPOINTMENT, id="a-court-order-that-nobody-registered"),
         pytest.param(
             {"purpose": Purpose.COURT_ORDER, "relationship": Relationship.OVERRIDE},

@@ -213,6 +213,19 @@ def test_those_who_work_with_no_child_may_look_none_up_but_see_their_own_standin
     assert not any(access["open"] for access in viewer.body["data"]["viewer"]["access"])
 
 
+def test_a_guardian_is_told_of_no_child_to_whom_no_court_appointed_them(world: DemoWorld) -> None:
+    """The same bytes for a shielded child, an unknown one and one that somebody works with, and nobody is asked."""
+    before = world.calls()
+    refused = [world.ask("cafcass-guardian", story) for story in ("shielded", "unknown", "sensitive-service")]
+
+    assert {each.code for each in refused} == {"FORBIDDEN"}
+    assert len({str(each.body["errors"][0]["message"]) for each in refused}) == 1
+    assert world.calls() == before
+    for each in refused:
+        (record,) = world.records_of(each)
+        assert (record.kind, (record.payload or {})["code"]) == ("DENIED", "NOT_APPOINTED")
+
+
 @pytest.mark.parametrize("persona", ["social-worker", "health-visitor", "police-officer", "school-lead"])
 def test_a_guardians_purpose_is_no_use_to_anybody_else(world: DemoWorld, persona: str) -> None:
     assert world.ask(persona, "ordinary", "CAFCASS_S42").code == "FORBIDDEN"
@@ -246,9 +259,11 @@ def test_a_weaker_sign_in_closes_what_needs_a_stronger_one_and_says_so(world: De
         "child.childrensServices.plans",
         "child.health.safeguarding",
         "child.police.events",
+        "child.police.notifications",
         "child.police.orders",
         "child.probation.supervision",
         "child.probation.risk",
+        "child.probation.riskToChildren",
         "child.probation.mappa",
     }
     assert answer.child["police"] is None

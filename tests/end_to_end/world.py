@@ -28,7 +28,7 @@ from gateway import app as wiring
 from gateway.audit.records import Record, read_records
 from gateway.commands.serve import server_for
 from gateway.demo.agencies.server import Agencies
-from gateway.demo.appointing import appoint_guardian
+from gateway.demo.appointing import STORIES, appoint_guardian
 from gateway.demo.clients import CLI_CLIENT_ID, PERSONA_GRANT
 from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
@@ -343,7 +343,7 @@ def demo_world(data: Path) -> Iterator[DemoWorld]:
             httpx.Client(trust_env=False, timeout=30) as client,
         ):
             world = DemoWorld(families, agencies, settings, running, data, logged, client)
-            appoint_guardian(families, lambda *asked: world.asked_by_the_court(*asked))
+            appoint_guardian(families, lambda *asked: world.asked_by_the_court(*asked), (*STORIES, "another-authority"))
             yield world
 
 
