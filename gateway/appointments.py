@@ -106,12 +106,13 @@ class Appointments:
         agreements = self._agreements()
         caller = request.caller
         stated = stated_in(given, today)
-        if stated.organisation not in agreements.organisations:
-            raise BadUserInput("`appointeeOrganisation` is no party to the agreements.")
         body = agreements.organisations.get(caller.organisation)
         decision = REGISTER_AN_APPOINTMENT.decide(AppointmentRequest(caller, body, stated.purpose, stated.subject))
         if isinstance(decision, Deny):
             raise NotPermitted(decision)
+        if stated.organisation not in agreements.organisations:
+            # after the policy: only a body that may appoint learns who is a party
+            raise BadUserInput("`appointeeOrganisation` is no party to the agreements.")
         row = {
             "id": RANDOM.text(16),
             "appointing_organisation": caller.organisation,

@@ -171,7 +171,7 @@ def both_ways(seed: int) -> tuple[Any, Any, Any]:
     result = execute(
         GRAPHQL_SCHEMA,
         operation.document,
-        context_value=ExecutionContext(None, tree, [], lambda _: []),  # type: ignore[arg-type]
+        context_value=ExecutionContext(None, tree, [], lambda _: [], None),  # type: ignore[arg-type]
         variable_values=used,
     )
     assert not result.errors, result.errors
