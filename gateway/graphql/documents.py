@@ -36,7 +36,9 @@ from graphql.validation import ValuesOfCorrectTypeRule
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
-from gateway.graphql.guard import DocumentLimits, check_source, locations_of, measure
+from gateway.graphql.counterparts import counterpart
+from gateway.graphql.guard import DocumentLimits, Measured, check_source, locations_of, measure
+from gateway.graphql.merging import check_comparisons
 from gateway.graphql.root_fields import RootFields, check_root_fields, is_query, root_fields
 from gateway.remembered import Remembered
 
@@ -75,6 +77,7 @@ class Operation:
 
 
 _Examined = Mapping[str | None, Operation]
+_Roots = Mapping[str | None, RootFields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +196,21 @@ class Documents:
     def _examine(self, text: str, sha256: str, may_be_kept: bool, may_introspect: bool) -> _Examined:
         # once more, because `prepare` may be called by what did not read a body
         check_source(text, self._limits)
+        document = self._parsed(text, located=False)
+        fault: GraphQLError | None = None
         try:
-            return self._valid(self._parsed(text, located=False), sha256, may_be_kept, may_introspect)
-        except (ValidationFailed, BadUserInput):
-            # only a refusal has to say where, so only a refusal pays for locations; this raises the same again
-            return self._valid(self._parsed(text, located=True), sha256, may_be_kept, may_introspect)
+            measured, roots = self._measured(document, may_introspect)
+            fault = next(iter(validate(self._schema, document, _RULES, max_errors=1, hide_suggestions=True)), None)
+            if fault is None:
+                return self._operations(document, measured, roots, sha256, may_be_kept)
+        except ValidationFailed:
+            pass  # told below, with its place
+        # only a refusal has to say where, so only a refusal pays for locations; nothing is validated twice
+        located = self._parsed(text, located=True)
+        measured, roots = self._measured(located, may_introspect)
+        if fault is not None:
+            raise _refusal_of(fault, document, located)
+        return self._operations(located, measured, roots, sha256, may_be_kept=False)
 
     def _parsed(self, text: str, *, located: bool) -> DocumentNode:
         try:
@@ -212,15 +225,18 @@ class Documents:
             # `from None`: the parser's message quotes the text
             raise ParseFailed(locations=_locations_in(error)) from None
 
-    def _valid(self, document: DocumentNode, sha256: str, may_be_kept: bool, may_introspect: bool) -> _Examined:
+    def _measured(self, document: DocumentNode, may_introspect: bool) -> tuple[Measured, _Roots]:
         measured = measure(document, self._limits)
+        check_comparisons(measured.operations.values(), measured.fragments, self._limits.max_comparisons)
         roots = {name: root_fields(node, measured.fragments) for name, node in measured.operations.items()}
         if not may_introspect:
             # before validation, which knows the types of introspection and would say what is wrong below them
             _check_no_introspection(roots.values())
-        errors = validate(self._schema, document, _RULES, max_errors=1, hide_suggestions=True)
-        if errors:
-            raise _refusal_of(errors[0])
+        return measured, roots
+
+    def _operations(
+        self, document: DocumentNode, measured: Measured, roots: _Roots, sha256: str, may_be_kept: bool
+    ) -> _Examined:
         for root in roots.values():
             check_root_fields(root, measured.fragments)
         return {
@@ -264,10 +280,14 @@ def _check_no_introspection(roots: Iterable[RootFields]) -> None:
             raise ValidationFailed(locations=locations_of(root.introspection))
 
 
-def _refusal_of(error: GraphQLError) -> RequestError:
-    """Return the refusal for the first validation error: its kind and place, nothing of its message."""
+def _refusal_of(error: GraphQLError, document: DocumentNode, located: DocumentNode) -> RequestError:
+    """Return the refusal for the first validation error: its kind and place, nothing of its message.
+
+    The error is about a node of `document`; `located` is the same text, parsed with locations.
+    """
     kind = BadUserInput if isinstance(error, _LiteralFault) else ValidationFailed
-    return kind(locations=_locations_in(error))
+    node = counterpart(error.nodes[0], document, located) if error.nodes else None
+    return kind(locations=locations_of(node) if node is not None else ())
 
 
 def _locations_in(error: GraphQLError) -> Locations:

@@ -36,6 +36,7 @@ class DocumentLimits:
 
     max_source_length: int = 8_000
     max_lexical_tokens: int = 800
+    max_tokens_in_parentheses: int = 250
     max_comments: int = 20
     max_bracket_nesting: int = 48
     max_operations: int = 10
@@ -45,8 +46,9 @@ class DocumentLimits:
     max_aliases: int = 10
     max_directives: int = 20
     max_repeats_of_a_response_key: int = 10
+    max_comparisons: int = 150
     max_introspection_depth: int = 20
-    max_introspection_fields: int = 500
+    max_introspection_fields: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +74,32 @@ _TOKEN = re.compile(
 
 
 def check_source(text: str, limits: DocumentLimits) -> None:
-    """Raise LimitExceeded for a text that is too long to parse: characters, tokens, comments, nested brackets."""
+    """Raise LimitExceeded for a text that is too long to parse: characters, tokens, comments, nested brackets.
+
+    Arguments and variables have a ceiling of their own: no rule of the schema bounds how many values a list holds.
+    """
     if len(text) > limits.max_source_length:
         raise LimitExceeded("The document is too long.")
-    tokens = comments = nesting = 0
+    tokens = comments = nesting = parentheses = inside = 0
     for token in _TOKEN.findall(text):
         first = token[0]
         if first == "#":
             comments += 1
             continue
         tokens += 1
+        inside += parentheses > 0
         if first in "{[(":
             nesting += 1
+            parentheses += first == "("
             if nesting > limits.max_bracket_nesting:
                 raise LimitExceeded("The document is nested too deep.")
         elif first in "}])":
             nesting -= 1
+            parentheses -= first == ")"
     if tokens > limits.max_lexical_tokens:
         raise LimitExceeded("The document has too many tokens.")
+    if inside > limits.max_tokens_in_parentheses:
+        raise LimitExceeded("The document has too many arguments and variables.")
     if comments > limits.max_comments:
         raise LimitExceeded("The document has too many comments.")
 

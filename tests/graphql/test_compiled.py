@@ -31,6 +31,8 @@ WIDE = DocumentLimits(
     max_directives=500,
     max_fragments=50,
     max_repeats_of_a_response_key=500,
+    max_comparisons=10**9,
+    max_tokens_in_parentheses=20_000,
     max_depth=20,
 )
 OPERATIONS = int(os.environ.get("CONTACTPOINT_TEST_OPERATIONS", "400"))

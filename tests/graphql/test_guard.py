@@ -44,6 +44,8 @@ def nested(depth: int) -> str:
         pytest.param("{ a(b: " + "[" * 60 + "]" * 60 + ") }", id="nested-lists"),
         pytest.param("{a" * 900, id="nested-and-unclosed"),
         pytest.param('"" ' * 801, id="strings"),
+        pytest.param("{ a(b: [" + "1 " * 250 + "]) }", id="values"),
+        pytest.param("query(" + "$a: Int " * 70 + ") { a }", id="variables"),
     ],
 )
 def test_a_text_beyond_a_lexical_limit_is_refused_unparsed(text: str) -> None:
