@@ -70,6 +70,23 @@ async def test_an_entry_of_the_published_keys_alone_is_enough() -> None:
     await connector.aclose()
 
 
+@pytest.mark.parametrize("driver", sorted(BUILT_IN))
+async def test_every_driver_has_its_agencys_safeguarding_lead_from_its_entry(driver: str, tmp_path: Path) -> None:
+    records = tmp_path / "records.json"
+    records.write_text("[]", encoding="utf-8")
+    own = {"records": str(records)} if driver == "memory" else {"base_url": ENTRY["base_url"]}
+    lead = {"phone": "01632 960300", "email": "lead@agency.example", "out_of_hours": "01632 960301"}
+    entry = {"id": "an-agency", "name": "An agency", "kind": "OTHER", "driver": driver, **own}
+
+    leading, without_one = build({**entry, "safeguarding_lead": lead}), build(entry)
+
+    expected = Contact(ContactMode.DIRECT, "01632 960300", "lead@agency.example", "01632 960301")
+    assert leading.manifest.agency.safeguarding_lead == expected
+    assert without_one.manifest.agency.safeguarding_lead is None
+    await leading.aclose()
+    await without_one.aclose()
+
+
 async def test_every_built_in_driver_can_be_loaded() -> None:
     for name in ("police", "childrens_services", "memory"):
         assert callable(BUILT_IN[name].load())

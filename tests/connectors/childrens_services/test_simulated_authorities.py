@@ -16,7 +16,7 @@ from gateway.demo.agencies.faults import Fault
 from gateway.demo.families import World, make_world
 from schema.identifiers import CRN, NHSNumber
 from schema.records import Answer, Answered, ChildRef, NoAnswer, Registration
-from schema.sections import ChildrensServicesRecord
+from schema.sections import Assessments, ChildrensServicesRecord
 from schema.vocabulary import InvolvementStatus, PurposeClass, SourceReason
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +91,24 @@ async def test_the_ordinary_child_has_its_allocated_lead_worker_and_a_plan(besid
     record = answer.sections[ChildrensServicesRecord]
     assert [status.status for status in record.statuses] == ["CP_PLAN"]  # type: ignore[attr-defined]
     assert [plan.kind for plan in record.plans] == ["CHILD_PROTECTION"]  # type: ignore[attr-defined]
+
+
+async def test_a_record_that_the_authority_does_not_share_proves_nothing_and_tells_nothing(beside: Beside) -> None:
+    [answer] = await beside.ask("refused")
+
+    assert isinstance(answer, Answered)
+    assert [row.refusal for row in answer.involvements] == ["MORE_DETRIMENTAL"]
+    assert (answer.trace, answer.linked_adults, dict(answer.sections)) == (None, (), {})
+
+
+async def test_an_assessment_is_told_with_consent_and_not_once_it_is_withdrawn(beside: Beside) -> None:
+    given, withdrawn = await beside.ask("ordinary", "early-help-withdrawn")
+
+    assert isinstance(given, Answered)
+    assert isinstance(withdrawn, Answered)
+    assert Assessments in given.sections
+    assert withdrawn.involvements
+    assert Assessments not in withdrawn.sections
 
 
 async def test_the_old_surname_of_a_child_proves_it_too(beside: Beside) -> None:

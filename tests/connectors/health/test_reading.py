@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from connectors.base import Ask, Deadline, FieldMask
 from connectors.health.section import HOLDS
 from schema.records import Answer, Answered, Involvement, NoAnswer
-from schema.sections import ChildIdentity
+from schema.sections import ChildIdentity, HealthRecord, Registered, SafeguardingFlag
 from schema.vocabulary import (
     ContactMode,
     DisclosureBasis,
@@ -416,6 +417,11 @@ async def test_a_date_that_is_none_is_refused(start: Any) -> None:
 BASIS = "https://contactpoint.example/fhir/disclosure-basis"
 
 
+def beside(what: str, **value: Any) -> Resources:
+    """A consent with one extension of its value, beside it as FHIR writes those of a primitive."""
+    return {"valueCode": "CONSENT", "_valueCode": {"extension": [{"url": f"{BASIS}-{what}", **value}]}}
+
+
 def labelled(*codes: str, basis: str | None = None, **more: Any) -> Resources:
     extension = [{"url": BASIS, "valueCode": basis}] if basis else []
     return {"meta": {"security": [{"code": code} for code in codes]}, "extension": extension, **more}
@@ -460,8 +466,17 @@ async def test_a_basis_for_one_sensitive_service_is_none_for_another_of_the_same
         ({"valueCode": "SIGNIFICANT_HARM"}, (DisclosureBasis.SIGNIFICANT_HARM, None)),
         ({"valueCode": "BECAUSE"}, (None, None)),
         ({}, (None, None)),
-        ({"valueCode": "CONSENT", "extension": [{"url": "until", "valueDate": "2027"}]}, (None, None)),
-        ({"valueCode": "CONSENT", "extension": [{"url": "until"}]}, (None, None)),
+        (beside("until", valueDate="2027-01-31"), (DisclosureBasis.CONSENT, date(2027, 1, 31))),
+        (beside("until", valueDateTime="2027-01-31T09:00:00Z"), (DisclosureBasis.CONSENT, date(2027, 1, 31))),
+        (beside("until", valueDate="2027"), (None, None)),
+        (beside("until"), (None, None)),
+        (beside("withdrawn", valueDate="2026-01-31"), (None, None)),
+        (beside("withdrawn", valueDate="2999-01-31"), (None, None)),
+        (beside("withdrawn"), (None, None)),
+        (beside("withdrawn", valueCode="SIGNIFICANT_HARM"), (None, None)),
+        # not FHIR: a value and extensions of its own at once
+        ({"valueCode": "CONSENT", "extension": [{"url": f"{BASIS}-until", "valueDate": "2027-01-31"}]}, (None, None)),
+        ({"valueCode": "SIGNIFICANT_HARM", "extension": [{"url": "until", "valueDate": "2020-01-31"}]}, (None, None)),
     ],
 )
 async def test_a_basis_counts_only_if_it_can_be_read_whole(extension: Resources, expected: Any) -> None:
@@ -469,3 +484,88 @@ async def test_a_basis_counts_only_if_it_can_be_read_whole(extension: Resources,
     (row,) = await rows(CareTeam=team(**said), EpisodeOfCare=NO_EPISODES)
 
     assert (row.basis, row.basis_until) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "basis", "expected"),
+    [
+        (("V",), None, "RESTRICTED"),
+        (("V", "MH"), "CONSENT", "RESTRICTED"),
+        (("R",), None, "RESTRICTED"),
+        (("R", "MH"), "CONSENT", None),
+        (("R",), "SIGNIFICANT_HARM", None),
+        (("MH",), None, None),
+        (("N",), None, None),
+    ],
+)
+async def test_a_row_that_its_source_restricts_is_refused(
+    labels: tuple[str, ...], basis: str | None, expected: str | None
+) -> None:
+    on_team = await rows(CareTeam=team(**labelled(*labels, basis=basis)), EpisodeOfCare=NO_EPISODES)
+    episode = fake.bundle(fake.episode(NUMBER, **labelled(*labels, basis=basis)))
+    on_episode = await rows(CareTeam=team(), EpisodeOfCare=episode)
+
+    assert [row.refusal for row in (*on_team, *on_episode)] == [expected, expected]
+
+
+# Sections
+
+
+async def health_record(**said: Any) -> HealthRecord:
+    answer = await ask(FieldMask(HOLDS), **said)
+    assert isinstance(answer, Answered), answer
+    record = answer.sections.get(HealthRecord, HealthRecord())  # type: ignore[call-arg]
+    assert isinstance(record, HealthRecord)
+    return record
+
+
+async def test_where_a_child_is_registered_is_told_with_the_name_that_is_published() -> None:
+    agency = fake.connect(Recording(fake.source)).manifest.agency
+
+    assert (await health_record()).registration == (Registered(agency, "Y99001", date(2015, 5, 1), "Meadow Surgery"),)
+
+
+@pytest.mark.parametrize("code", ["R", "V", "X"])
+async def test_a_restricted_childs_practice_is_not_told_even_if_it_is_sent(code: str) -> None:
+    meta = {"security": [{"code": code}]}
+
+    assert (await health_record(Patient=fake.patient(NUMBER, meta=meta))).registration is None
+
+
+async def test_a_flag_names_the_authority_and_how_it_is_reached_by_day_and_by_night() -> None:
+    agency = fake.connect(Recording(fake.source)).manifest.agency
+    (flag,) = (await health_record()).safeguarding or ()
+
+    days = (date(2026, 2, 1), date(2999, 12, 31))
+    assert flag == SafeguardingFlag(agency, "CPP", *days, "Northshire Council", "01632 960101", "01632 960100")
+
+
+@pytest.mark.parametrize(
+    ("changes", "included", "expected"),
+    [
+        pytest.param({"author": {"display": "A council"}}, (), ("A council", None), id="named-alone"),
+        pytest.param({"author": None}, (), (None, None), id="not-named"),
+        pytest.param({"author": {"reference": "#other"}}, (), (None, None), id="not-sent"),
+        pytest.param(
+            {"author": {"reference": "Organization/la"}},
+            (fake.authority(id="la", name="Eastmarch Council"),),
+            ("Eastmarch Council", "01632 960101"),
+            id="sent-along",
+        ),
+    ],
+)
+async def test_the_authority_of_a_flag_is_found_as_fhir_sends_it(
+    changes: Resources, included: tuple[Resources, ...], expected: tuple[str | None, str | None]
+) -> None:
+    flag = {key: value for key, value in fake.flag(NUMBER, **changes).items() if value is not None}
+
+    (told,) = (await health_record(Flag=fake.bundle(flag, included=included))).safeguarding or ()
+
+    assert (told.authority, told.phone) == expected
+
+
+@pytest.mark.parametrize("label", ["V", "R", "MH", "LOCAL-17"])
+async def test_a_flag_with_a_label_is_not_told(label: str) -> None:
+    labelled_flag = fake.flag(NUMBER, meta={"security": [{"code": label}]})
+
+    assert (await health_record(Flag=fake.bundle(labelled_flag))).safeguarding is None

@@ -155,6 +155,13 @@ async def test_sensitive_rows_keep_their_label_and_their_own_basis(connector: He
     assert (substance.sensitivity, substance.basis, substance.basis_until) == (Sensitivity.SENSITIVE, None, None)
 
 
+async def test_a_consent_that_was_withdrawn_is_no_basis(connector: HealthConnector, world: World) -> None:
+    answer = await the_answer(connector, world.story("withdrawn-consent"))
+
+    (row,) = [row for row in answer.involvements if row.sensitivity is Sensitivity.SENSITIVE]
+    assert (row.basis, row.basis_until) == (None, None)
+
+
 async def test_a_superseded_number_is_followed_and_stays_the_subject(connector: HealthConnector, world: World) -> None:
     old = next(child for child in world.children if child.health and child.health.superseded_by)
     assert old.health is not None

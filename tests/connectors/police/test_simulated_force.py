@@ -80,7 +80,10 @@ async def test_the_ordinary_child_has_an_officer_an_earlier_one_events_and_an_or
     assert "Okafor" in names[0]
     record = answer.sections[PoliceRecord]
     assert len(record.events) == 2  # type: ignore[attr-defined]
-    assert [order.kind for order in record.orders] == ["POLICE_PROTECTION_S46"]  # type: ignore[attr-defined]
+    [order] = record.orders  # type: ignore[attr-defined]
+    assert (order.kind, order.unit) == ("POLICE_PROTECTION_S46", "Child Abuse Investigation Team South")
+    [sent] = record.notifications  # type: ignore[attr-defined]
+    assert (sent.kind, sent.recipient) == ("PUBLIC_PROTECTION_NOTICE", "CHILDRENS_SERVICES")
 
 
 async def test_a_restricted_nominal_of_the_force_is_a_shield(beside: Beside) -> None:

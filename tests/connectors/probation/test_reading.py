@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from typing import Any
 
 import httpx
@@ -135,6 +136,80 @@ async def test_without_a_limitation_rows_may_be_shared() -> None:
 
     assert not [row for row in answer.involvements if row.refusal]
     assert ProbationRecord in answer.sections
+
+
+# Sections
+
+HARM, MAPPA = "risks/serious-harm", "risks/mappadetail"
+
+
+async def record_of(said: dict[str, Any]) -> ProbationRecord:
+    record = (await told(said)).sections.get(ProbationRecord, ProbationRecord())  # type: ignore[call-arg]
+    assert isinstance(record, ProbationRecord)
+    return record
+
+
+@pytest.mark.parametrize("level", ["LOW", "MEDIUM", "HIGH", "VERY_HIGH", "HIGH ", " LOW"])
+async def test_the_level_of_risk_to_children_is_told_and_no_word_of_its_reasons(level: str) -> None:
+    record = await record_of({HARM: fake.serious_harm(level)})
+
+    (risk,) = record.risk_to_children or ()
+    assert (risk.level, risk.assessed_on) == (level.strip(), date(2026, 1, 16))
+    assert "private" not in repr(record)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": None},
+        fake.serious_harm(None),
+        fake.serious_harm("**REDACTED**"),
+        fake.serious_harm(summary=None),
+        fake.serious_harm(summary={"whoIsAtRisk": "private"}),
+    ],
+)
+async def test_a_level_that_is_not_stated_is_none(body: dict[str, Any]) -> None:
+    assert (await record_of({HARM: body})).risk_to_children is None
+
+
+@pytest.mark.parametrize("level", ["EXTREME", "high", "her partner"])
+async def test_a_level_that_is_not_understood_is_no_answer(level: str) -> None:
+    answer = await ask({HARM: fake.serious_harm(level)})
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.reason is SourceReason.INVALID_ANSWER
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": {}}, {"data": {"summary": "none"}}, fake.serious_harm(assessedOn="last year"), {"data": []}]
+)
+async def test_a_risk_answer_of_another_shape_is_no_answer(body: dict[str, Any]) -> None:
+    assert isinstance(await ask({HARM: body}), NoAnswer)
+
+
+async def test_supervision_says_whether_an_officer_is_allocated_and_where() -> None:
+    supervised = fake.person(ID, underActiveSupervision=True)
+    persons = fake.persons(ID, probationOffenderSearch=supervised)
+    unallocated = fake.community_manager(name={"forename": "Unallocated", "surname": "Staff"})
+
+    named = await record_of({PERSONS: persons})
+    waiting = await record_of({PERSONS: persons, OFFICER: fake.officers(communityOffenderManager=unallocated)})
+
+    told_of = [[(one.kind, one.allocated, one.establishment) for one in r.supervision or ()] for r in (named, waiting)]
+    assert told_of[0] == [("COMMUNITY", True, None), ("CUSTODY", True, "NSI")]
+    assert told_of[1] == [("COMMUNITY", False, None), ("CUSTODY", True, "NSI")]
+
+
+async def test_mappa_is_told_with_its_days_and_without_its_notes() -> None:
+    record = await record_of({})
+
+    (mappa,) = record.mappa or ()
+    days = (date(2026, 1, 5), date(2026, 12, 5))
+    assert (mappa.level, mappa.category, mappa.started_on, mappa.review_due_on) == (2, 1, *days)
+    assert "private" not in repr(record)
+
+
+# What cannot be believed
 
 
 @pytest.mark.parametrize("data", [{}, {"excludedFrom": []}, {"restrictedTo": []}, None, []])

@@ -131,6 +131,11 @@ async def test_risk_and_mappa_are_told(connector: ProbationConnector, world: Wor
     assert isinstance(record, ProbationRecord)
     assert [(item.level, item.category) for item in record.mappa or ()] == [(adult.mappa.level, adult.mappa.category)]
     assert {item.code for item in record.risk or ()} == {risk.code for risk in adult.risks}
+    assert adult.harm is not None
+    assert [(item.level, item.assessed_on) for item in record.risk_to_children or ()] == [
+        (adult.harm.to_children, adult.harm.assessed_on)
+    ]
+    assert "Fictional notes" not in repr(record)
     assert {item.kind for item in record.supervision or ()} >= ({"COMMUNITY"} if adult.under_supervision else set())
 
 
@@ -172,7 +177,15 @@ async def test_the_health_call_makes_as_many_calls_as_an_ask_for_involvements(
     ],
 )
 @pytest.mark.parametrize(
-    "path", [None, "person-responsible-officer", "access-limitations", "risks/mappadetail", "risks/dynamic"]
+    "path",
+    [
+        None,
+        "person-responsible-officer",
+        "access-limitations",
+        "risks/mappadetail",
+        "risks/dynamic",
+        "risks/serious-harm",
+    ],
 )
 async def test_each_fault_about_one_adult_costs_that_adult_s_answer_alone(
     connector: ProbationConnector, api: Starlette, world: World, fault: Fault, reason: SourceReason, path: str | None
