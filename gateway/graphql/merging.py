@@ -34,8 +34,9 @@ def check_comparisons(
     For a document that `measure` has passed: no fragment is unknown or spreads itself.
     """
     found = 0
-    #: for each place of the answer, the selection sets whose fields come together there
-    places: list[list[SelectionSetNode]] = [[operation.selection_set] for operation in operations]
+    #: for each place of the answer, the selection sets whose fields come together there; the rule looks at a fragment
+    #: by itself too
+    places: list[list[SelectionSetNode]] = [[d.selection_set] for d in (*operations, *fragments.values())]
     while places:
         for nodes in _collected(places.pop(), fragments).values():
             repeats = len(nodes) - 1

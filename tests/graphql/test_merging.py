@@ -15,7 +15,7 @@ from graphql import (
     validate,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged as rule
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import LimitExceeded
@@ -73,6 +73,7 @@ def _documents(draw: st.DrawFn) -> str:
 
 
 @given(_documents())
+@settings(max_examples=150)
 def test_the_count_is_never_below_the_comparisons_that_the_rule_makes(text: str) -> None:
     made = _comparisons_made(parse(text))
 
