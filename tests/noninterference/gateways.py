@@ -135,10 +135,11 @@ async def two_gateways(folder: Path) -> AsyncIterator[tuple[Running, Running]]:
     """Start both over the sources of the table, with nothing in their scenes yet; close them at the end."""
     _prepare(folder)
     async with contextlib.AsyncExitStack() as stack:
-        first = await stack.enter_async_context(_running(folder, folder / "first"))
+        now = time.time()
+        first = await stack.enter_async_context(_running(folder, folder / "first", now))
         key = audit_key_file(first.settings)
         shutil.copy(key, folder / "second" / key.name)
-        yield first, await stack.enter_async_context(_running(folder, folder / "second"))
+        yield first, await stack.enter_async_context(_running(folder, folder / "second", now))
 
 
 def _prepare(folder: Path) -> None:
@@ -149,7 +150,7 @@ def _prepare(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _running(shared: Path, folder: Path) -> AsyncIterator[Running]:
+async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Running]:
     raised = {"minute": 10**9, "hour": 10**9, "day": 10**9}
     budgets: dict[str, Any] = {
         f"{who}_{what}": raised for who in ("person", "client", "organisation") for what in ("lookups", "misses")
@@ -169,7 +170,6 @@ async def _running(shared: Path, folder: Path) -> AsyncIterator[Running]:
         relative_to=folder,
     )
     scene = Scene()
-    now = time.time()
     with contextlib.ExitStack() as patches:
         patches.enter_context(patch.object(wiring, "build_sources", lambda _settings: configured(scene)))
         patches.enter_context(patch.object(wiring, "Budgets", partial(wiring.Budgets, clock=lambda: now)))

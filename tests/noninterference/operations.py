@@ -182,7 +182,7 @@ class _Writer:
             inner.append(self._field("sources", {"agency": agency, "status": None, "reason": None, "asOf": None}))
         if rng.random() < 0.88:
             inner.append(self._entries("involvements"))
-        if rng.random() < 0.12:
+        if rng.random() < 0.12 and len(inner) < 6:
             inner.append(self._entries("involvements", key="again"))
         if rng.random() < 0.2:
             inner.append(self._entries("leadPractitioner"))

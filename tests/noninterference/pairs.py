@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from tests.noninterference.facts import CHILD, Viewer, World
+from tests.noninterference.facts import CHILD, Held, Row, Viewer, World
 from tests.noninterference.operations import Operation, operation
 from tests.noninterference.oracle import Low, low
 from tests.noninterference.table import SOURCES
@@ -97,5 +97,26 @@ def differing(one: World, two: World) -> list[str]:
         if a != b:
             source, subject = place
             about = "the child" if subject == CHILD else f"adult {subject}"
-            found.append(f"{source} about {about}:\n    first  {a}\n    second {b}")
+            found += [f"{source} about {about}, {line}" for line in _apart(a or Held(), b or Held())]
     return found
+
+
+def _apart(one: Held, two: Held) -> Iterator[str]:
+    for name in ("trace", "shielded", "adults"):
+        if getattr(one, name) != getattr(two, name):
+            yield f"{name}: {getattr(one, name)} | {getattr(two, name)}"
+    for path in sorted({*one.sections, *two.sections}):
+        if one.sections.get(path) != two.sections.get(path):
+            yield f"{path}: {one.sections.get(path)} | {two.sections.get(path)}"
+    rows = [{row.local_id: row for row in held.rows} for held in (one, two)]
+    for local_id in sorted({*rows[0], *rows[1]}):
+        a, b = (each.get(local_id) for each in rows)
+        if a is None or b is None:
+            yield f"{local_id} only in the {'second' if a is None else 'first'} world: {a or b}"
+        elif a != b:
+            changed = [
+                f"{n} {getattr(a, n)} | {getattr(b, n)}" for n in Row.__slots__ if getattr(a, n) != getattr(b, n)
+            ]
+            yield f"{local_id}: {'; '.join(changed)}"
+    if [row.local_id for row in one.rows if row in two.rows] != [row.local_id for row in two.rows if row in one.rows]:
+        yield "the order of its entries"
