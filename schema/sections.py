@@ -22,6 +22,7 @@ from schema.vocabulary import Scope
 
 _SCOPE = "scope"
 _WORDS = "words"
+_FORM = "form"
 T = TypeVar("T", bound=type)
 
 
@@ -42,6 +43,18 @@ def words(of: Any) -> dict[str, tuple[str, ...]]:
 def words_of(item_field: dataclasses.Field[Any]) -> tuple[str, ...]:
     """Return the only words that an item's field may hold, in their order; empty if it is no closed list."""
     found: tuple[str, ...] = item_field.metadata.get(_WORDS, ())
+    return found
+
+
+CODE = r"[A-Z][A-Z0-9_]{0,63}"
+"""The form of a word of an open list, such as a kind of event: nothing longer can be told in its place."""
+CODED = MappingProxyType({_FORM: CODE})
+"""Declares, as metadata of an item's field, that it holds a word of that form."""
+
+
+def form_of(item_field: dataclasses.Field[Any]) -> str | None:
+    """Return the regular expression that an item's field matches as a whole, or None if it declares none."""
+    found: str | None = item_field.metadata.get(_FORM)
     return found
 
 
@@ -174,7 +187,7 @@ class AssessmentPointer:
     """That an assessment exists and who holds it; never its content. Only while the recorded consent lasts."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=CODED)
     holder: str
     completed_on: date | None
 
@@ -198,7 +211,7 @@ class PoliceEvent:
     """That an event of a kind exists; never its narrative, nor its reference, which is an identifier."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=CODED)
     opened_on: date | None
     status: str = field(metadata=words(EventStatus))
     closed_on: date | None = None
@@ -209,7 +222,7 @@ class ProtectionOrder:
     """A protection power or civil order, for example POLICE_PROTECTION_S46, and the unit that answers for it."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=CODED)
     started_on: date | None
     ended_on: date | None
     unit: str | None = None
@@ -222,7 +235,7 @@ class PoliceNotification:
     """That the force told an agency of a kind something, for example by a PUBLIC_PROTECTION_NOTICE; never what."""
 
     agency: Agency
-    kind: str
+    kind: str = field(metadata=CODED)
     sent_on: date | None
     recipient: str = field(metadata=words(NotificationRecipient))
 
