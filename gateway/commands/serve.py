@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from auth.idle_grants import idle_grants
 from gateway import app as wiring
 from gateway import configured
 from gateway import settings as configuration
@@ -19,6 +20,7 @@ from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.graphql.query import sdl
+from gateway.lookup import legal_today
 from gateway.migrate import migrate as upgrade
 from gateway.request_heads import BoundedHeads
 from gateway.settings import Settings, SettingsFault
@@ -142,6 +144,7 @@ def _end_by_ourselves() -> None:
 def check_config(file: Path) -> None:
     """Say what is wrong with a configuration and its agreements, a line for each fault; exit 2 if anything is.
 
+    Warns of grants that can open nothing, which is no fault: a hard rule stands over them, or no purpose has commenced.
     Opens no database and asks no agency.
 
     \b
@@ -162,9 +165,19 @@ def check_config(file: Path) -> None:
                 faults += [f if f.startswith("/") else f"{file}: {f}" for f in fault.faults]
     for line in faults:
         click.echo(line, err=True)
-    if faults:
+    if faults or settings is None:
         raise SystemExit(2)
+    for line in _warnings(settings):
+        click.echo(f"{file}: warning: agreements: {line}", err=True)
     click.echo(f"{file}: good")
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """Return what is no fault but should be known: grants that open nothing. The shipped templates are left out."""
+    if settings.agreements.directory is None:
+        return []
+    kinds = {s.id: s.custodian.kind for s in configured.build_sources(settings)}
+    return idle_grants(configured.load_agreements(settings), legal_today(), kinds)
 
 
 def _check_custodians(settings: Settings) -> None:

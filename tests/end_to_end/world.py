@@ -343,7 +343,7 @@ def demo_world(data: Path) -> Iterator[DemoWorld]:
             httpx.Client(trust_env=False, timeout=30) as client,
         ):
             world = DemoWorld(families, agencies, settings, running, data, logged, client)
-            appoint_guardian(families, lambda *asked: world.asked_by_the_court(*asked), (*STORIES, "another-authority"))
+            appoint_guardian(families, world.asked_by_the_court, (*STORIES, "another-authority"))
             yield world
 
 
