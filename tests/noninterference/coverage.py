@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from tests.noninterference.agreements import BASES
 from tests.noninterference.facts import World
 from tests.noninterference.oracle import Low, Shown, opened, shown
 from tests.noninterference.pairs import Step
 from tests.noninterference.table import (
     ALL_SCOPES,
-    BASES,
     HOMES,
     IDENTITY,
     INVOLVEMENTS,

@@ -25,9 +25,10 @@ from gateway.audit.records import Record, read_records
 from gateway.settings import Settings, audit_key_file, from_values
 from gateway.storage import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
+from tests.noninterference.agreements import write_agreements
 from tests.noninterference.facts import Viewer
 from tests.noninterference.staging import Scene, configured
-from tests.noninterference.table import COURT, write_agreements
+from tests.noninterference.table import COURT
 
 PERSON_LOOKUPS, PERSON_MISSES = 3, 2
 STANDARD = "urn:contactpoint:acr:standard"
@@ -172,7 +173,7 @@ async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Runn
     scene = Scene()
     with contextlib.ExitStack() as patches:
         patches.enter_context(patch.object(wiring, "build_sources", lambda _settings: configured(scene)))
-        patches.enter_context(patch.object(wiring, "Budgets", partial(wiring.Budgets, clock=lambda: now)))
+        patches.enter_context(patch.object(wiring, "Budgets", partial(vars(wiring)["Budgets"], clock=lambda: now)))
         gateway = wiring.build(settings)
     app = wiring.application(gateway)
     async with app.router.lifespan_context(app):

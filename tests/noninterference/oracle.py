@@ -14,10 +14,10 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
+from tests.noninterference.agreements import BASES, Agreement, Line, agreement_of
 from tests.noninterference.facts import CHILD, Asked, Held, Identity, Row, Viewer, World
 from tests.noninterference.table import (
     APPOINTABLE,
-    BASES,
     BROKER,
     IDENTITY,
     INVOLVEMENTS,
@@ -29,10 +29,7 @@ from tests.noninterference.table import (
     SCOPE,
     SENSITIVE,
     SOURCES,
-    Agreement,
-    Line,
     Source,
-    agreement_of,
 )
 
 Shown = tuple[tuple[str, Any], ...]

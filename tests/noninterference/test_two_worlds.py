@@ -17,7 +17,7 @@ from tests.noninterference.proving import prove
 from tests.noninterference.runner import Report
 from tests.noninterference.table import HOMES
 
-PAIRS = int(os.environ.get("CONTACTPOINT_TEST_PAIRS", "250"))
+PAIRS = int(os.environ.get("CONTACTPOINT_TEST_PAIRS", "200"))
 SEED = int(os.environ.get("CONTACTPOINT_TEST_SEED", "7"))
 FULL = 20_000
 HITS = 100

@@ -6,18 +6,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 
+from tests.noninterference.agreements import BASES, NOBODY
 from tests.noninterference.facts import Asked, Viewer
 from tests.noninterference.oracle import rights
-from tests.noninterference.table import (
-    ALL_SCOPES,
-    APPOINTABLE,
-    BASES,
-    HOMES,
-    NOBODY,
-    ORGANISATIONS,
-    OVERRIDE_SCOPE,
-    SOURCES,
-)
+from tests.noninterference.table import ALL_SCOPES, APPOINTABLE, HOMES, ORGANISATIONS, OVERRIDE_SCOPE, SOURCES
 
 ROLES = tuple(HOMES)
 BORN_DAYS_AGO = 2600

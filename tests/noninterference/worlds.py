@@ -231,9 +231,10 @@ def change_row(maker: Maker, world: dict[tuple[str, str], Held]) -> None:
     other = maker.row(rows[at].about)
     name = rng.choice([field for field in Row.__slots__ if field != "local_id"])
     value = getattr(other, name)
-    if name == "person" and value is not None and rows[at].person is not None and rng.random() < 0.6:
+    person = rows[at].person
+    if name == "person" and value is not None and person is not None and rng.random() < 0.6:
         part = rng.choice(("name", "role", "registration", "phone", "email"))
-        value = replace(rows[at].person, **{part: getattr(value, part)})
+        value = replace(person, **{part: getattr(value, part)})
     elif name == "refusal":
         value = rng.choice((*_REFUSALS, None))
     elif name in {"basis", "basis_until"}:
