@@ -24,6 +24,16 @@ _CONNECTORS = (
     ("health-northshire", "Northshire Community NHS Trust", "HEALTH", "health", "northshire-nhs"),
     ("probation-northshire", "Northshire Probation Delivery Unit", "PROBATION", "probation", "northshire-probation"),
 )
+_LEADS = {
+    # by day, out of hours, and the e-mail address of each agency's own lead on safeguarding
+    "cs-northshire": ("01632 960700", "01632 960701", "safeguarding-lead@northshire.example"),
+    "cs-eastmarch": ("01632 960702", "01632 960703", "safeguarding-lead@eastmarch.example"),
+    "cs-westvale": ("01632 960704", "01632 960705", "safeguarding-lead@westvale.example"),
+    "police-northshire": ("01632 960706", "01632 960707", "safeguarding-lead@northshire.police.example"),
+    "health-northshire": ("01632 960708", "01632 960709", "named-nurse@northshire.nhs.example"),
+    "probation-northshire": ("01632 960710", "01632 960711", "safeguarding-lead@northshire.probation.example"),
+    "school-oak": ("01632 960712", "01632 960713", "safeguarding@oak-primary.example"),
+}
 _AREAS = {"cs-eastmarch": "eastmarch", "cs-westvale": "westvale"}
 
 
@@ -53,7 +63,7 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
                 "organisation": organisation,
                 "base_url": agencies.base_urls[name],
                 "auth": {"method": method, **credentials},
-                "safeguarding_lead": {"phone": "01632 960200", "out_of_hours": "01632 960201"},
+                "safeguarding_lead": _safeguarding_lead(name),
             }
         )
     entries.append(
@@ -66,10 +76,15 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
             "organisation": "oak-primary",
             "records": str(school_file),
             "sections": ["assessments"],
-            "safeguarding_lead": {"phone": "01632 960210"},
+            "safeguarding_lead": _safeguarding_lead("school-oak"),
         }
     )
     return entries
+
+
+def _safeguarding_lead(connector: str) -> dict[str, str]:
+    phone, out_of_hours, email = _LEADS[connector]
+    return {"phone": phone, "out_of_hours": out_of_hours, "email": email}
 
 
 def demo_settings(

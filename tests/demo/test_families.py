@@ -307,3 +307,29 @@ def test_the_memory_driver_reads_the_school_records(world: World, tmp_path: Path
 def test_only_children_at_the_school_are_in_its_records(world: World) -> None:
     held = {record["nhsNumber"] for record in school_records(world)}
     assert held == {child.nhs_number for child in world.children if child.school}
+
+
+# what was decided about a child
+
+
+@pytest.mark.parametrize("story", ["refused", "withdrawn-consent", "early-help-at-school", "early-help-withdrawn"])
+def test_a_child_about_whom_somebody_decided_is_told_of_after_all_others(world: World, story: str) -> None:
+    told = [name for name, *_ in world.stories()]
+
+    assert told.count(story) == 1
+    assert told.index(story) >= len(told) - 4
+
+
+def test_a_refusal_is_more_detrimental_and_a_withdrawal_lies_in_the_past(world: World) -> None:
+    sharing = world.story("refused").councils[0].sharing
+    (basis,) = [team.basis for team in world.story("withdrawn-consent").health.care_teams if team.basis]  # type: ignore[union-attr]
+    ended = world.story("early-help-withdrawn")
+
+    assert sharing is not None
+    assert (sharing.decision, sharing.reason) == ("DO_NOT_SHARE", "MORE_DETRIMENTAL")
+    consents = [held.consent for held in (*ended.councils[0].assessments, *ended.school_assessments)]
+    assert len(consents) == 2
+    assert all(consent is not None and consent.withdrawn_on and consent.withdrawn_on < TODAY for consent in consents)
+    assert basis.withdrawn_on is not None
+    assert basis.until is not None
+    assert basis.withdrawn_on < TODAY < basis.until

@@ -12,7 +12,17 @@ from schema import sections as declared
 from schema import types
 from schema.declaring import Disclosure, require_declared, shown, undeclared
 from schema.records import Agency
-from schema.sections import SECTIONS, UndeclaredDisclosure, camel, opened_by, section, section_fields
+from schema.sections import (
+    SECTIONS,
+    RiskRegistration,
+    UndeclaredDisclosure,
+    camel,
+    form_of,
+    opened_by,
+    section,
+    section_fields,
+    words_of,
+)
 from schema.types import python_name
 from schema.vocabulary import Scope
 
@@ -124,6 +134,23 @@ def test_every_section_defaults_to_nothing() -> None:
     for declaration in SECTIONS.values():
         empty = declaration.cls()
         assert all(getattr(empty, field.name) is None for field in declaration.fields)
+
+
+def test_a_kind_a_code_or_a_level_is_a_word_of_a_list_or_of_a_fixed_form() -> None:
+    # a risk registration's code and description are probation's own reference data
+    free = {(RiskRegistration, "code"), (RiskRegistration, "description")}
+    for field in section_fields():
+        for listed in dataclasses.fields(field.item) if field.item else ():
+            if listed.name in {"kind", "code", "status", "recipient"} or (listed.name, listed.type) == ("level", "str"):
+                assert words_of(listed) or form_of(listed) or (field.item, listed.name) in free
+
+
+def test_the_sdl_names_the_words_of_every_closed_list() -> None:
+    text = " ".join(sdl().split())
+    for field in section_fields():
+        for listed in dataclasses.fields(field.item) if field.item else ():
+            if words_of(listed):
+                assert f"One of {', '.join(words_of(listed))}." in text
 
 
 @pytest.mark.parametrize(
