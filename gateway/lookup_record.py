@@ -17,6 +17,7 @@ from gateway.fanout import SourceOutcome
 from gateway.graphql.documents import Operation
 from gateway.plan import Plan
 from gateway.shields import ShieldWrite
+from schema.vocabulary import Purpose
 
 _KEY = b"child-key"
 
@@ -78,7 +79,11 @@ class LookupRecord:
             "further": {source: sorted(paths) for source, paths in plan.further.items()},
             "sources": list(plan.masks),
             "silent": sorted(plan.silent),
-            "agreements": {"version": agreements.version, "basis": _basis(basis)},
+            "agreements": {
+                "version": agreements.version,
+                "basis": _basis(basis),
+                "regimes": _regimes(plan, agreements, self.access.purpose),
+            },
         }
 
     def override(self, intent: int, review: str, due: str) -> dict[str, Any]:
@@ -177,6 +182,15 @@ class LookupRecord:
             "subject": self.keys.pseudonym(key.nhs_number),
             "key": self.keys.encrypt(stated, about=_KEY + self.receipt.encode()),
         }
+
+
+def _regimes(plan: Plan, agreements: AgreementSet, purpose: Purpose) -> dict[str, list[str]]:
+    """Return the regime on each custodian's side and on the recipient's, for who is asked: they need not be alike."""
+    recipient = plan.entitlements.organisation
+    if recipient is None:
+        return {}
+    custodians = {source: plan.entitlements.by_custodian[source].custodian.kind for source in plan.masks}
+    return {source: list(agreements.regimes(purpose, kind, recipient.kind)) for source, kind in custodians.items()}
 
 
 def _basis(basis: LawfulBasis | None) -> dict[str, Any] | None:
