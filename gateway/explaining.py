@@ -26,7 +26,7 @@ from schema import types
 from schema.access_types import ChildState
 from schema.identifiers import CRN, NHSNumber
 from schema.records import AdultRef, Agency, Answered, ChildRef, Contact, IdentityClaim, Involvement, Practitioner
-from schema.sections import SECTIONS
+from schema.sections import SECTIONS, words_of
 from schema.vocabulary import (
     AgencyKind,
     ContactMode,
@@ -228,12 +228,18 @@ def _sections(path: str, agency: Agency) -> Mapping[type, Any]:
     for declaration in SECTIONS.values():
         for field in declaration.fields:
             if field.path == path:
-                value: Any = "something"
-                if field.item is not None:
-                    filled = {f.name: agency if f.name == "agency" else None for f in dataclasses.fields(field.item)}
-                    value = (field.item(**filled),)
+                value: Any = _item(field.item, agency) if field.item is not None else "something"
                 return {declaration.cls: declaration.cls(**{field.name: value})}
     return {}
+
+
+def _item(item: type, agency: Agency) -> tuple[object]:
+    """Return one item whose every text is a word that its field may have."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(item):
+        words = words_of(field)
+        values[field.name] = words[0] if words else "SOMETHING" if str(field.type) == "str" else None
+    return (item(**(values | {"agency": agency})),)
 
 
 def _tells(path: str, rows: tuple[types.Involvement, ...], sections: Mapping[str, Any]) -> bool:

@@ -45,8 +45,8 @@ def rendered(found: Mapping[str, Theme]) -> str:
         "",
         f"What {count} askers see and must not see, in the words of [who sees what](who-sees-what.md). Each is asked "
         "over HTTP of a gateway that runs in the test, with the shipped agreements and the parties and agencies of a "
-        "small town; what is seen must be exactly what stands here. Where a power has not commenced in the shipped set, or "
-        "where somebody is supposed to have changed an agreement, the scenario says so.",
+        "small town; what is seen must be exactly what stands here. Where a power has not commenced in the shipped "
+        "set, or where somebody is supposed to have changed an agreement, the scenario says so.",
         "",
         "Written by `python -m tests.scenarios.render` from `tests/scenarios/*.toml`. To add one, copy another and "
         'change it: `make test ARGS="-k scenarios"` says whether it holds. How to use them: '
