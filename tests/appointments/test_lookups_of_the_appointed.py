@@ -188,6 +188,29 @@ async def test_an_appointment_does_not_see_through_a_shield(running: Running) ->
     assert (told.outcome, told.entries) == ("NOTHING_DISCLOSABLE", [])
 
 
+async def test_to_the_appointed_a_shielded_child_and_one_that_nobody_knows_are_the_same_bytes(running: Running) -> None:
+    shielded = source("cs-amber", known(CHILD, row(), shielded=True))
+    async with running(shielded) as world:
+        for number in (CHILD, UNKNOWN_CHILD):
+            await registered(world, nhsNumber=str(number))
+        told = [await look_up(world, number) for number in (CHILD, UNKNOWN_CHILD)]
+        wrong = await look_up(world, CHILD, family="Nobody")
+
+    assert len({without_receipt(each) for each in (*told, wrong)}) == 1
+
+
+async def test_to_who_is_not_appointed_every_child_is_the_same_bytes(running: Running) -> None:
+    shielded = source("cs-amber", known(CHILD, row(), shielded=True), known(OTHER_CHILD, row("b")))
+    async with running(shielded) as world:
+        told = [await look_up(world, number) for number in (CHILD, OTHER_CHILD, UNKNOWN_CHILD)]
+
+    assert len({each.response.content for each in told}) == 1
+
+
+def without_receipt(told: Told) -> bytes:
+    return told.response.content.replace(told.child["receipt"].encode(), b"")
+
+
 async def test_who_asks_weakly_signed_in_is_asked_for_a_stronger_sign_in_only_when_appointed(running: Running) -> None:
     strong = Opening(**TO_GUARDIANS, relationship="APPOINTED", assurance="STRONG")
     async with running(council(), agreements=[Terms("kind:CHILDRENS_SERVICES", (strong,))]) as world:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.demo.agencies.faults import Fault
 from tests.end_to_end.documents import VARIANTS
-from tests.end_to_end.world import PRACTITIONERS, SOURCES, DemoWorld, Exchange, Key
+from tests.end_to_end.world import OF_ANY_CHILD, SOURCES, DemoWorld, Exchange, Key
 
 pytestmark = pytest.mark.network
 
@@ -27,7 +27,7 @@ def comparable(answer: Exchange) -> tuple[int, dict[str, str], bytes]:
     return answer.status, {n: v for n, v in answer.headers.items() if n not in _PER_REQUEST}, body
 
 
-@pytest.mark.parametrize("persona", PRACTITIONERS)
+@pytest.mark.parametrize("persona", OF_ANY_CHILD)
 def test_a_shielded_and_an_unknown_child_give_the_same_bytes(world: DemoWorld, persona: str) -> None:
     shielded, unknown = world.ask(persona, "shielded"), world.ask(persona, "unknown")
 
@@ -60,7 +60,7 @@ def wrong_keys(world: DemoWorld) -> dict[str, Key]:
     }
 
 
-@pytest.mark.parametrize("persona", PRACTITIONERS)
+@pytest.mark.parametrize("persona", OF_ANY_CHILD)
 def test_a_wrong_key_to_a_real_child_gives_the_bytes_of_an_unknown_one(world: DemoWorld, persona: str) -> None:
     unknown = comparable(world.ask(persona, "unknown"))
 
@@ -73,7 +73,7 @@ def test_a_right_key_does_not(world: DemoWorld) -> None:
     assert comparable(world.ask("social-worker", "ordinary")) != comparable(world.ask("social-worker", "unknown"))
 
 
-@pytest.mark.parametrize("persona", PRACTITIONERS)
+@pytest.mark.parametrize("persona", OF_ANY_CHILD)
 def test_the_sources_are_the_same_for_every_child(world: DemoWorld, persona: str) -> None:
     stories = ["ordinary", "twins", "shielded", "sensitive-service", "linked-adult-probation", "three-authorities"]
     stories += ["unallocated", "nobody-involved", "unknown", "former-surname", "deceased", "adult-not-known"]
@@ -89,7 +89,7 @@ def down(world: DemoWorld, *connectors: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("persona", PRACTITIONERS)
+@pytest.mark.parametrize("persona", OF_ANY_CHILD)
 @pytest.mark.parametrize(
     "stopped",
     [

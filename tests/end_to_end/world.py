@@ -63,6 +63,8 @@ PRACTITIONERS = (
     "case-system",
 )
 """The personas that may look up a child; each under `PURPOSE_OF`."""
+OF_ANY_CHILD = tuple(persona for persona in PRACTITIONERS if persona != "cafcass-guardian")
+"""Those of them who may ask about any child: the guardian may only about a child to whom a court appointed them."""
 PURPOSE_OF = dict.fromkeys(PRACTITIONERS, S16LA) | {"cafcass-guardian": "CAFCASS_S42"}
 
 
