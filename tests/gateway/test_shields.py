@@ -189,9 +189,7 @@ async def test_break_glass_sees_through_and_is_recorded_as_such(running: Running
     override = {"override": {"justification": "Risk to life", "acceptReview": True}}
     other = source("cs-elm", known(CHILD, row("m")), organisation="elm")
     async with running(council(True), other) as world:
-        told = await world.ask(
-            access=override, scope="involvement:read lookup:override", auth_time=int(time.time())
-        )
+        told = await world.ask(access=override, scope="involvement:read lookup:override", auth_time=int(time.time()))
         outcome = world.payload(EventKind.OUTCOME)
 
     assert told.outcome == "DISCLOSED"
