@@ -35,6 +35,9 @@ def idle_grants(agreements: AgreementSet, today: date, connectors: Mapping[str, 
 def _why_idle(
     agreements: AgreementSet, agreement: Agreement, grant: Grant, today: date, connectors: Mapping[str, AgencyKind]
 ) -> str | None:
+    parties = (agreements.organisations.get(name) for name in grant.organisations)
+    if grant.organisations and not any(party is not None and party.kind in grant.kinds for party in parties):
+        return "for they name no party of their kinds"
     kind = custodian_kind(agreement.custodian, connectors)
     custodians = [kind] if kind is not None else list(AgencyKind)
     reached = [

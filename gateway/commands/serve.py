@@ -103,6 +103,8 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
     Example:
       contactpoint serve --config gateway.toml
     """
+    # until there is a set of agreements to read again, a hangup must not end what is starting
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = loaded(file)
     if workers not in (None, 1):
         raise CommandError("the embedded store has one writer: --workers must be 1 in this version")

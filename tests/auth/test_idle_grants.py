@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from auth.agreement_files import SHIPPED, load
 from auth.idle_grants import idle_grants
+from auth.sharing import Organisation
 from gateway.__main__ import main
 from schema.vocabulary import AgencyKind, Purpose
 from tests.auth.model import TODAY, agreed, agreement, grant
@@ -51,6 +52,16 @@ def test_what_names_a_practitioner_to_a_kind_that_sees_teams_only_is_named() -> 
     (line,) = idle_grants(agreed(agreement(names, team_only=frozenset({AgencyKind.CHILDRENS_SERVICES}))), TODAY)
 
     assert "team_only closes involvements.practitioner" in line
+
+
+@pytest.mark.parametrize("named", ["nobody", "force"])
+def test_a_grant_that_names_no_party_of_its_kinds_is_named(named: str) -> None:
+    force = Organisation("force", "Force", AgencyKind.POLICE, None)
+    found = agreed(agreement(grant(organisations=frozenset({named}))), parties=(force,))
+
+    assert idle_grants(found, TODAY) == [
+        "these grants open nothing, for they name no party of their kinds: an-agreement 1"
+    ]
 
 
 def test_no_shipped_grant_is_idle_but_for_a_purpose_that_has_not_commenced() -> None:
