@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from types import GenericAlias, MappingProxyType, NoneType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -57,20 +58,23 @@ class ConsentedPointer(AssessmentPointer):
 
 def read(raw: Mapping[str, Any], holding: Holding) -> dict[type, object]:
     """Return the sections that a record holds. Raises msgspec.ValidationError, also for one that is not held here."""
-    forms = {name: form for name, form in _FORMS.items() if name in holding.names}
-    only = msgspec.defstruct(
-        "Sections",
-        [(name, form, msgspec.UNSET) for name, form in forms.items()],
-        frozen=True,
-        forbid_unknown_fields=True,
-    )
-    told = msgspec.convert(raw, only)
-    values = {name: getattr(told, name) for name in forms}
+    told = msgspec.convert(raw, _only(holding.names))
+    values = {name: getattr(told, name) for name in HELD if name in holding.names}
     return {
         HELD[name].cls: _section(HELD[name], value, holding.agency)
         for name, value in values.items()
         if value is not msgspec.UNSET
     }
+
+
+@lru_cache(maxsize=32)
+def _only(names: frozenset[str]) -> Any:
+    return msgspec.defstruct(
+        "Sections",
+        [(name, form, msgspec.UNSET) for name, form in _FORMS.items() if name in names],
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
 
 
 def on(sections: Mapping[type, object], today: date) -> Mapping[type, object]:
