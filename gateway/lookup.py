@@ -22,7 +22,7 @@ from auth.entitlements import Entitlements
 from auth.policy import LOOK_UP_A_CHILD
 from auth.rules import OVERRIDE_SIGN_IN_SECONDS, LookupRequest, Refusal
 from auth.sharing import AgreementSet
-from auth.standing import strongest
+from auth.standing import NO_STANDING, Standing, strongest
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.canonical import NotCanonical
@@ -98,10 +98,10 @@ class Lookups:
     reviews: Reviews
     refusals: RepeatedRefusals
 
-    def entitlements(self, caller: Caller, purpose: Purpose) -> Entitlements:
-        """Return what is open to a caller for a purpose today, before anything is known of a child."""
+    def entitlements(self, caller: Caller, purpose: Purpose, floor: Standing = NO_STANDING) -> Entitlements:
+        """Return what is open to a caller for a purpose today, before anything is known of a child but the floor."""
         today = legal_today()
-        return self.planner.entitlements(self.agreements(), caller, purpose, today)
+        return self.planner.entitlements(self.agreements(), caller, purpose, today, floor)
 
     async def answer(
         self,

@@ -202,3 +202,32 @@ async def test_a_connector_is_explained_by_its_kind_where_it_has_no_agreement_of
 def test_the_parties_of_these_tests_are_those_of_the_world(tmp_path: Path) -> None:
     assert write_agreements(tmp_path / "set", AGREEMENTS).is_dir()
     assert ("amber-council", "CHILDRENS_SERVICES", "amber") in ORGANISATIONS
+
+
+ACCESS = "{ viewer { access(purpose: CP_S47) { agency { id } field open relationship code } } }"
+TO_THE_APPOINTED = (
+    Terms("cs-amber", (Opening(("involvements",), relationship="APPOINTED"),)),
+    Terms(
+        "kind:POLICE",
+        (Opening(("involvements",)), Opening(("involvements.practitioner",), relationship="OVERRIDE")),
+    ),
+)
+
+
+async def test_a_viewer_is_told_what_an_appointment_or_break_glass_would_open(tmp_path: Path) -> None:
+    """Somebody to whom nothing opens before they are appointed is told so, and not that their role has no grant."""
+    sources = source("cs-amber"), source("police", kind=AgencyKind.POLICE)
+    async with running_world(tmp_path, *sources, agreements=TO_THE_APPOINTED) as asked:
+        told = {
+            scope: {
+                (each["agency"]["id"], each["field"]): (each["relationship"], each["code"])
+                for each in (await asked.post(ACCESS, scope=scope)).body["data"]["viewer"]["access"]
+            }
+            for scope in ("involvement:read", "involvement:read lookup:override")
+        }
+
+    without, with_override = told.values()
+    assert without["cs-amber", "involvements"] == with_override["cs-amber", "involvements"] == ("APPOINTED", None)
+    assert without["police", "involvements"] == ("NONE", None)
+    assert without["police", "involvements.practitioner"] == (None, "ROLE_NOT_GRANTED")
+    assert with_override["police", "involvements.practitioner"] == ("OVERRIDE", None)
