@@ -23,23 +23,20 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     Undefined,
-    ValueNode,
     coerce_input_value,
     parse,
-    specified_rules,
     type_from_ast,
     validate,
 )
 from graphql.execution.values import get_variable_values
-from graphql.language.visitor import VisitorAction
-from graphql.validation import ValuesOfCorrectTypeRule
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
-from gateway.graphql.counterparts import counterpart
 from gateway.graphql.guard import DocumentLimits, Measured, check_source, locations_of, measure
+from gateway.graphql.locations import take_locations_off
 from gateway.graphql.merging import check_comparisons
 from gateway.graphql.root_fields import RootFields, check_root_fields, is_query, root_fields
+from gateway.graphql.rules import RULES, LiteralFault
 from gateway.remembered import Remembered
 
 Parse = Callable[..., DocumentNode]
@@ -91,25 +88,6 @@ class _Refusal:
         error = self.kind(locations=self.locations)
         error.sentence = self.sentence
         return error
-
-
-class _LiteralFault(GraphQLError):
-    """A literal that its type does not take; holds no message, for the scalar's own may quote the literal."""
-
-
-class _LiteralsOfCorrectType(ValuesOfCorrectTypeRule):
-    """The specified rule, with its errors marked: a bad literal is the caller's value and not a document's fault."""
-
-    def is_valid_value_node(self, node: ValueNode, input_type: GraphQLInputType | None) -> VisitorAction:
-        self._literal = node
-        return super().is_valid_value_node(node, input_type)
-
-    def report_error(self, error: GraphQLError) -> None:
-        super().report_error(_LiteralFault("", error.nodes or self._literal))
-
-
-# Built once. Every limit that keeps the pairwise OverlappingFieldsCanBeMerged cheap holds before these run.
-_RULES = tuple(_LiteralsOfCorrectType if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules)
 
 
 class Documents:
@@ -196,27 +174,20 @@ class Documents:
     def _examine(self, text: str, sha256: str, may_be_kept: bool, may_introspect: bool) -> _Examined:
         # once more, because `prepare` may be called by what did not read a body
         check_source(text, self._limits)
-        document = self._parsed(text, located=False)
-        fault: GraphQLError | None = None
-        try:
-            measured, roots = self._measured(document, may_introspect)
-            fault = next(iter(validate(self._schema, document, _RULES, max_errors=1, hide_suggestions=True)), None)
-            if fault is None:
-                return self._operations(document, measured, roots, sha256, may_be_kept)
-        except ValidationFailed:
-            pass  # told below, with its place
-        # only a refusal has to say where, so only a refusal pays for locations; nothing is validated twice
-        located = self._parsed(text, located=True)
-        measured, roots = self._measured(located, may_introspect)
-        if fault is not None:
-            raise _refusal_of(fault, document, located)
-        return self._operations(located, measured, roots, sha256, may_be_kept=False)
+        document = self._parsed(text)
+        measured, roots = self._measured(document, may_introspect)
+        errors = validate(self._schema, document, RULES, max_errors=1, hide_suggestions=True)
+        if errors:
+            raise _refusal_of(errors[0])
+        operations = self._operations(document, measured, roots, sha256, may_be_kept)
+        # a refusal says where; what is kept must not hold the text
+        take_locations_off(document)
+        return operations
 
-    def _parsed(self, text: str, *, located: bool) -> DocumentNode:
+    def _parsed(self, text: str) -> DocumentNode:
         try:
             return self._parse(
                 text,
-                no_location=not located,
                 max_lexical_tokens=self._limits.max_lexical_tokens,
                 max_comments=self._limits.max_comments,
                 max_source_length=self._limits.max_source_length,
@@ -280,14 +251,10 @@ def _check_no_introspection(roots: Iterable[RootFields]) -> None:
             raise ValidationFailed(locations=locations_of(root.introspection))
 
 
-def _refusal_of(error: GraphQLError, document: DocumentNode, located: DocumentNode) -> RequestError:
-    """Return the refusal for the first validation error: its kind and place, nothing of its message.
-
-    The error is about a node of `document`; `located` is the same text, parsed with locations.
-    """
-    kind = BadUserInput if isinstance(error, _LiteralFault) else ValidationFailed
-    node = counterpart(error.nodes[0], document, located) if error.nodes else None
-    return kind(locations=locations_of(node) if node is not None else ())
+def _refusal_of(error: GraphQLError) -> RequestError:
+    """Return the refusal for the first validation error: its kind and place, nothing of its message."""
+    kind = BadUserInput if isinstance(error, LiteralFault) else ValidationFailed
+    return kind(locations=_locations_in(error))
 
 
 def _locations_in(error: GraphQLError) -> Locations:

@@ -62,8 +62,7 @@ def test_a_refusal_is_remembered_and_raised_anew(documents: Documents, counting_
             documents.prepare(request("{\n  nobody }"), may_introspect=False)
         refusals.append(refused.value)
 
-    # twice: the second parse is the one that knows lines and columns
-    assert counting_parse.calls == 2
+    assert counting_parse.calls == 1
     assert len({id(error) for error in refusals}) == 3
     assert [error.formatted() for error in refusals] == [refusals[0].formatted()] * 3
     assert refusals[0].locations == ((2, 3),)
