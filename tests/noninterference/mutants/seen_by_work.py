@@ -68,9 +68,7 @@ async def _work(world: World, connectors: list[Remembering], asking: Callable[[W
         patches.enter_context(patch.object(AuditLog, "append", appended))
         patches.enter_context(patch.object(Randomness, "take", taken))
         told = await asking(world)
-    calls = {
-        c.manifest.agency.id: [(each.subjects, sorted(each.mask.paths)) for each in c.asked] for c in connectors
-    }
+    calls = {c.manifest.agency.id: [(each.subjects, sorted(each.mask.paths)) for each in c.asked] for c in connectors}
     # how long a beat lasts depends on the clock; that there is one does not
     return {"beats": len(beats), "records": records, "drawn": drawn, "calls": calls, "receipt": told.child["receipt"]}
 

@@ -1,4 +1,4 @@
-"""The oracle of sinks: what logs and /metrics hold after the same lookups in two worlds, and whether a canary is in it."""
+"""The oracle of sinks: what logs and /metrics hold after the same lookups in two worlds, canaries among it."""
 
 from __future__ import annotations
 

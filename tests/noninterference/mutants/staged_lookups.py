@@ -128,5 +128,3 @@ async def ask(world: World, **claims: Any) -> Told:
 async def ask_other(world: World, **claims: Any) -> Told:
     """Ask about another child, of whom an entry may be told."""
     return await world.ask(OTHER_CHILD, select=WHO, **claims)
-
-
