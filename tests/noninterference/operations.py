@@ -6,6 +6,8 @@ lookup; now and then an operation that is refused for its input.
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -72,6 +74,7 @@ class Shape:
     root: tuple[Selected, ...]
     fields: frozenset[str]
     previous: bool  # whether it selects ended work
+    previous_alone: bool = False  # and nothing else of the entries: refused to those who may not know of it
 
     def leaves(self, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """Every value in the data of a response, with its path below `child`, however it was asked for."""
@@ -88,6 +91,12 @@ class Operation:
     variables: Mapping[str, Any]
     accept: str
     asked: Asked
+    spoiled: bool = False  # refused for its input
+
+    @property
+    def runs(self) -> bool:
+        """Whether agencies are certainly asked, if this viewer may ask at all: nothing in it may be refused."""
+        return not self.spoiled and not self.shape.previous_alone
 
 
 def _leaves(selected: Selected, value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -107,22 +116,35 @@ SHAPES = 120
 """How many shapes a seed has: gateways remember documents, and reading each anew would take most of a run's time."""
 
 
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+
+
 @lru_cache(maxsize=4)
 def shapes(seed: int) -> tuple[Shape, ...]:
     """Return the shapes of a seed."""
     rng = Random(f"shapes:{seed}")
-    return tuple(_Writer(rng).shape() for _ in range(SHAPES))
+    drawn = (_Writer(rng).shape() for _ in itertools.count())
+    return tuple(itertools.islice((shape for shape in drawn if _is_small(shape)), SHAPES))
+
+
+def _is_small(shape: Shape) -> bool:
+    """Whether it keeps well within a gateway's limits, so that what it asks is certainly asked."""
+    return len(_TOKEN.findall(shape.document)) < 740 and sum(_size(selected) for selected in shape.root) < 180
+
+
+def _size(selected: Selected) -> int:
+    return 1 + sum(_size(child) for child in selected.children or ())
 
 
 def operation(rng: Random, seed: int, asked: Asked, today: date) -> Operation:
     """Return a lookup in one of the seed's shapes."""
     shape = rng.choice(shapes(seed))
     json = "application/json" if rng.random() < 0.25 else "application/graphql-response+json"
-    variables = _variables(rng, asked, today, "$yes" in shape.document)
-    return Operation(shape, variables, json, replace(asked, previous=shape.previous))
+    variables, spoiled = _variables(rng, asked, today, "$yes" in shape.document)
+    return Operation(shape, variables, json, replace(asked, previous=shape.previous), spoiled)
 
 
-def _variables(rng: Random, asked: Asked, today: date, conditional: bool) -> dict[str, Any]:
+def _variables(rng: Random, asked: Asked, today: date, conditional: bool) -> tuple[dict[str, Any], bool]:
     key: dict[str, Any] = {
         "nhsNumber": asked.number,
         "dateOfBirth": asked.born.isoformat(),
@@ -144,7 +166,8 @@ def _variables(rng: Random, asked: Asked, today: date, conditional: bool) -> dic
         key["nhsNumber"] = asked.number[:-1] + str((int(asked.number[-1]) + 1) % 10)
     elif spoiled < 0.022:
         key["handle"] = "none"
-    return {"key": key, "access": access} | ({"yes": True} if conditional else {})
+    variables = {"key": key, "access": access} | ({"yes": True} if conditional else {})
+    return variables, spoiled < 0.022
 
 
 class _Writer:
@@ -170,8 +193,15 @@ class _Writer:
         declared = "$key: ChildKey!, $access: AccessRequest!"
         declared += ", $yes: Boolean!" if "$yes" in text else ""
         declared += ", $no: Boolean = false" if "$no" in text else ""
-        previous = any(c.read and "PREVIOUS" in c.arguments for c in child.children or ())
-        return Shape(f"query Who({declared}) {text}", tuple(root), frozenset(_coordinates(child, "")), previous)
+        lists = [c for c in child.children or () if c.read and c.name in ENTRIES]
+        ended = [c for c in lists if "PREVIOUS" in c.arguments]
+        return Shape(
+            f"query Who({declared}) {text}",
+            tuple(root),
+            frozenset(_coordinates(child, "")),
+            bool(ended),
+            bool(lists) and all("[PREVIOUS]" in c.arguments for c in lists),
+        )
 
     def _child(self) -> Selected:
         rng = self.rng

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 
-from tests.noninterference.facts import CHILD, Held, Row, Viewer, World
+from tests.noninterference.facts import CHILD, Asked, Held, Row, Viewer, World
 from tests.noninterference.operations import Operation, operation
 from tests.noninterference.oracle import Low, low
 from tests.noninterference.table import SOURCES
@@ -52,16 +52,18 @@ def pair(seed: int, index: int, today: date, faults: tuple[str, ...] = FAULTS) -
     question = asked(rng, who, number, today)
     mine = [Step(who, operation(rng, seed, question, today), _down(rng, faults), watched=True)]
     chance = rng.random()
+    if not mine[0].operation.runs:
+        chance = 1.0  # one that may be refused stands alone: what it leaves on record is not certain
     if chance < 0.1:
         mine += mine
     elif chance < 0.16:
-        mine += [Step(who, operation(rng, seed, question, today), _down(rng, faults), watched=True)]
+        mine += [Step(who, _certain(rng, seed, question, today), _down(rng, faults), watched=True)]
     elif chance < 0.22:
         mine *= 4
     before: list[Step] = []
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 and mine[0].operation.runs:
         other = viewer(rng, f"other-{seed}-{index}")
-        theirs = operation(rng, seed, asked(rng, other, number, today), today)
+        theirs = _certain(rng, seed, asked(rng, other, number, today), today)
         before = [Step(other, theirs, _down(rng, faults), watched=False)]
     steps = tuple(before + mine)
     maker = Maker(rng, number, today)
@@ -69,6 +71,12 @@ def pair(seed: int, index: int, today: date, faults: tuple[str, ...] = FAULTS) -
     known = lows(one, steps, today)
     two = rewritten(maker, one, lambda tried: lows(tried, steps, today) == known)
     return Pair(seed, index, number, one, two, steps, known)
+
+
+def _certain(rng: Random, seed: int, question: Asked, today: date) -> Operation:
+    while not (drawn := operation(rng, seed, question, today)).runs:
+        pass
+    return drawn
 
 
 def lows(world: World, steps: tuple[Step, ...], today: date) -> tuple[Low, ...]:
