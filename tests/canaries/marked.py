@@ -47,6 +47,19 @@ class Canaries:
         self._forms |= {form.encode(): text for form in forms}
         return text
 
+    def add_plain(self, kind: str, text: str) -> None:
+        """Look for this text as it is, unless it is looked for already."""
+        if text.lower() not in self.kind_of:
+            self.kind_of[text.lower()] = kind
+            self._forms[text.lower().encode()] = text
+
+    def forget(self, named: str) -> None:
+        """Look no longer for what stands in this text."""
+        for form, text in list(self._forms.items()):
+            if text.lower() in named.lower() and text != PREFIX:
+                del self._forms[form]
+                self.kind_of.pop(text.lower(), None)
+
     def add_digests(self, text: str) -> None:
         """Look for plain digests of a text too."""
         self._forms |= dict.fromkeys(_digests(text), text)

@@ -1,7 +1,7 @@
-"""Asks a gateway in another process and times every answer: `python -m tests.timing.client`.
+"""Asks a gateway in another process and times every answer: `python -m tests.timing.client FILE`.
 
-Reads what the server told, and how many lookups of each class are wanted, from standard input; writes to standard
-output each class's times in seconds and what the answers were, apart from their receipts. Plain sockets and no library,
+Reads what the server told, and how many lookups of each class are wanted, from standard input; writes to the file
+each class's times in seconds and what the answers were, apart from their receipts. Plain sockets and no library,
 so that the client's own work is small and the same for every class.
 """
 
@@ -15,6 +15,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -92,7 +93,8 @@ def main() -> None:
     """Measure and write."""
     asked = json.loads(sys.stdin.read())
     gc.disable()
-    print(json.dumps(uvloop.run(measure(asked["told"], asked["of_each"], asked["connections"], asked["seed"]))))
+    found = uvloop.run(measure(asked["told"], asked["of_each"], asked["connections"], asked["seed"]))
+    Path(sys.argv[1]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
