@@ -11,8 +11,9 @@ from gateway.corroboration import agrees, normalised
 from gateway.gathering import Gathering
 from schema.records import IdentityClaim, Involvement
 from schema.vocabulary import InvolvementRelationship, Sensitivity
+from tests.noninterference.mutants.errors_that_tell import ASKED_FOR_ALL
 from tests.noninterference.mutants.mutant import Mutant
-from tests.noninterference.mutants.tampering import answers, in_body, wrapping
+from tests.noninterference.mutants.tampering import answers, in_body, together, wrapping
 
 
 def _close_names(honest: Any) -> Any:
@@ -104,7 +105,12 @@ MUTANTS = (
     Mutant("sensitive-entry-proves", 22, "A sensitive service's record proves the key.", _also(_sensitive)),
     Mutant("refused-entry-proves", 22, "A record that its source refuses to share proves the key.", _also(_refused)),
     Mutant("adult's-entry-proves", 22, "The record of a linked adult proves the child's key.", _also(_of_an_adult)),
-    Mutant("ended-entry-proves", 22, "Ended work that this caller may not see proves the key.", _also(_ended)),
+    Mutant(
+        "ended-entry-proves",
+        22,
+        "Ended work that this caller may not see proves the key.",
+        together(ASKED_FOR_ALL, _also(_ended)),
+    ),
     Mutant(
         "shielding-source-proves",
         22,

@@ -6,6 +6,7 @@ from tests.noninterference.mutants import (
     documents_that_tell,
     doors_left_open,
     errors_that_tell,
+    hidden_rows_that_complete,
     keys_that_match,
     others_that_show,
     shapes_that_tell,
@@ -25,6 +26,7 @@ _KINDS = (
     keys_that_match,
     sinks_that_tell,
     doors_left_open,
+    hidden_rows_that_complete,
 )
 
 MUTANTS: tuple[Mutant, ...] = tuple(sorted((m for kind in _KINDS for m in kind.MUTANTS), key=lambda m: m.channel))

@@ -34,6 +34,7 @@ class Situation:
     viewer: Viewer
     asked: Asked
     turn: int  # how often the situation has come before: its forms come by turns
+    times: int = 1  # how often it is asked
 
     def one_of(self, *forms: Any) -> Any:
         """Return the form whose turn it is."""
@@ -41,7 +42,7 @@ class Situation:
 
     def held(self, *rows: Row, **differs: Any) -> Held:
         """Return what a source holds that knows the child for certain and shields nothing."""
-        usual = {"rows": rows, "trace": Identity(self.asked.born, (self.maker.family,)), "shielded": False}
+        usual = {"rows": rows, "trace": Identity(self.maker.born, (self.maker.family,)), "shielded": False}
         return Held(**(usual | differs))
 
     def row(self, **differs: Any) -> Row:
@@ -170,9 +171,13 @@ def held_back(at: Situation) -> Made:
     """An entry is held back beside others of its source; in the other world it is not there."""
     rows = [at.row() for _ in range(at.rng.choice((1, 2)))]
     hidden = at.one_of(
-        at.row(refusal="HANDLING_CODE", lead=True), at.row(about="LINKED_ADULT"), at.sensitive(basis=None, lead=True)
+        at.row(refusal="HANDLING_CODE", lead=True),
+        at.sensitive(lead=True),
+        at.row(about="LINKED_ADULT"),
+        at.sensitive(basis=None),
     )
-    place = (at.rng.choice(_ANYWHERE), CHILD)
+    # nobody makes contact for a sensitive service of the police
+    place = ("police-amber" if hidden.basis else at.rng.choice(_ANYWHERE), CHILD)
     if hidden.about == "LINKED_ADULT":
         at.viewer = replace(at.viewer, roles=("housing_officer",), organisation="amber-housing", registration=None)
     mixed = [*rows, hidden]
@@ -182,7 +187,7 @@ def held_back(at: Situation) -> Made:
 
 def shielded(at: Situation) -> Made:
     """The child is shielded; in the other world nobody knows them."""
-    at.viewer = replace(at.viewer, registration=None)
+    at.times = 2  # the second time, the shield is on record
     known = {("police-amber", CHILD): at.held(at.row(), shielded=True), ("cs-brook", CHILD): at.held(at.row())}
     return known, {}
 
@@ -203,17 +208,29 @@ def deeper(at: Situation) -> Made:
     return {(place, CHILD): at.held(row, sections=told | closed)}, {(place, CHILD): at.held(row, sections=told)}
 
 
+def linked(at: Situation) -> Made:
+    """An adult is linked of whom nothing may be told; in the other world there is none."""
+    adult = at.maker.adults[0]
+    row = at.row()
+    theirs = Held(rows=(at.row(about="LINKED_ADULT", refusal="ACCESS_LIMITATION"),))
+    named = {("cs-amber", CHILD): at.held(row, adults=(adult,)), ("probation-amber", adult): theirs}
+    return named, {("cs-amber", CHILD): at.held(row), ("probation-amber", adult): theirs}
+
+
 MAKERS: tuple[Callable[[Situation], Made], ...] = (
     masked,
-    not_named,
     faint,
-    faint_and_shielded,
     nearly,
+    held_back,
+    masked,
     brokered,
     ended,
-    held_back,
+    not_named,
+    masked,
     shielded,
     deeper,
+    faint_and_shielded,
+    linked,
 )
 
 
@@ -236,7 +253,7 @@ def situated(seed: int, index: int, today: date, faults: tuple[str, ...] = FAULT
     turn, which = divmod(index - index // 3 - 1, len(MAKERS))
     at = Situation(rng, Maker(rng, number, today), viewer, asked, turn)
     one, two = MAKERS[which](at)
-    steps = (Step(at.viewer, _operation(rng, at.asked), {}, watched=True),)
+    steps = (Step(at.viewer, _operation(rng, index, at.asked), {}, watched=True),) * at.times
     known = lows(one, steps, today)
     if lows(two, steps, today) != known:
         return pair(seed, index, today, faults)
@@ -247,8 +264,8 @@ def _either(rng: Random, one: World, two: World) -> Iterable[World]:
     return (one, two) if rng.random() < 0.5 else (two, one)
 
 
-def _operation(rng: Random, asked: Asked) -> Operation:
-    shape = rng.choice(SHAPES)
+def _operation(rng: Random, index: int, asked: Asked) -> Operation:
+    shape = SHAPES[index % len(SHAPES)] if rng.random() < 0.6 else SHAPES[0]
     key = {"nhsNumber": asked.number, "dateOfBirth": asked.born.isoformat(), "familyName": asked.family}
     access: dict[str, Any] = {"purpose": asked.purpose, "reason": "A referral"}
     if asked.override:
