@@ -35,8 +35,8 @@ class DocumentLimits:
     """Ceilings for one document; the introspection ones hold under `__schema` and `__type` only."""
 
     max_source_length: int = 8_000
-    max_lexical_tokens: int = 800
-    max_tokens_in_parentheses: int = 250
+    max_lexical_tokens: int = 600
+    max_tokens_in_parentheses: int = 120
     max_comments: int = 20
     max_bracket_nesting: int = 48
     max_operations: int = 10

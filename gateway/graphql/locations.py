@@ -9,12 +9,15 @@ from graphql import DocumentNode, Node
 
 def take_locations_off(document: DocumentNode) -> None:
     """Leave no location in any node of a document that nothing else holds: each one points to the whole text."""
+    # nodes are frozen, for they are shared; this tree is not shared yet, and parsing it again costs far more
+    put = object.__setattr__
     waiting: list[Any] = [document]
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, tuple):
-            waiting.extend(each)
-        elif isinstance(each, Node):
-            # nodes are frozen, for they are shared; this tree is not shared yet, and parsing it again costs far more
-            object.__setattr__(each, "loc", None)
-            waiting.extend(getattr(each, key) for key in each.keys if key != "loc")
+        node = waiting.pop()
+        put(node, "loc", None)
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                waiting.append(value)
+            elif isinstance(value, tuple):
+                waiting += value

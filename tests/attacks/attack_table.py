@@ -76,9 +76,9 @@ def post(content: bytes, content_type: str = JSON, *headers: Header, **differs: 
     return Knock(content, ((b"content-type", content_type.encode()), *headers), **differs)
 
 
-def asks(row: int, what: str, text: str, code: str | None, token: str = "lookup", **variables: Any) -> Case:
+def asks(row: int, what: str, text: str, code: str | None, caller: str = "lookup", **variables: Any) -> Case:
     """Return a case that posts a document with variables."""
-    return Case(row, what, post(body(text, **variables)), code, token)
+    return Case(row, what, post(body(text, **variables)), code, caller)
 
 
 def sends(row: int, what: str, content: bytes, code: str, content_type: str = JSON, *headers: Header) -> Case:
@@ -154,7 +154,8 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     asks(
         6,
         "91 fragments",
-        "{ ...F0 } " + repeated(lambda n: f"fragment F{n} on Query {{ ...F{n + 1} }}", 90)
+        "{ ...F0 } "
+        + repeated(lambda n: f"fragment F{n} on Query {{ ...F{n + 1} }}", 90)
         + " fragment F90 on Query { __typename }",
         LIMIT,
     ),
@@ -187,7 +188,9 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     # 11: nesting of the JSON
     sends(11, "100,000", b'{"query":"{ __typename }","variables":' + b"[" * 100_000 + b"}", TOO_LARGE),
     sends(11, "7000", b'{"query":"{ __typename }","variables":{"a":' + b"[" * 7_000 + b"]" * 7_000 + b"}}", NOT_JSON),
-    sends(11, "2000 objects", b'{"query":"{ __typename }","variables":' + b'{"a":' * 2_000 + b"1" + b"}" * 2_001, NOT_JSON),
+    sends(
+        11, "2000 objects", b'{"query":"{ __typename }","variables":' + b'{"a":' * 2_000 + b"1" + b"}" * 2_001, NOT_JSON
+    ),
     sends(11, "11", b'{"query":"{ __typename }","variables":{"a":' + b"[" * 10 + b"]" * 10 + b"}}", NOT_JSON),
     # 12: JSON that is no object
     *(sends(12, text.decode(), text, NOT_GRAPHQL) for text in (b"1", b"null", b"true", b'"zqx"', b"[]", b"{}")),
@@ -202,7 +205,9 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     # 14: other encodings
     sends(14, "UTF-16", body("{ __typename }").decode().encode("utf-16"), NOT_JSON),
     sends(14, "UTF-32", body("{ __typename }").decode().encode("utf-32-le"), NOT_JSON),
-    sends(14, "UTF-16 as its own type", body("{ __typename }").decode().encode("utf-16"), TYPE, f"{JSON}; charset=utf-16"),
+    sends(
+        14, "UTF-16 as its own type", body("{ __typename }").decode().encode("utf-16"), TYPE, f"{JSON}; charset=utf-16"
+    ),
     sends(14, "a byte-order mark", b"\xef\xbb\xbf" + body("{ __typename }"), NOT_JSON),
     sends(14, "no UTF-8", b'{"query":"{ __typename } # zqx\xc3"}', NOT_JSON),
     sends(14, "an overlong slash", b'{"query":"{ __typename } # \xc0\xaf"}', NOT_JSON),
@@ -232,10 +237,20 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     asks(18, "in another operation", "query A { __typename } query B { __schema { queryType { name } } }", INVALID),
     asks(18, "under a condition", "{ __schema @skip(if: true) { queryType { name } } __typename }", INVALID),
     asks(18, "control: with the scope", "{ __schema { queryType { name } } }", None, "schema"),
-    asks(18, "beside a lookup, with the scope", f"{{ child{LITERAL} {{ outcome }} __schema {{ queryType {{ name }} }} }}",
-         INVALID, "both"),
-    asks(18, "in a circle", "{ __schema { types { fields { type { fields { type { fields { type { fields { type "
-         "{ name } } } } } } } } } } }", INVALID),
+    asks(
+        18,
+        "beside a lookup, with the scope",
+        f"{{ child{LITERAL} {{ outcome }} __schema {{ queryType {{ name }} }} }}",
+        INVALID,
+        "both",
+    ),
+    asks(
+        18,
+        "in a circle",
+        "{ __schema { types { fields { type { fields { type { fields { type { fields { type "
+        "{ name } } } } } } } } } } }",
+        INVALID,
+    ),
     # 19: hints
     asks(19, "a field", "{ agencies { nam } }", INVALID),
     asks(19, "an argument", "{ accessMatrix(frist: 1) { totalCount } }", INVALID),
@@ -276,18 +291,41 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     # 23: other origins
     Case(23, "a cookie for a token", post(body("{ __typename }"), JSON, (b"cookie", b"token=zqx")), NO_TOKEN, None),
     Case(23, "a token in the URL", post(body("{ __typename }"), query_string=b"access_token=zqx"), NO_TOKEN, None),
-    Case(23, "a form of another origin", post(b"query={__typename}", "application/x-www-form-urlencoded",
-         (b"origin", b"https://zqx.example")), TYPE, None),
-    Case(23, "what a browser asks first", Knock(method="OPTIONS", headers=((b"origin", b"https://zqx.example"),
-         (b"access-control-request-method", b"POST"))), METHOD, None),
-    Case(23, "control: an origin with a token, told nothing of origins", post(body("{ __typename }"), JSON,
-         (b"origin", b"https://zqx.example")), None),
+    Case(
+        23,
+        "a form of another origin",
+        post(b"query={__typename}", "application/x-www-form-urlencoded", (b"origin", b"https://zqx.example")),
+        TYPE,
+        None,
+    ),
+    Case(
+        23,
+        "what a browser asks first",
+        Knock(
+            method="OPTIONS", headers=((b"origin", b"https://zqx.example"), (b"access-control-request-method", b"POST"))
+        ),
+        METHOD,
+        None,
+    ),
+    Case(
+        23,
+        "control: an origin with a token, told nothing of origins",
+        post(body("{ __typename }"), JSON, (b"origin", b"https://zqx.example")),
+        None,
+    ),
     # 24: what is no query
     asks(24, "a mutation that is none", "mutation { zqx }", INVALID),
     asks(24, "a subscription", "subscription { __typename }", INVALID),
-    asks(24, "two changes", 'mutation { a: endAppointment(id: "1") { id } b: endAppointment(id: "2") { id } }', LIMIT,
-         "office"),
-    asks(24, "a change beside a lookup", f'{{ child{LITERAL} {{ outcome }} appointments {{ id }} }}', INVALID, "office"),
+    asks(
+        24,
+        "two changes",
+        'mutation { a: endAppointment(id: "1") { id } b: endAppointment(id: "2") { id } }',
+        LIMIT,
+        "office",
+    ),
+    asks(
+        24, "a change beside a lookup", f"{{ child{LITERAL} {{ outcome }} appointments {{ id }} }}", INVALID, "office"
+    ),
     asks(24, "a change without its scope", 'mutation { endAppointment(id: "zqx") { id } }', "FORBIDDEN"),
     Shown(24, "a WebSocket", "test_a_websocket_is_closed_before_it_is_accepted"),
     Shown(24, "an upgrade, over the wire", "test_an_upgrade_is_not_taken"),
@@ -335,16 +373,50 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     Shown(32, "asked for by header, extension and directive", "test_nothing_traces"),
     # 33: methods and paths
     *(
-        Case(33, f"{method} as POST", Knock(body("{ __typename }"), ((b"content-type", b"application/json"),
-             (b"x-http-method-override", b"POST"), (b"x-method-override", b"POST")), method), METHOD)
+        Case(
+            33,
+            f"{method} as POST",
+            Knock(
+                body("{ __typename }"),
+                (
+                    (b"content-type", b"application/json"),
+                    (b"x-http-method-override", b"POST"),
+                    (b"x-method-override", b"POST"),
+                ),
+                method,
+            ),
+            METHOD,
+        )
         for method in ("PUT", "PATCH", "DELETE", "TRACE", "QUERY", "post", "PROPFIND")
     ),
-    Case(33, "GET as POST", Knock(body("{ __typename }"), ((b"content-type", b"application/json"),
-         (b"x-http-method-override", b"POST")), "GET"), METHOD),
+    Case(
+        33,
+        "GET as POST",
+        Knock(
+            body("{ __typename }"),
+            ((b"content-type", b"application/json"), (b"x-http-method-override", b"POST")),
+            "GET",
+        ),
+        METHOD,
+    ),
     *(
         Case(33, path, post(body("{ __typename }"), path=path), NOWHERE)
-        for path in ("/graphql/", "//graphql", "/./graphql", "/graphql/.", "/x/../graphql", "/GraphQL", "/graphql;zqx",
-                     "/graphql\0", "/graphql%2f", "/graphql.json", "/v1/graphql", "/graphiql", "/playground", "/console")
+        for path in (
+            "/graphql/",
+            "//graphql",
+            "/./graphql",
+            "/graphql/.",
+            "/x/../graphql",
+            "/GraphQL",
+            "/graphql;zqx",
+            "/graphql\0",
+            "/graphql%2f",
+            "/graphql.json",
+            "/v1/graphql",
+            "/graphiql",
+            "/playground",
+            "/console",
+        )
     ),
     Shown(33, "paths in percent signs, over the wire", "test_a_path_by_another_spelling_is_404"),
     # 34: requests that the gateway can be made to send
@@ -372,7 +444,7 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     sends(37, "20 MB", b" " * 20_000_000, TOO_LARGE),
     Shown(37, "types that are not written", "test_a_type_that_is_not_written_is_406"),
     asks(37, "control: an answer", "{ viewer { subject } }", None),
-)  # fmt: skip
+)
 
 
 def single() -> list[Case]:

@@ -1,4 +1,4 @@
-"""The house that is attacked: the whole application in this process, two agencies behind it, and tokens of each kind."""
+"""The house that is attacked: the whole application in this process, two agencies behind it, and tokens."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Requests to an ASGI application as bytes, below what a client would mend, and what the contract asks of each answer.
 
-    answer = await knock(app, Knock(body=b"{", headers=((b"content-type", b"application/json"),)))
-    assert faults_of(answer) == []
+answer = await knock(app, Knock(body=b"{", headers=((b"content-type", b"application/json"),)))
+assert faults_of(answer) == []
 """
 
 from __future__ import annotations
@@ -171,10 +171,13 @@ def _faults_of_errors(answer: Answer, read: dict[str, Any], media_type: str) -> 
         found.append("no challenge")
     if error["message"] not in sentences():
         found.append("a sentence that stands nowhere in this repository")
-    for location in error.get("locations", ()):
-        if location.keys() != {"line", "column"} or not all(type(n) is int and n > 0 for n in location.values()):
-            found.append("locations")
+    if not all(_is_location(location) for location in error.get("locations", ())):
+        found.append("locations")
     return found
+
+
+def _is_location(location: dict[str, Any]) -> bool:
+    return location.keys() == {"line", "column"} and all(type(n) is int and n > 0 for n in location.values())
 
 
 @cache

@@ -111,7 +111,9 @@ class Flawed:
 
 
 def _quotes(heard: bytes, message: Any) -> Any:
-    return {**message, "headers": [*message["headers"], (b"x-heard", heard[:2000])]} if "headers" in message else message
+    return (
+        {**message, "headers": [*message["headers"], (b"x-heard", heard[:2000])]} if "headers" in message else message
+    )
 
 
 def _hints(heard: bytes, message: Any) -> Any:
@@ -216,7 +218,9 @@ async def test_nothing_traces(house: House) -> None:
     assert answer.status == 200
     assert answer.read.keys() == {"data"}
     names = {name for name, _ in answer.headers}
-    assert not {name for name in names if b"trac" in name or b"timing" in name or b"debug" in name or b"powered" in name}
+    assert not {
+        name for name in names if b"trac" in name or b"timing" in name or b"debug" in name or b"powered" in name
+    }
     refused = await tried(house, table.asks(32, "", "{ viewer @tracing { subject } }", None), GRAPHQL)
     assert refused.code == "GRAPHQL_VALIDATION_FAILED"
 

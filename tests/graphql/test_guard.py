@@ -54,7 +54,7 @@ def test_a_text_beyond_a_lexical_limit_is_refused_unparsed(text: str) -> None:
 
 
 def test_a_text_at_every_lexical_limit_passes() -> None:
-    check_source("{ " + "a " * 798 + "}" + "#\n" * 20, LIMITS)
+    check_source("{ " + "a " * (LIMITS.max_lexical_tokens - 2) + "}" + "#\n" * LIMITS.max_comments, LIMITS)
 
 
 def lexed(text: str) -> tuple[int, int]:
