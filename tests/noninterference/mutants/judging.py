@@ -58,7 +58,7 @@ def judge(name: str | None, seed: int, budget: int) -> Verdict:
 def judge_all(jobs: Sequence[tuple[str | None, int, int]]) -> Iterator[Verdict]:
     """Return the verdicts on many, from two processes; each builds gateways of its own for every one."""
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(judge, *zip(*jobs, strict=True), chunksize=4)
+        yield from pool.map(judge, *zip(*jobs, strict=True))
 
 
 def what_is_seen(kind: SeenBy) -> list[str]:

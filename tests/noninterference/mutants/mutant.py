@@ -8,8 +8,35 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-CHANNELS = range(1, 27)
-"""The channels by which something hidden could be told, as they are numbered in docs/evidence.md."""
+CHANNELS = {
+    1: "text and code of an error",
+    2: "an error beside a withheld field",
+    3: "path and list index of an error",
+    4: "null, empty text, empty list, missing",
+    5: "a null that takes its parent with it",
+    6: "counts and the length of pages",
+    7: "cursors",
+    8: "order",
+    9: "identifiers",
+    10: "names of types",
+    11: "introspection and suggestions",
+    12: "echo of input, and validation that depends on a child",
+    13: "the status of sources, and which are called",
+    14: "time, as the work that is done",
+    15: "size and compression",
+    16: "headers of caches",
+    17: "budgets and costs",
+    18: "caches that viewers share",
+    19: "lookups that are joined",
+    20: "the offer of break-glass",
+    21: "receipts",
+    22: "keys that match nearly, or by a hidden record",
+    23: "logs and metrics",
+    24: "breakers and stale answers",
+    25: "selections of nothing",
+    26: "decisions by response key, or not for every row and field",
+}
+"""Every way by which something hidden could be told, by number."""
 
 
 class SeenBy(StrEnum):
