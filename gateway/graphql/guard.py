@@ -46,7 +46,7 @@ class DocumentLimits:
     max_aliases: int = 10
     max_directives: int = 20
     max_repeats_of_a_response_key: int = 10
-    max_comparisons: int = 150
+    max_comparisons: int = 100
     max_introspection_depth: int = 20
     max_introspection_fields: int = 300
 

@@ -141,7 +141,7 @@ def test_without_the_count_of_comparisons_a_small_body_makes_thousands(
 
     assert counted > 20 * DocumentLimits().max_comparisons
     assert len(text) < MOST_BYTES
-    record_testsuite_property(f"control: comparisons of repeats {numbers}, of 150 allowed", counted)
+    record_testsuite_property(f"control: comparisons of repeats {numbers}, of 100 allowed", counted)
 
 
 def test_an_unlimited_door_is_found_to_be_costly(
