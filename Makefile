@@ -1,7 +1,7 @@
 # Every target is one line over a real command; continuous integration runs the same ones.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help demo test check fix bench prove clean
+.PHONY: help demo test check fix bench prove prove-disclosure clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +22,10 @@ test: .venv/.test ## every test, with the coverage floor: make test ARGS="-k loo
 check: .venv/.test ## lint, format, types, import contracts; changes nothing
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports
 
-fix: .venv/.test ## mend what can be mended: lint, format, the published SDL
+fix: .venv/.test ## mend what can be mended: lint, format, the published SDL, page and scenarios
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format . && .venv/bin/contactpoint schema print > .schema.new && mv .schema.new schema/directory.graphql
+	@.venv/bin/contactpoint access matrix --format markdown > .page.new && mv .page.new docs/who-sees-what.md
+	@$(PY) -m tests.scenarios.render
 
 bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/benchmarks.md
 	@$(PY) bench/run.py $(ARGS)
@@ -31,5 +33,8 @@ bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/bench
 prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.md
 	@$(PY) -m tests.prove $(ARGS)
 
+prove-disclosure: .venv/.test ## the proofs that nothing is told that may not be, at most 20 minutes
+	@$(PY) -m tests.prove disclosure
+
 clean: ## remove what the commands made
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* .schema.new
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* .schema.new .page.new
