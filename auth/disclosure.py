@@ -125,13 +125,14 @@ def why_held_back(row: Involvement, entitlement: Entitlement, standing: Standing
 def _retained(row: Involvement, days: int | None, today: date) -> bool:
     if days is None:
         return True
-    # work that ended on no stated day cannot be shown to have ended recently enough
-    return row.ended_on is not None and row.ended_on + timedelta(days=days) >= today
+    # Work that ended on no stated day cannot be shown to have ended recently enough. Counted back from today: many
+    # systems write the end of time where there is no end.
+    return row.ended_on is not None and row.ended_on >= today - timedelta(days=days)
 
 
 def _why_not_mentioned(row: Involvement, today: date) -> HeldBack | None:
     if row.basis is DisclosureBasis.SIGNIFICANT_HARM:
-        return None
+        return None if row.basis_until is None or today <= row.basis_until else HeldBack.SENSITIVE
     if row.basis is not DisclosureBasis.CONSENT or row.basis_until is None:
         return HeldBack.SENSITIVE
     return None if today <= row.basis_until else HeldBack.CONSENT_ENDED

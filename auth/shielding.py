@@ -28,14 +28,20 @@ class ShieldRegister(Protocol):
         ...
 
 
-def sees_through(caller: Caller, standing: Standing, shielding: Iterable[Custodian]) -> bool:
+def sees_through(caller: Caller, standing: Standing, shielding: Iterable[Custodian | None]) -> bool:
     """Return whether a shield does not hide the child from this caller.
 
     Only the relationship PRACTITIONER, the owning authority and OVERRIDE see through. The owner is the local authority
-    that set a shield: that a trust holds a restricted patient does not open it to everybody in the trust. Where several
-    authorities set one, none of them sees through the others': else an authority could lift a shield by adding its own.
+    that set a shield: that a trust holds a restricted patient does not open it to everybody in the trust. Where anybody
+    else set one too, it does not see through: else an authority could lift a shield by adding its own. None stands for
+    a source that is no longer configured, whose owner nobody knows.
     """
     if not standing.isdisjoint((Relationship.PRACTITIONER, Relationship.OVERRIDE)):
         return True
-    owners = {source.organisation for source in shielding if source.kind is AgencyKind.CHILDRENS_SERVICES}
-    return owners == {caller.organisation}
+    owned = [
+        source is not None
+        and source.kind is AgencyKind.CHILDRENS_SERVICES
+        and source.organisation == caller.organisation
+        for source in shielding
+    ]
+    return bool(owned) and all(owned)

@@ -91,7 +91,7 @@ class Gathering:
         self._shields = shields
         self._keys = keys
         self._caller = caller
-        self._key = key
+        self.key = key
         self._today = today
         self.started = time.monotonic()
         self.plan = plan
@@ -138,7 +138,7 @@ class Gathering:
     ) -> dict[str, SourceOutcome]:
         connectors = [s.connector for s in self._sources if s.enabled]
         self.asked |= {source: mask.paths for source, mask in masks.items()}
-        return await self._fan_out.ask_all(ChildRef(self._key.nhs_number), connectors, masks, named)
+        return await self._fan_out.ask_all(ChildRef(self.key.nhs_number), connectors, masks, named)
 
     def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
@@ -147,23 +147,24 @@ class Gathering:
             for source, outcome in self.outcomes.items()
         }
         try:
-            on_record = self._shields.shielded_by(self._key.nhs_number)
+            on_record = self._shields.shielded_by(self.key.nhs_number)
         except ShieldsUnreadable:
             raise Overloaded(1) from None
-        self.shield_write = self._shields.observed(self._key.nhs_number, said, on_record)
+        self.shield_write = self._shields.observed(self.key.nhs_number, said, on_record)
         lifted = {source for source, shielded in said.items() if shielded is False}
         told = {source for source, shielded in said.items() if shielded}
-        self.shielded_by = (on_record - lifted) | told | self._unread(said)
+        self.shielded_by = (on_record - lifted) | told | self._unread()
 
-    def _unread(self, said: Mapping[str, bool | None]) -> frozenset[str]:
-        """Sources that list their shields, whose list has never been read and that do not say now: presumed to."""
+    def _unread(self) -> frozenset[str]:
+        """Sources that list their shields, whose list has never been read and that do not answer now: presumed to."""
         listing = (s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields)
-        return frozenset(s for s in self._shields.never_read(listing) if said.get(s) is None)
+        answered = {s for s, outcome in self.outcomes.items() if outcome.status is SourceStatus.ANSWERED}
+        return self._shields.never_read(listing) - answered
 
     async def _disclosed(self) -> Disclosed:
         facts = self._facts()
         entitlements = self.plan.entitlements
-        if not corroborated(facts, entitlements, self._key.date_of_birth, self._key.family_name, self._today):
+        if not corroborated(facts, entitlements, self.key.date_of_birth, self.key.family_name, self._today):
             self.identity = "UNCORROBORATED"
             return nothing(facts, HeldBack.UNCORROBORATED)
         self.identity = "CORROBORATED"
@@ -185,7 +186,8 @@ class Gathering:
         return disclose(facts, entitlements, self.standing, viewer, self._today)
 
     def _hidden(self) -> bool:
-        shielding = [s.custodian for s in self._sources if s.id in self.shielded_by]
+        custodians = {s.id: s.custodian for s in self._sources}
+        shielding = [custodians.get(source) for source in self.shielded_by]
         return bool(self.shielded_by) and not sees_through(self._caller, self.standing, shielding)
 
     def _facts(self) -> list[SourceFacts]:
@@ -200,14 +202,14 @@ class Gathering:
         return [fact for fact in facts if isinstance(fact.answer.subject, ChildRef) or fact.answer.subject in linked]
 
     def _without_others(self, source: str, answer: Answered) -> Answered:
-        kept = without_others(answer, self._key.date_of_birth, self._key.family_name)
+        kept = without_others(answer, self.key.date_of_birth, self.key.family_name)
         if kept is not answer:
             log.warning("entries_about_somebody_else", source=source)
         return kept
 
     def _opaque_id(self, custodian: str, local_id: str) -> str:
         caller = self._caller
-        return self._keys.opaque_id("entry", caller.issuer, caller.person, self._key.nhs_number, custodian, local_id)
+        return self._keys.opaque_id("entry", caller.issuer, caller.person, self.key.nhs_number, custodian, local_id)
 
     def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""

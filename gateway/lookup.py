@@ -127,7 +127,6 @@ class Lookups:
             raise
         record = self._record(caller, access, key, operation, request_id)
         # 3. The plan: before anything is executed or asked.
-        override = access.justification is not None
         floor = floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
         plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor)
         # 4. Budgets.
@@ -145,30 +144,49 @@ class Lookups:
         run = Gathering(
             self.sources, self.shields, self.keys, self.limits, caller, access, key, plan, today, record.ask_id
         )
+        left = "FAILED"
         try:
-            if override:
-                await self._record_override(record, key, intent)
+            encoded, left = await self._run(record, intent, run, charge, encode)
+            return Answer(encoded.body)
+        finally:
+            # after the hold: who reads the metrics would else see how long it took to find nothing
+            note_lookup(left, run.outcomes.values(), time.monotonic() - run.started)
+
+    async def _run(
+        self,
+        record: LookupRecord,
+        intent: int,
+        run: Gathering,
+        charge: Charge,
+        encode: Callable[[Any, dict[str, Any]], Encoded],
+    ) -> tuple[Encoded, str]:
+        """Return the response and the outcome once OUTCOME is durable; what ends without a disclosure is held."""
+        try:
+            if record.access.justification is not None:
+                await self._record_override(record, run.key, intent)
             tree = await run.tree(record.receipt)
             await self._alarm(run)
-            encoded = encode(tree, _extensions(plan))
-            self._recheck(caller, access, key, plan, run)
+            encoded = encode(tree, _extensions(run.plan))
+            self._recheck(record.caller, record.access, run.key, run.plan, run)
         except BaseException as fault:
             await self._close(record, intent, run, charge, outcome="FAILED")
+            if not isinstance(fault, Exception):
+                raise
+            await self._quiet(run)
             if isinstance(fault, GatewayError):
                 raise
-            if isinstance(fault, Exception):
-                raise InternalServerError(request_id) from fault
-            raise
+            raise InternalServerError(record.request_id) from fault
         # 10. OUTCOME, with exactly what the body holds; then the body leaves.
         try:
             await self._close(record, intent, run, charge, tree.outcome, encoded)
         except NotCanonical as fault:
             # the log cannot hold what some source said: then it does not leave, and INTENT is not left open
             await self._close(record, intent, run, charge, outcome="FAILED")
-            raise InternalServerError(request_id) from fault
+            await self._quiet(run)
+            raise InternalServerError(record.request_id) from fault
         if not (encoded.entries or encoded.sections):
             await self._quiet(run)
-        return Answer(encoded.body)
+        return encoded, tree.outcome
 
     async def _record_override(self, record: LookupRecord, key: Key, intent: int) -> None:
         """Put the override on record, and into the queue of reviews with it, before any agency is asked."""
@@ -295,7 +313,6 @@ class Lookups:
         statements = [*run.shield_write.statements, *self.budgets.settling(charge, disclosed=disclosed)]
         await self._append(EventKind.OUTCOME, payload, statements)
         self.budgets.settle(charge, disclosed=disclosed)
-        note_lookup(outcome, run.outcomes.values(), time.monotonic() - run.started)
 
     async def _append(self, kind: EventKind, payload: Mapping[str, Any], alongside: Sequence[Any] = ()) -> int:
         try:

@@ -398,7 +398,8 @@ def allowed(held: Involvement, opens: frozenset[str]) -> set[str]:
     frame = {held.status, held.relationship, "True", "False", *ContactMode}
     if held.sensitivity != "STANDARD":
         consented = held.basis == "CONSENT" and held.basis_until is not None and held.basis_until >= TODAY
-        if SENSITIVE not in opens or not (consented or held.basis == "SIGNIFICANT_HARM"):
+        harm = held.basis == "SIGNIFICANT_HARM" and (held.basis_until is None or held.basis_until >= TODAY)
+        if SENSITIVE not in opens or not (consented or harm):
             return set()
         return frame | set(values(BROKER))
     team = {"Amber team", "01632 960100", "team@amber.example", "01632 960199", "SERVICE", "A service"}

@@ -28,7 +28,10 @@ def test_only_the_practitioner_and_break_glass_see_through_anybodys_shield(relat
     ("organisation", "shielding", "through"),
     [
         pytest.param("amber-council", [AUTHORITY], True, id="the-authority-that-set-it"),
-        pytest.param("amber-council", [TRUST, AUTHORITY], True, id="the-authority-beside-a-trust"),
+        pytest.param("amber-council", [AUTHORITY, AUTHORITY], True, id="two-systems-of-the-authority"),
+        pytest.param("amber-council", [TRUST, AUTHORITY], False, id="the-authority-beside-a-trust"),
+        pytest.param("amber-council", [AUTHORITY, FORCE], False, id="the-authority-beside-a-force"),
+        pytest.param("amber-council", [AUTHORITY, None], False, id="the-authority-beside-a-source-nobody-knows"),
         pytest.param("amber-council", [OTHER_AUTHORITY], False, id="another-authority"),
         pytest.param("amber-council", [TRUST], False, id="an-authority-that-set-none"),
         pytest.param("amber-nhs", [TRUST], False, id="a-trust-that-restricts"),

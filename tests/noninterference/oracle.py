@@ -144,7 +144,7 @@ def low(
     if not corroborated(facts, held, asked, today):
         return NOTHING, shields
     standing = held.floor | relationship(facts, viewer)
-    owners = {s.organisation for s in SOURCES if s.id in shields and s.kind == "CHILDRENS_SERVICES"}
+    owners = {s.organisation if s.kind == "CHILDRENS_SERVICES" else None for s in SOURCES if s.id in shields}
     through = bool(standing & {"PRACTITIONER", "OVERRIDE"}) or owners == {viewer.organisation}
     if shields and not through:
         return NOTHING, shields
@@ -219,7 +219,8 @@ def visible(row: Row, source: str, opens: frozenset[str], asked: Asked, today: d
     if row.sensitivity != "STANDARD":
         needed.add(SENSITIVE)
         consented = row.basis == "CONSENT" and row.basis_until is not None and row.basis_until >= today
-        if not (row.basis == "SIGNIFICANT_HARM" or consented) or source not in _BROKERED:
+        harm = row.basis == "SIGNIFICANT_HARM" and (row.basis_until is None or row.basis_until >= today)
+        if not (harm or consented) or source not in _BROKERED:
             return False
     return row.refusal is None and needed <= opens and (asked.previous or row.status == "CURRENT")
 

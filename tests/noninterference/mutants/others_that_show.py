@@ -82,7 +82,7 @@ def _others_looked(honest: Any) -> Any:
     looked: dict[tuple[int, str], set[str]] = {}
 
     async def tree(self: Gathering, receipt: str) -> Any:
-        people = looked.setdefault((id(self._sources), self._key.nhs_number), set())
+        people = looked.setdefault((id(self._sources), self.key.nhs_number), set())
         people.add(self._caller.person)
         told = await honest(self, receipt)
         told.advice = f"{told.advice} Looked up by {len(people)}."
@@ -131,7 +131,7 @@ def _receipt_of_shield(run: Gathering, told: Any) -> None:
 
 
 def _receipt_of_child(run: Gathering, told: Any) -> None:
-    told.receipt = run._keys.pseudonym(run._key.nhs_number)[:22]
+    told.receipt = run._keys.pseudonym(run.key.nhs_number)[:22]
 
 
 def _longer_receipt(run: Gathering, told: Any) -> None:

@@ -34,7 +34,7 @@ def _counting(name: str, labels: list[str], count: Callable[[Counter, Gathering]
 
 
 def _number_logged(run: Gathering, told: Any) -> None:
-    _log.info("lookup", child=str(run._key.nhs_number))
+    _log.info("lookup", child=str(run.key.nhs_number))
 
 
 def _rows_logged(run: Gathering, told: Any) -> None:
@@ -70,7 +70,7 @@ def _text_logged(honest: Any) -> Any:
 
 
 def _child_counted(counter: Counter, run: Gathering) -> None:
-    counter.labels(str(run._key.nhs_number)).inc()
+    counter.labels(str(run.key.nhs_number)).inc()
 
 
 def _held_back_counted(counter: Counter, run: Gathering) -> None:

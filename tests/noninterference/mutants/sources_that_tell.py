@@ -18,7 +18,7 @@ from tests.noninterference.mutants.tampering import in_tree, kept_back, wrapping
 
 def _nobody_asked(honest: Any) -> Any:
     async def ask(self: Gathering, masks: Any, named: Any = None) -> Any:
-        if self._shields.shielded_by(self._key.nhs_number):
+        if self._shields.shielded_by(self.key.nhs_number):
             return {}
         return await honest(self, masks, named)
 
