@@ -33,7 +33,8 @@ from tests.fixtures.world import EVERY_PATH, ORGANISATIONS, Opening, Terms
 from tests.monotonicity import sections
 
 STANDARD: Final = "urn:contactpoint:acr:standard"
-PURPOSES: Final = ("CP_S47", "SAFEGUARD_S16LA")
+APPOINTABLE: Final = "COURT_ORDER"
+PURPOSES: Final = ("CP_S47", "SAFEGUARD_S16LA", APPOINTABLE)
 ROLES: Final = ("social_worker", "mash_practitioner", "health_visitor", "police_safeguarding_officer")
 KINDS: Final = ("CHILDRENS_SERVICES", "HEALTH", "POLICE", "SCHOOL")
 SOURCES: Final = (
@@ -73,6 +74,7 @@ class Viewer:
     acr: str
     registration: str | None
     override: bool
+    appointed: bool
     purpose: str
     family: str
 
@@ -122,7 +124,9 @@ def number_at(index: int) -> NHSNumber:
     return number_at(index + 50_021)
 
 
-def make_child(random: Random, index: int, prefix: str = "", who: IdentityClaim = IDENTITY) -> Child:
+def make_child(
+    random: Random, index: int, prefix: str = "", who: IdentityClaim = IDENTITY, shielded: float = 0.05
+) -> Child:
     """Return a child of whom some sources hold something; every text begins with `prefix`."""
     registered = [f"SW9{index % 1000:03d}{n}" for n in range(2)]
     adults = {name: adult for name, adult in ADULTS.items() if random.random() < 0.5}
@@ -148,14 +152,18 @@ def make_child(random: Random, index: int, prefix: str = "", who: IdentityClaim 
                 known(
                     subject,
                     *(rows if child_alone else map(_about_adult, rows)),
-                    trace=who if child_alone and random.random() < 0.5 else None,
-                    shielded=random.choice((*[False] * 14, None, True)) if child_alone else None,
+                    trace=who if child_alone and random.random() < 0.7 else None,
+                    shielded=_shielded(random, shielded) if child_alone else None,
                     adults=[adults[name]] if name in adults else (),
                     sections=said,
                 )
             )
         answers[name] = tuple(told)
     return Child(number, _one_entry_for_each_person(answers))
+
+
+def _shielded(random: Random, often: float) -> bool | None:
+    return True if random.random() < often else random.choice((False, False, False, None))
 
 
 def _about_adult(made: Involvement) -> Involvement:
@@ -228,7 +236,7 @@ def _one_entry_for_each_person(answers: Mapping[str, tuple[Answered, ...]]) -> d
     return found
 
 
-def make_viewer(random: Random, index: int, child: Child) -> Viewer:
+def make_viewer(random: Random, index: int, child: Child, mistaken: float = 0.04) -> Viewer:
     """Return somebody who asks about the child; sometimes one who works with them, sometimes mistaken in the name."""
     organisation = random.choice([name for name, kind, _ in ORGANISATIONS if kind in KINDS])
     own = next(name for name, _, theirs, _ in SOURCES if theirs == organisation)
@@ -238,8 +246,9 @@ def make_viewer(random: Random, index: int, child: Child) -> Viewer:
         if name == own and r.practitioner and r.practitioner.registration
     ]
     registration = f"SWE:{random.choice(people).number}" if people and random.random() < 0.8 else None
-    scopes = {s.value for s in SCOPES.values() if random.random() < 0.85} | {Scope.INVOLVEMENT.value}
+    scopes = {s.value for s in SCOPES.values() if random.random() < 0.9} | {Scope.INVOLVEMENT.value}
     override = random.random() < 0.3
+    purpose = random.choice(PURPOSES)
     return Viewer(
         person=f"worker-{index}",
         organisation=organisation,
@@ -248,8 +257,9 @@ def make_viewer(random: Random, index: int, child: Child) -> Viewer:
         acr=STRONG if override or random.random() < 0.75 else STANDARD,
         registration=registration,
         override=override,
-        purpose=random.choice(PURPOSES),
-        family="Somebody-Else" if random.random() < 0.04 else FAMILY,
+        appointed=purpose == APPOINTABLE and random.random() < 0.8,
+        purpose=purpose,
+        family="Somebody-Else" if random.random() < mistaken else FAMILY,
     )
 
 
@@ -260,8 +270,8 @@ def make_agreements(random: Random) -> tuple[Terms, ...]:
     return tuple(
         Terms(
             custodian,
-            [_opening(random) for _ in range(random.choice((2, 3, 4)))],
-            areas=random.choice(((), (), (), ("amber",))),
+            [_opening(random) for _ in range(random.choice((3, 4, 5)))],
+            areas=("amber",) if random.random() < 0.12 else (),
             review_on="2001-01-01" if random.random() < 0.08 else "2999-12-31",
         )
         for custodian in custodians
@@ -270,14 +280,14 @@ def make_agreements(random: Random) -> tuple[Terms, ...]:
 
 def _opening(random: Random) -> Opening:
     opens = {path for path in EVERY_PATH if random.random() < (0.5 if path in SECTION_PATHS else 0.75)}
-    relationship = random.choice(("NONE",) * 4 + ("ORGANISATION", "PRACTITIONER", "OVERRIDE"))
+    relationship = random.choice(("NONE",) * 4 + ("ORGANISATION", "PRACTITIONER", "APPOINTED", "OVERRIDE"))
     return Opening(
         opens=sorted(
             opens | ({"involvements", "involvements.linkedAdult"} if random.random() < 0.8 else {"assessments"})
         ),
-        to=random.sample(KINDS, 3),
-        roles=random.sample(ROLES, random.choice((1, 2, 3))),
-        purposes=random.choice((PURPOSES, PURPOSES, PURPOSES[:1])),
+        to=random.sample(KINDS, random.choice((3, 4))),
+        roles=random.sample(ROLES, random.choice((1, 2, 3, 4))),
+        purposes=random.choice((PURPOSES, PURPOSES, PURPOSES[:1], PURPOSES[1:])),
         relationship=relationship,
         assurance=random.choice(("STANDARD", "STANDARD", "STRONG")),
         organisations=("amber-council", "amber-nhs", "amber-police") if random.random() < 0.1 else (),

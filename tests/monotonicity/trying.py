@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from gateway.settings import LimitsSection
 from schema.records import Practitioner
 from tests.fixtures.sources import Remembering
 from tests.fixtures.token_factory import ISSUER
-from tests.fixtures.world import WHO, Terms, World, running_world, write_agreements
+from tests.fixtures.world import WHO, Terms, World, running_world, today, write_agreements
 from tests.monotonicity import sections
 from tests.monotonicity.drops import of_the_agreements, of_the_asker
 from tests.monotonicity.situations import Child, Viewer, connectors, hold, make_agreements, make_child, make_viewer
@@ -25,6 +26,11 @@ from tests.monotonicity.told import Rows, Seen, Value, added, seen
 
 ASKERS_OF_A_SET: Final = 8
 DROPS_OF_A_SET: Final = 16
+_APPOINT: Final = (
+    "mutation Appoint($appointment: AppointmentInput!) { registerAppointment(appointment: $appointment) { id } }"
+)
+_END: Final = "mutation End($id: ID!) { endAppointment(id: $id) { id } }"
+_COURT: Final = {"org": "amber-court", "sub": "court-officer", "roles": [], "scope": "appointment:write"}
 _ENTRY = WHO.partition("involvements(status: [CURRENT, PREVIOUS])")[2]
 SELECT: Final = f"{WHO} leadPractitioner {_ENTRY} {sections.selection()}"
 
@@ -89,6 +95,24 @@ class Trial:
         )
         return seen(told, rows)
 
+    async def appoint(self, viewer: Viewer, child: Child) -> str:
+        """Let the court appoint this asker for this child; return the appointment's id."""
+        appointment = {
+            "nhsNumber": child.number,
+            "appointeeSubject": viewer.person,
+            "appointeeOrganisation": viewer.organisation,
+            "purpose": viewer.purpose,
+            "evidence": "An order",
+            "expiresOn": (today() + timedelta(days=30)).isoformat(),
+        }
+        made = await self.world.post(_APPOINT, {"appointment": appointment}, **_COURT)
+        return str(made.body["data"]["registerAppointment"]["id"])
+
+    async def end(self, appointment: str) -> None:
+        """Let the court end an appointment."""
+        ended = await self.world.post(_END, {"id": appointment}, **_COURT)
+        assert ended.body["data"]["endAppointment"]["id"] == appointment
+
     def rows(self, viewer: Viewer, child: Child) -> Rows:
         """Return which entry is which row, in this asker's eyes."""
         opaque = self.world.gateway.keys.opaque_id
@@ -123,8 +147,19 @@ async def trial(folder: Path) -> AsyncIterator[Trial]:
         yield Trial(world, held, folder)
 
 
-async def try_drops(running: Trial, seed: int, at_least: int, *, stop_when_broken: bool = False) -> Tally:
-    """Return the tally of so many drops, or up to the first that breaks the rule."""
+async def try_drops(
+    running: Trial,
+    seed: int,
+    at_least: int,
+    *,
+    stop_when_broken: bool = False,
+    shielded: float = 0.05,
+    mistaken: float = 0.04,
+) -> Tally:
+    """Return the tally of so many drops, or up to the first that breaks the rule.
+
+    `shielded`: how often a source shields its child; `mistaken`: how often the asker has the name wrong.
+    """
     random, tally, index = Random(seed), Tally(), count(seed * 10_000)
 
     def enough() -> bool:
@@ -135,11 +170,13 @@ async def try_drops(running: Trial, seed: int, at_least: int, *, stop_when_broke
         agreed = running.agree(terms)
         running.use(agreed)
         befores: list[tuple[Viewer, Child, Rows, Seen]] = []
+        appointments: list[str] = []
         for _ in range(ASKERS_OF_A_SET):
             number = next(index)
-            child = make_child(random, number)
-            viewer = make_viewer(random, number, child)
+            child = make_child(random, number, shielded=shielded)
+            viewer = make_viewer(random, number, child, mistaken)
             rows = running.rows(viewer, child)
+            appointments.append(await running.appoint(viewer, child) if viewer.appointed else "")
             before = await running.ask(viewer, child, rows)
             befores.append((viewer, child, rows, before))
             tally.askers += 1
@@ -155,4 +192,9 @@ async def try_drops(running: Trial, seed: int, at_least: int, *, stop_when_broke
                 tally.judge(less.kind, before, await running.ask(viewer, child, rows), rows)
             if enough():
                 return tally
+        running.use(agreed)
+        for appointment, (viewer, child, rows, before) in zip(appointments, befores, strict=True):
+            if appointment:
+                await running.end(appointment)
+                tally.judge("appointment", before, await running.ask(viewer, child, rows), rows)
     return tally

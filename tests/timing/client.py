@@ -71,7 +71,7 @@ async def measure(told: dict[str, Any], of_each: int, connections: int, seed: in
             await ask(reader, writer, random.choice(list(requests)))
         for name in order:
             # connections drift apart, as askers do
-            await asyncio.sleep(random.random() * 0.03)
+            await asyncio.sleep(random.random() * (0.03 if told["orders"]["quiet_seconds"] else 0.002))
             spent, answer = await ask(reader, writer, name)
             times[name].append(spent)
             answers[name].add(answer)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.network
 
 LOOKUPS: Final = int(os.environ.get("CONTACTPOINT_TEST_TIMING", "4"))
 JUDGED: Final = LOOKUPS >= 500
-OF_A_CONTROL: Final = min(LOOKUPS, 2_000)
+OF_A_CONTROL: Final = min(LOOKUPS, 1_000)
 GATE: Final = 0.02
 ROOT: Final = Path(__file__).parents[2]
 PAIRS: Final = (*combinations(CLASSES[:4], 2), CLASSES[4:])
