@@ -191,7 +191,7 @@ FAULTS: Final[Mapping[str, tuple[Fault, str]]] = {
     "headers": (a_header_names_the_child, "response headers"),
     "answers": (an_entry_is_known_by_its_sources_key, "answers"),
     "columns": (a_budget_is_counted_for_the_person_by_name, "database budget.principal"),
-    "columns, by a digest": (a_pseudonym_is_a_plain_digest, "database shield.pseudonym"),
+    "columns, by a digest": (a_pseudonym_is_a_plain_digest, "database"),
     "payloads": (the_log_names_the_child, "database audit_payload.body"),
     "payloads, of the hidden": (the_log_holds_who_was_not_told, "database audit_payload.body"),
     "temporary files": (what_failed_is_kept_in_a_file, "temporary files"),
