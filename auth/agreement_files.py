@@ -7,7 +7,6 @@ lawful-bases.toml    [[basis]] purpose, gateway, regime, recipient_regime, comme
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from auth.agreement_folder import FilesRead, read
 from auth.appointments import APPOINTABLE
 from auth.paths import SCOPES
 from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
@@ -52,6 +52,7 @@ _CHOICES: Mapping[str, tuple[str, type[StrEnum]]] = {
 }
 _TYPES: Mapping[str, str] = {
     "array": "a list",
+    "array | null": "a list",
     "bool | date": "a date, or false",
     "date": "a date",
     "date | bool": "a date, or false",
@@ -64,12 +65,12 @@ _TYPES: Mapping[str, str] = {
 class AgreementsUnreadable(ValueError):
     """Files of the set are missing or malformed: `faults` has one for each file, naming file, line and rule.
 
-    The text is the first of them.
+    The text is the first of them. A name that is not UTF-8 is told with escapes, so that a log can hold it.
     """
 
     def __init__(self, *faults: str) -> None:
-        self.faults = faults
-        super().__init__(faults[0])
+        self.faults = tuple(fault.encode("utf-8", "backslashreplace").decode("utf-8") for fault in faults)
+        super().__init__(self.faults[0])
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ class _Grant(msgspec.Struct, forbid_unknown_fields=True):
     relationship: Relationship
     assurance: Assurance
     opens: list[str]
-    organisations: list[str] = []
+    organisations: list[str] | None = None  # absent is everybody of those kinds; empty is refused
     read: ReadNotice = ReadNotice.NOTIFY
 
 
@@ -122,15 +123,22 @@ class _Agreement(msgspec.Struct, forbid_unknown_fields=True):
     approved_on: date
     review_on: date
     grant: list[_Grant]
-    areas: list[str] = []
+    areas: list[str] | None = None  # absent is everywhere; empty is refused
     impact_assessment: str | None = None
-    team_only: list[AgencyKind] = []
+    team_only: list[AgencyKind] | None = None
 
 
 def load(directory: Path) -> AgreementSet:
     """Return the set that a directory holds. Raises AgreementsUnreadable with the first fault of every file."""
-    files = _files(directory)
-    texts = {name: _text(directory / name, content) for name, content in files.items()}
+    return parsed(read(directory))
+
+
+def parsed(found: FilesRead) -> AgreementSet:
+    """Return the set of one reading, under its version. Raises AgreementsUnreadable as `load` does."""
+    directory = found.directory
+    if found.faults:
+        raise AgreementsUnreadable(*found.faults)
+    texts = {name: _text(directory / name, content) for name, content in found.files.items()}
     for needed in (ORGANISATIONS, BASES):
         if needed not in texts:
             raise AgreementsUnreadable(f"{directory / needed}: missing")
@@ -156,32 +164,7 @@ def load(directory: Path) -> AgreementSet:
         agreements[name] = agreement
     if faults or organisations is None or bases is None:
         raise AgreementsUnreadable(*faults)
-    return AgreementSet(_version(files), organisations, bases, tuple(agreements.values()))
-
-
-def version_of(directory: Path) -> str:
-    """Return the version that a directory's files make, whatever they say. Raises AgreementsUnreadable."""
-    return _version(_files(directory))
-
-
-def _version(files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name, content in files.items():
-        digest.update(name.encode() + b"\0" + content + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def _files(directory: Path) -> Mapping[str, bytes]:
-    """Return the content of every file of a set, read once: what is parsed is what the version says."""
-    if not directory.is_dir():
-        raise AgreementsUnreadable(f"{directory}: no such directory")
-    found: dict[str, bytes] = {}
-    for path in sorted(directory.glob("*.toml")):
-        try:
-            found[path.name] = path.read_bytes()
-        except OSError:
-            raise AgreementsUnreadable(f"{path}: cannot be read as UTF-8 text") from None
-    return found
+    return AgreementSet(found.version, organisations, bases, tuple(agreements.values()))
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -198,6 +181,8 @@ def _decode(path: Path, text: str, into: type[T]) -> T:
         at = _AT_LINE.search(str(fault))
         line = int(at[1]) if at else len(text.splitlines())
         raise AgreementsUnreadable(f"{path}:{line}: {fault}") from None
+    except (ValueError, RecursionError):  # a number of too many digits, lists within lists
+        raise AgreementsUnreadable(f"{path}:1: cannot be parsed") from None
     try:
         return msgspec.convert(raw, into)
     except msgspec.ValidationError as fault:
@@ -274,6 +259,12 @@ def _bases(path: Path, text: str) -> Mapping[Purpose, LawfulBasis]:
     return found
 
 
+def _refuse_empty(words: list[Any] | None, path: Path, text: str, where: str, meaning: str) -> None:
+    """A list from which everything was taken says nobody to who reads it, and would open to everybody."""
+    if words == []:
+        raise AgreementsUnreadable(f"{path}:{_line(text, where)}: {where.rpartition('.')[2]}: is empty; {meaning}")
+
+
 def _agreement(path: Path, text: str) -> Agreement:
     raw = _decode(path, text, _Agreement)
     kind = raw.custodian.removeprefix("kind:")
@@ -281,7 +272,11 @@ def _agreement(path: Path, text: str) -> Agreement:
         raise AgreementsUnreadable(f"{path}:{_line(text, '$.custodian')}: custodian names no agency kind")
     if raw.review_on <= raw.approved_on:
         raise AgreementsUnreadable(f"{path}:{_line(text, '$.review_on')}: the review date is not after the approval")
+    _refuse_empty(raw.areas, path, text, "$.areas", "leave it out to mean callers of every area")
+    _refuse_empty(raw.team_only, path, text, "$.team_only", "leave it out to keep the practitioner from nobody")
     for number, grant in enumerate(raw.grant):
+        meaning = "leave it out to mean every organisation of those kinds"
+        _refuse_empty(grant.organisations, path, text, f"$.grant[{number}].organisations", meaning)
         at = f"{path}:{_line(text, f'$.grant[{number}].opens')}"
         if not (grant.to and grant.roles and grant.purposes and grant.opens):
             raise AgreementsUnreadable(f"{at}: a grant needs to, roles, purposes and opens")
@@ -297,13 +292,13 @@ def _agreement(path: Path, text: str) -> Agreement:
         approver=raw.approver,
         approved_on=raw.approved_on,
         review_on=raw.review_on,
-        areas=frozenset(raw.areas),
+        areas=frozenset(raw.areas or ()),
         impact_assessment=raw.impact_assessment,
-        team_only=frozenset(raw.team_only),
+        team_only=frozenset(raw.team_only or ()),
         grants=tuple(
             Grant(
                 kinds=frozenset(g.to),
-                organisations=frozenset(g.organisations),
+                organisations=frozenset(g.organisations or ()),
                 roles=frozenset(g.roles),
                 purposes=frozenset(g.purposes),
                 relationship=g.relationship,

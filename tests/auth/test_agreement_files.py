@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from auth.agreement_files import AgreementsUnreadable, load
+from auth.agreement_folder import read
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
 
 ORGANISATIONS = """\
@@ -146,6 +149,17 @@ FAULTS = [
     ("police.toml", 'opens = ["involvements"]', 'opens = ["everything"]', 18, "not a path that can be opened"),
     ("police.toml", 'opens = ["involvements", "police.events"]', "opens = []", 27, "a grant needs"),
     ("police.toml", 'to = ["CHILDRENS_SERVICES"]', "to = []", 18, "a grant needs"),
+    (
+        "police.toml",
+        'organisations = ["elm-school"]',
+        "organisations = []",
+        22,
+        "organisations: is empty; leave it out to mean every organisation of those kinds",
+    ),
+    ("police.toml", 'organisations = ["elm-school"]', 'organisations = "elm"', 22, "organisations: must be a list"),
+    ("police.toml", 'areas = ["amber"]', "areas = []", 9, "areas: is empty; leave it out to mean"),
+    ("police.toml", 'team_only = ["SCHOOL"]', "team_only = []", 10, "team_only: is empty; leave it out to"),
+    ("police.toml", 'title = "Police"', "title = " + "[" * 5000, 1, "cannot be parsed"),
     ("police.toml", 'assurance = "STRONG"', "", 20, "assurance: is missing"),
     ("police.toml", 'custodian = "kind:POLICE"', 'custodian = "kind:POLCE"', 3, "custodian names no agency kind"),
     (
@@ -280,6 +294,43 @@ def test_a_directory_that_is_not_there_and_a_file_that_is_no_text_are_told(folde
     (folder / "police.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(AgreementsUnreadable, match=r"police\.toml: cannot be read"):
         load(folder)
+
+
+def test_a_name_that_is_not_utf8_is_told_with_escapes(folder: Path) -> None:
+    os.close(os.open(os.fsencode(folder) + b"/b\xff.toml", os.O_CREAT | os.O_WRONLY))
+
+    with pytest.raises(AgreementsUnreadable) as refused:
+        load(folder)
+
+    assert refused.value.places == (r"b\udcff.toml",)
+    refused.value.faults[0].encode("utf-8")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_regular_file_is_told_and_nobody_waits_for_it(folder: Path, make: Callable[[Path], None]) -> None:
+    """A pipe without a writer would hold its reader for ever; a device would never end."""
+    make(folder / "strange.toml")
+
+    with pytest.raises(AgreementsUnreadable) as refused:
+        load(folder)
+
+    assert refused.value.places == ("strange.toml",)
+
+
+def test_a_reading_that_has_faults_has_a_version_of_its_own(folder: Path) -> None:
+    """A refused set is remembered by it: another fault, or another content beside it, is another set."""
+    versions = [read(folder).version]
+    (folder / "strange.toml").mkdir()
+    versions.append(read(folder).version)
+    (folder / "police.toml").write_text(AGREEMENT + "\n# a word\n")
+    versions.append(read(folder).version)
+    (folder / "strange.toml").rmdir()
+    (folder / "strange.toml").touch()
+    versions.append(read(folder).version)
+    versions += [read(folder / "nowhere").version, read(folder / "elsewhere").version]
+
+    assert len({*versions}) == len(versions)
+    assert read(folder).version == versions[3]
 
 
 def test_a_set_without_agreements_or_organisations_is_read_and_opens_nothing(folder: Path) -> None:

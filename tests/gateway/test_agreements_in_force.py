@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from auth.agreement_files import load, version_of
+from auth import agreement_files, agreement_folder
+from auth.agreement_files import load
+from auth.agreement_folder import FilesRead, read
 from connectors.base import Ask, Connector, FieldMask
 from gateway import agreements_in_force
 from gateway.agreements_in_force import AgreementsInForce
@@ -103,7 +105,7 @@ async def test_every_version_is_on_the_log_before_the_first_lookup_under_it(tmp_
             if r.kind is EventKind.INTENT or (r.payload or {})["action"] == "AGREEMENTS_LOADED"
         ]
         versions = [version for _, version in order]
-        there = version_of(world.folder / "agreements")
+        there = read(world.folder / "agreements").version
 
     assert [kind for kind, _ in order] == [EventKind.ADMIN, EventKind.INTENT] * 2
     assert versions[0] == versions[1] != versions[2] == versions[3] == there
@@ -167,9 +169,15 @@ async def test_a_set_of_which_something_is_gone_is_not_taken(tmp_path: Path, mis
 
 async def test_a_set_that_is_still_being_copied_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as world:
-        seen = iter(["one", "two"])
-        monkeypatch.setattr(agreements_in_force.agreement_files, "version_of", lambda _: next(seen))
         rewrite(world, LAPSED)
+        begun, ended = read(world.folder / "agreements"), LAPSED + "\n# the rest of the copy\n"
+
+        def copying(directory: Path) -> FilesRead:
+            rewrite(world, ended)
+            monkeypatch.setattr(agreement_folder, "read", read)
+            return begun
+
+        monkeypatch.setattr(agreement_folder, "read", copying)
 
         assert not await world.gateway.agreements.look()
         assert (await world.ask()).outcome == "DISCLOSED"
@@ -195,11 +203,11 @@ async def test_nothing_is_used_that_the_log_does_not_say_first(tmp_path: Path) -
 async def test_a_fault_of_the_loader_itself_leaves_the_last_good_set_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(_: Path) -> None:
+    def breaks(_: FilesRead) -> None:
         raise RecursionError("police.toml says SOMETIMES")
 
     async with opened(tmp_path) as world:
-        monkeypatch.setattr(agreements_in_force.agreement_files, "load", breaks)
+        monkeypatch.setattr(agreement_files, "parsed", breaks)
         assert not await world.gateway.agreements.reload()
         (record,) = actions(world, "AGREEMENTS_REFUSED")
         assert (await world.ask()).outcome == "DISCLOSED"
@@ -222,6 +230,27 @@ async def test_a_hangup_has_the_set_read_again(tmp_path: Path) -> None:
 
         assert (await world.ask()).code == "FORBIDDEN"
         assert len(actions(world)) == 2
+
+
+async def test_a_hangup_while_a_set_is_being_read_has_it_read_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is being read is what stood there before the files were in place."""
+    async with opened(tmp_path) as world:
+        before = world.gateway.agreements.current.version
+
+        def put_in_place_too_late(folder: Path) -> FilesRead:
+            early = read(folder)
+            monkeypatch.setattr(agreement_folder, "read", read)
+            rewrite(world, LAPSED)
+            os.kill(os.getpid(), signal.SIGHUP)
+            return early
+
+        monkeypatch.setattr(agreement_folder, "read", put_in_place_too_late)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await _until(lambda: world.gateway.agreements.current.version != before)
+
+        assert (await world.ask()).code == "FORBIDDEN"
 
 
 async def test_a_look_at_a_set_that_has_not_changed_leaves_no_record(tmp_path: Path) -> None:

@@ -229,18 +229,19 @@ def write_agreements(folder: Path) -> Path:
 
 
 def _written(agreement: Agreement, name: str) -> str:
-    head = [f'id = "{name}"', f'custodian = "{agreement.custodian}"', f"areas = {json.dumps(agreement.areas)}"]
+    head = [f'id = "{name}"', f'custodian = "{agreement.custodian}"']
+    head += [f"areas = {json.dumps(agreement.areas)}"] if agreement.areas else []
     head += [f'{key} = "x"' for key in ("title", "controller", "owner", "approver")]
     head += ["approved_on = 2000-01-01", f"review_on = {'2001-01-01' if agreement.lapsed else '2999-12-31'}"]
-    head.append(f"team_only = {json.dumps(agreement.team_only)}")
+    head += [f"team_only = {json.dumps(agreement.team_only)}"] if agreement.team_only else []
     if agreement.impact_assessment:
         head.append(f'impact_assessment = "{agreement.impact_assessment}"')
     grants = [
         f"\n[[grant]]\nto = {json.dumps(line.to())}\nroles = {json.dumps(line.roles)}\n"
         f"purposes = {json.dumps(line.purposes)}\n"
         f'relationship = "{line.relationship}"\nassurance = "{line.assurance}"\nopens = {json.dumps(line.opens)}\n'
-        f"organisations = {json.dumps(line.organisations)}\n"
-        f"read = {json.dumps('SILENT' if line.silent else 'NOTIFY')}\n"
+        + (f"organisations = {json.dumps(line.organisations)}\n" if line.organisations else "")
+        + f"read = {json.dumps('SILENT' if line.silent else 'NOTIFY')}\n"
         for line in agreement.lines
         if line.opens
     ]

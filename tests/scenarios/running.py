@@ -259,10 +259,11 @@ def _at_top(text: str, line: str) -> str:
 
 
 def _grant(mistake: Mistake) -> str:
+    named = f"organisations = {_list(mistake.organisations)}\n" if mistake.organisations else ""
     return (
         f"\n[[grant]]\nto = {_list(mistake.to)}\nroles = {_list(mistake.roles)}\npurposes = {_list(mistake.purposes)}\n"
         f'relationship = "{mistake.relationship}"\nassurance = "{mistake.assurance}"\n'
-        f"opens = {_list(mistake.opens)}\norganisations = {_list(mistake.organisations)}\n"
+        f"opens = {_list(mistake.opens)}\n{named}"
     )
 
 
