@@ -13,7 +13,7 @@ import json
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import strawberry
@@ -23,12 +23,14 @@ from auth.paths import SCOPES
 from auth.sharing import Agreement, AgreementSet, open_cells
 from gateway.errors import BadUserInput
 from gateway.explaining import explain_child
+from gateway.remembered import Remembered
 from schema import access_types as told
 from schema.declaring import Disclosure, shown
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role, Scope
 
 _MOST = 50
 _BINDING_CHARACTERS = 16
+_SETS = 2  # the set in force, and the one before it
 
 Row = tuple[str, ...]
 
@@ -40,6 +42,18 @@ class AccessModel:
     agreements: Callable[[], AgreementSet]
     today: Callable[[], date]
     kinds: Mapping[str, AgencyKind]
+    _rows: Remembered[tuple[str, date], tuple[Row, ...]] = field(default_factory=lambda: Remembered(_SETS))
+
+    def rows(self, agreements: AgreementSet) -> tuple[Row, ...]:
+        """Return every open cell of today in the order of its columns; worked out once for a version and day.
+
+        Aliases and pages ask for the same again, and the cells of a large set take long to find.
+        """
+        at = (agreements.version, self.today())
+        if (rows := self._rows.get(at)) is None:
+            rows = tuple(sorted({row_of(cell) for cell in open_cells(agreements, at[1], self.kinds)}))
+            self._rows.keep(at, rows)
+        return rows
 
 
 def agreement_summaries(model: AccessModel) -> list[told.AgreementSummary]:
@@ -58,8 +72,7 @@ def access_page(
         raise BadUserInput("`first` must be from 1 to 50.")
     agreements = model.agreements()
     filters = _filters(wanted)
-    cells = sorted({row_of(cell) for cell in open_cells(agreements, model.today(), model.kinds)})
-    rows = [row for row in cells if all(row[place] == word for place, word in filters.items())]
+    rows = [row for row in model.rows(agreements) if all(row[place] == word for place, word in filters.items())]
     binding = _binding(agreements.version, filters)
     start = bisect_right(rows, _position(after, binding)) if after is not None else 0
     page = rows[start : start + count]
