@@ -18,6 +18,7 @@ class AppointingRefusal(StrEnum):
     MAY_NOT_APPOINT = "MAY_NOT_APPOINT"
     APPOINTS_THEMSELVES = "APPOINTS_THEMSELVES"
     NOT_THEIR_APPOINTMENT = "NOT_THEIR_APPOINTMENT"
+    NO_PERSON_REGISTERS = "NO_PERSON_REGISTERS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,17 @@ class AppointmentRequest:
     organisation: Organisation | None
     purpose: Purpose
     appointee_subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamesWhoRegisters:
+    """Somebody answers for an appointment: a system that names nobody could appoint whoever runs it."""
+
+    def decide(self, asked: AppointmentRequest) -> Decision:
+        """Deny NO_PERSON_REGISTERS for client credentials that name nobody."""
+        if asked.caller.is_machine:
+            return Deny("names-who-registers", AppointingRefusal.NO_PERSON_REGISTERS)
+        return Permit("names-who-registers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,12 @@ class AppointsSomebodyElse:
 
     def decide(self, asked: AppointmentRequest) -> Decision:
         """Deny APPOINTS_THEMSELVES when the appointee is the caller, or the system that the caller uses."""
-        if asked.appointee_subject in {asked.caller.person, asked.caller.subject}:
+        caller = asked.caller
+        if asked.appointee_subject in {caller.person, caller.subject, caller.actor, caller.client_id}:
             return Deny("appoints-somebody-else", AppointingRefusal.APPOINTS_THEMSELVES)
         return Permit("appoints-somebody-else")
 
 
 REGISTER_AN_APPOINTMENT: AllOf[AppointmentRequest] = AllOf(
-    (HasScope(Scope.APPOINTMENT), OrganisationAppoints(), AppointsSomebodyElse())
+    (HasScope(Scope.APPOINTMENT), NamesWhoRegisters(), OrganisationAppoints(), AppointsSomebodyElse())
 )

@@ -32,6 +32,7 @@ from schema.identifiers import NHSNumber
 from schema.vocabulary import Purpose
 
 MOST_YEARS: Final = 3
+MOST_LISTED: Final = 200
 _MOST_SUBJECT, _MOST_EVIDENCE = 255, 200
 
 
@@ -85,7 +86,9 @@ class Appointments:
         Raises AppointmentsUnreadable.
         """
         of = appointment.c
+        bodies = self._bodies(purpose)
         query = sa.select(of.id).where(
+            of.appointing_organisation.in_(bodies),
             of.appointee == self._person(caller.organisation, caller.person),
             of.child == self._keys.pseudonym(nhs_number),
             of.purpose == purpose.value,
@@ -153,12 +156,16 @@ class Appointments:
         return _seen(row)
 
     def of_body(self, organisation: str) -> list[Appointment]:
-        """Return everything that an appointing body registered, the newest first. Raises sqlalchemy errors."""
+        """Return what a body registered, the newest first, at most MOST_LISTED. Raises sqlalchemy errors."""
         of = appointment.c
         query = sa.select(appointment).where(of.appointing_organisation == organisation)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(of.registered_at.desc(), of.id)).mappings()
+            rows = connection.execute(query.order_by(of.registered_at.desc(), of.id).limit(MOST_LISTED)).mappings()
             return [_seen(dict(row)) for row in rows]
+
+    def _bodies(self, purpose: Purpose) -> list[str]:
+        """Who appoints for a purpose today: what a body registered that no longer does counts no longer."""
+        return [o.id for o in self._agreements().organisations.values() if purpose in o.appoints]
 
     def _one(self, *conditions: sa.ColumnElement[bool]) -> dict[str, Any] | None:
         with self._engine.connect() as connection:

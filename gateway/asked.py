@@ -88,10 +88,16 @@ def access_from(given: Mapping[str, Any]) -> Access:
     )
 
 
+_JOINERS = frozenset("\u200c\u200d")
+
+
 def text_within(value: str, most: int, sentence: LiteralString, *, least: int = 1) -> str:
     """Return a text without control characters, trimmed and of so many characters, or raise BadUserInput."""
     text = unicodedata.normalize("NFC", value).strip()
-    if not least <= len(text) <= most or any(unicodedata.category(c) in {"Cc", "Cs", "Co", "Cn"} for c in text):
+    # what joins letters of some scripts is no control, and no text either
+    seen = sum(c not in _JOINERS for c in text)
+    invisible = any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} and c not in _JOINERS for c in text)
+    if seen < least or len(text) > most or invisible:
         raise BadUserInput(sentence)
     return text
 

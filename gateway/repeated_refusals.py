@@ -34,12 +34,15 @@ class RepeatedRefusals:
     def __init__(self, audit: AuditLog, *, seconds: float = SECONDS) -> None:
         self._audit = audit
         self._seconds = seconds
-        self._minutes: dict[tuple[str, str], _Repeated] = {}
+        self._minutes: dict[tuple[str, ...], _Repeated] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def note(self, person: str, code: str, payload: Mapping[str, Any]) -> None:
         """Return when the first refusal of a minute is on disk; for a further one at once. Raises AuditError."""
-        key = (person, code)
+        caller = payload.get("caller", {})
+        # a count stands under the words of the first: it may hold only what was refused to the same caller alike
+        told = (caller.get("organisation"), caller.get("client"), caller.get("actor"), payload.get("rule"))
+        key = (person, code, *map(str, told))
         counted = self._minutes.get(key)
         if counted is not None:
             counted.more += 1
@@ -63,7 +66,7 @@ class RepeatedRefusals:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _end(self, key: tuple[str, str]) -> None:
+    def _end(self, key: tuple[str, ...]) -> None:
         counted = self._minutes.pop(key, None)
         if counted is None or not counted.more:
             return

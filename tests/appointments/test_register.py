@@ -15,12 +15,13 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
+from auth.sharing import Organisation
 from gateway.appointments import Appointments
 from gateway.audit.keys import AuditKeys
 from gateway.migrate import migrate
 from gateway.storage import appointment, open_engine
 from schema.identifiers import NHSNumber
-from schema.vocabulary import Purpose
+from schema.vocabulary import AgencyKind, Purpose
 from tests.auth.model import agreed, caller
 from tests.fixtures.sources import CHILD, OTHER_CHILD
 
@@ -30,6 +31,7 @@ CHILDREN = (CHILD, OTHER_CHILD)
 PURPOSES = (Purpose.COURT_ORDER, Purpose.CAFCASS_S42)
 DAYS = [FIRST + timedelta(days=days) for days in range(5)]
 ROUNDS = 16
+COURT = Organisation("court", "A court", AgencyKind.OTHER, None, frozenset(PURPOSES))
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
 def differences(engine: sa.Engine, keys: AuditKeys, fault: Fault = lambda rows: rows) -> tuple[int, int]:
     """Return how many questions the register answers otherwise than the reading, and how many it answers with yes."""
     random = Random(20261124)
-    agreements = agreed()
+    agreements = agreed(parties=[COURT])
     register = Appointments(engine, keys, None, lambda: agreements)  # type: ignore[arg-type]
     wrong = yes = 0
     for _ in range(ROUNDS):
@@ -155,7 +157,7 @@ def test_a_database_under_another_key_appoints_nobody(engine: sa.Engine, tmp_pat
             [_stored(mine, 0, Row("amber", "one", CHILD, Purpose.COURT_ORDER, FIRST, FIRST, False))],
         )
     who = caller(organisation="amber", subject="one")
-    agreements = agreed()
+    agreements = agreed(parties=[COURT])
 
     def held(keys: AuditKeys) -> bool:
         register = Appointments(engine, keys, None, lambda: agreements)  # type: ignore[arg-type]
@@ -163,3 +165,20 @@ def test_a_database_under_another_key_appoints_nobody(engine: sa.Engine, tmp_pat
 
     assert held(mine)
     assert not held(other)
+
+
+@pytest.mark.parametrize("bodies", [[], [replace(COURT, appoints=frozenset({Purpose.CAFCASS_S42}))]])
+def test_an_appointment_counts_no_longer_than_its_body_appoints(
+    engine: sa.Engine, tmp_path: Path, bodies: list[Organisation]
+) -> None:
+    keys = AuditKeys.load_or_create(tmp_path / "key")
+    with engine.begin() as connection:
+        stored = _stored(keys, 0, Row("amber", "one", CHILD, Purpose.COURT_ORDER, FIRST, FIRST, False))
+        connection.execute(sa.insert(appointment), [stored])
+    agreements = agreed(parties=[COURT])
+    register = Appointments(engine, keys, None, lambda: agreements)  # type: ignore[arg-type]
+    who = caller(organisation="amber", subject="one")
+
+    assert register.held(who, CHILD, Purpose.COURT_ORDER, FIRST)
+    agreements = agreed(parties=bodies)
+    assert not register.held(who, CHILD, Purpose.COURT_ORDER, FIRST)

@@ -75,11 +75,11 @@ def test_to_list_is_on_the_log(tmp_path: Path, running: Running) -> None:
     assert unlisted_keys(EventKind.REVIEW, payload) == frozenset()
 
 
-def test_what_somebody_wrote_does_not_steer_the_terminal(tmp_path: Path, running: Running) -> None:
+def test_what_would_steer_the_terminal_is_refused_where_it_is_written(tmp_path: Path, running: Running) -> None:
     async def named() -> None:
         async with running(source("cs-amber", known(CHILD, row()))) as world:
-            told = await break_glass(world, access={"justification": f"{JUSTIFICATION}\u202egnimA"})
-            assert told.outcome == "DISCLOSED"
+            refused = await break_glass(world, access={"justification": f"{JUSTIFICATION}\u202egnimA"})
+            assert refused.code == "BAD_USER_INPUT"
 
     asyncio.run(named())
 
