@@ -76,10 +76,10 @@ async def test_other_people_and_other_causes_are_counted_apart() -> None:
     log = Log()
     refusals = over(log)
     for person, code in [("a", "X"), ("b", "X"), ("a", "Y"), ("a", "X"), ("b", "X")]:
-        await refusals.note(person, code, {**PAYLOAD, "caller": person, "code": code})
+        await refusals.note(person, code, {**PAYLOAD, "caller": {"subject": person}, "code": code})
     await refusals.drain()
 
-    assert [(p["caller"], p["code"], p.get("count")) for p in log.written] == [
+    assert [(p["caller"]["subject"], p["code"], p.get("count")) for p in log.written] == [
         ("a", "X", None),
         ("b", "X", None),
         ("a", "Y", None),
@@ -114,3 +114,17 @@ async def test_a_spent_budget_cannot_fill_the_log(running: Running) -> None:
     # the end of the gateway is the end of the minute too
     assert [payload.get("count") for payload in denied] == [None, 39]
     assert "subject" not in denied[1]
+
+
+async def test_a_count_never_stands_under_another_organisations_name() -> None:
+    log = Log()
+    refusals = over(log)
+    for organisation in ("amber", "brook", "brook"):
+        await refusals.note("a", "X", {**PAYLOAD, "caller": {"subject": "a", "organisation": organisation}})
+    await refusals.drain()
+
+    assert [(p["caller"]["organisation"], p.get("count")) for p in log.written] == [
+        ("amber", None),
+        ("brook", None),
+        ("brook", 1),
+    ]
