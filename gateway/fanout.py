@@ -7,7 +7,7 @@ identifiers, or by their health call over the same deadline and pool, so that th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -48,6 +48,8 @@ class FanOut:
     deadline: Deadline  # of the whole fan-out
     source_seconds: float  # what one source may take of it
     silent: frozenset[str] = frozenset()  # the sources where the agreement asks for a silent read
+    of_this_child: Callable[[Answered], Answered] = lambda answer: answer
+    """Leaves out of an answer what hangs on somebody else's record: no agency is asked about that person's adults."""
 
     async def ask_all(
         self,
@@ -90,7 +92,7 @@ class FanOut:
     ) -> SourceOutcome:
         if named is None:
             named = await asyncio.gather(*naming)
-        adults = linked_adults(named)
+        adults = linked_adults([replace(n, answers=tuple(map(self.of_this_child, n.answers))) for n in named])
         if adults:
             outcome = await self._ask(connector, adults, _about_adults(mask))
         else:

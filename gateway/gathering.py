@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -110,6 +111,7 @@ class Gathering:
             deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
             source_seconds=limits.source_seconds,
             silent=plan.silent,
+            of_this_child=partial(without_others, date_of_birth=key.date_of_birth, family_name=key.family_name),
         )
 
     async def tree(self, receipt: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,16 @@ async def test_a_source_about_adults_is_asked_about_the_adults_that_childrens_se
 async def test_where_no_adult_is_linked_its_health_is_called_instead() -> None:
     about = probation()
     outcomes = await ask(council(), about)
+
+    assert (about.asked, about.health_calls) == ([], 1)
+    assert outcomes["probation"].status is SourceStatus.ANSWERED
+
+
+async def test_no_agency_is_asked_about_the_adult_of_somebody_else_under_the_same_number() -> None:
+    about = probation(ADULT)
+    fan = replace(fan_out(), of_this_child=lambda answer: replace(answer, linked_adults=()))
+    masks = {"cs": EVERYTHING, "probation": EVERYTHING}
+    outcomes = await fan.ask_all(ChildRef(CHILD), [council(ADULT), about], masks)
 
     assert (about.asked, about.health_calls) == ([], 1)
     assert outcomes["probation"].status is SourceStatus.ANSWERED

@@ -9,7 +9,7 @@ import pytest
 from schema.records import AdultRef, IdentityClaim
 from schema.sections import CarePlan, ChildrensServicesRecord
 from schema.vocabulary import AgencyKind, InvolvementRelationship
-from tests.fixtures.sources import ADULT, BORN, CHILD, FAMILY, known, row, source
+from tests.fixtures.sources import ADULT, BORN, CHILD, FAMILY, Remembering, known, row, source
 from tests.gateway.conftest import Running
 
 pytestmark = pytest.mark.anyio
@@ -47,11 +47,14 @@ async def test_entries_sections_and_adults_of_a_source_that_traces_somebody_else
         holds={"childrensServices.plans"},
         names_adults=True,
     )
-    async with running(council, SCHOOL, PROBATION) as world:
+    about_adults = Remembering(PROBATION)
+    async with running(council, SCHOOL, about_adults) as world:
         told = await world.ask(select=SELECT)
 
     assert told.outcome == "DISCLOSED"
     names = {e["practitioner"]["name"] for e in told.entries}
+    # asking is itself a disclosure: the agency does not even learn that somebody else's adult is of interest
+    assert (len(about_adults.asked), about_adults.health_calls) == ((0, 1) if theirs else (1, 0))
     if theirs:
         assert names == {"Dana Elm"}
         assert told.child["childrensServices"] is None
