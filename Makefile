@@ -1,7 +1,7 @@
 # Every target is one line over a real command; continuous integration runs the same ones.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help demo test check fix bench prove prove-disclosure clean
+.PHONY: help demo test check fix bench prove prove-disclosure prove-audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,5 +36,8 @@ prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.
 prove-disclosure: .venv/.test ## the proofs that nothing is told that may not be, at most 20 minutes
 	@$(PY) -m tests.prove disclosure
 
+prove-audit: .venv/.test ## the proofs of the audit log, each at most 20 minutes; goes on where it was interrupted
+	@$(PY) -m tests.prove audit
+
 clean: ## remove what the commands made
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* .schema.new .page.new
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .proofs .coverage* .schema.new .page.new

@@ -3,12 +3,19 @@
 make prove                      every proof
 make prove ARGS="kills 500"     one, with its size
 make prove-disclosure           those that nothing is told that may not be; at most 20 minutes
+make prove-audit                those of the audit log; each at most 20 minutes
+
+What a proof has done is kept in .proofs/ until it has ended, for as long as the code is the same: one that was
+interrupted, or that a slow machine did not end in its time, goes on where it was, and so does a group.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,8 +25,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.progress import VARIABLE as PROGRESS
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "evidence.md"
+KEPT = ROOT / ".proofs"
+CODE = ("auth", "connectors", "gateway", "schema", "tests", "pyproject.toml")
+SECONDS = 20 * 60
+INTERRUPTED = 75  # EX_TEMPFAIL: try again
 HEAD = "# Evidence\n\nWritten by `make prove`; do not edit. Each part names the command that wrote it.\n"
 
 
@@ -34,6 +47,12 @@ class Proof:
 
 
 PROOFS = {
+    "power-cuts": Proof(
+        "No acknowledged record is missing from any state of the disk that a power cut may leave",
+        "tests/crash/test_power_cut.py",
+        "CONTACTPOINT_TEST_STATES",
+        120_000,
+    ),
     "kills": Proof(
         "No practitioner reaches a client without a durable OUTCOME, whenever the gateway is killed",
         "tests/end_to_end/test_kill.py",
@@ -98,23 +117,41 @@ PROOFS = {
 }
 
 
-GROUPS = {"disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity")}
+GROUPS = {
+    "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
+    "audit": ("kills", "power-cuts"),
+}
 """Names for several proofs, in the order in which they run."""
 
 
+def fingerprint() -> str:
+    """Return a name for the code as it is: what was proved of other code is not gone on with."""
+    git = ["git", "-C", str(ROOT)]
+    text = b"".join(
+        subprocess.run([*git, *more, "--", *CODE], check=False, stdout=subprocess.PIPE).stdout
+        for more in (["ls-tree", "-r", "HEAD"], ["diff", "HEAD"])
+    )
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
 def prove(name: str, size: int) -> int:
-    """Run one proof and write its part of the document. Return pytest's exit code."""
+    """Run one proof, or what is left of it, and write its part of the document. Return pytest's exit code."""
     proof = PROOFS[name]
+    progress = KEPT / fingerprint() / f"{name}-{size}"
+    progress.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", *proof.test.split(), f"--junit-xml={report}"]
-        code = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, proof.variable: str(size)}).returncode
+        more = {proof.variable: str(size), PROGRESS: str(progress / "steps")}
+        code = run(command, os.environ | more)
+        seconds = _spent(progress / "seconds", time.monotonic() - started)
+        if code == INTERRUPTED:
+            print(f"{name}: not ended in {SECONDS // 60} minutes; the same command goes on where it was")
         if code:
             return code
         suite = ElementTree.parse(report).getroot()  # noqa: S314 - our own file
         figures = [(p.get("name"), p.get("value")) for p in suite.iter("property") if "::" not in str(p.get("name"))]
-    seconds = round(time.monotonic() - started)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ).stdout.strip()
@@ -125,7 +162,27 @@ def prove(name: str, size: int) -> int:
         f"{commit}, {seconds} s, {platform.system()} {platform.machine()}, Python {platform.python_version()}\n\n"
         f"| figure | value |\n|---|---|\n{rows}\n",
     )
+    shutil.rmtree(progress)
     return 0
+
+
+def run(command: list[str], environment: dict[str, str]) -> int:
+    """Return the command's exit code, or INTERRUPTED when its time was over; it takes its children with it."""
+    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            return INTERRUPTED
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _spent(file: Path, seconds: float) -> int:
+    """Return for how long the proof has run in all, this time included."""
+    before = int(file.read_text()) if file.exists() else 0
+    file.write_text(str(round(before + seconds)))
+    return round(before + seconds)
 
 
 def write(command: str, part: str) -> None:
@@ -140,15 +197,25 @@ def write(command: str, part: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Return 0 when every proof that was asked for held."""
+    # so that what is stopped takes along what it runs
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     known = (*PROOFS, *GROUPS)
     if arguments and (arguments[0] not in known or len(arguments) > 2 or not all(a.isdigit() for a in arguments[1:])):
         print(f"prove: give one of {', '.join(known)} and, for a single proof, its size", file=sys.stderr)
         return 2
     names = GROUPS.get(arguments[0], arguments[:1]) if arguments else list(PROOFS)
-    codes = {}
+    held = KEPT / fingerprint() / f"{arguments[0] if arguments else 'all'}.held"
+    before = held.read_text().split() if held.exists() else []
+    codes = dict.fromkeys(before, 0)
     for name in names:
-        size = int(arguments[1]) if len(arguments) > 1 else PROOFS[name].size
-        codes[name] = prove(name, size)
+        if name not in codes:
+            size = int(arguments[1]) if len(arguments) > 1 else PROOFS[name].size
+            codes[name] = prove(name, size)
+            if codes[name] == 0:
+                held.write_text("\n".join(name for name, code in codes.items() if code == 0))
+    if all(code == 0 for code in codes.values()):
+        # the whole of it: the next time is a new one
+        held.unlink(missing_ok=True)
     for name, code in codes.items():
         print(f"{name:<14}{'holds' if code == 0 else 'FAILS'}")
     return max(codes.values())
