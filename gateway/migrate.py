@@ -11,10 +11,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gateway.audit.tables import audit_leaf
+from gateway.audit.index_tables import event_index
 from gateway.storage import writing
 
-METADATA: Final[sa.MetaData] = audit_leaf.metadata
+METADATA: Final[sa.MetaData] = event_index.metadata
 """Every table of this version: taken from the log's tables, since it is complete only with them."""
 
 _SCRIPTS: Final = Path(__file__).parent / "migrations"

@@ -29,8 +29,27 @@ class EventKind(StrEnum):
     REVIEW = "REVIEW"
     """Somebody read the queue of reviews, or decided one."""
 
+    READ = "READ"
+    """Somebody read the log. Durable before anything of it is shown."""
+
     HEARTBEAT = "HEARTBEAT"
     """The log can be written. Written when an outage ends, so that readiness does not wait for a caller."""
+
+
+class Reading(StrEnum):
+    """How the log was read: `reading` of a READ record."""
+
+    AUDIT_EVENTS = "AUDIT_EVENTS"
+    EVENTS = "EVENTS"
+    SUBJECT = "SUBJECT"
+    PRACTITIONER = "PRACTITIONER"
+    RATES = "RATES"
+    PEERS = "PEERS"
+    BREAK_GLASS = "BREAK_GLASS"
+    INTEGRITY = "INTEGRITY"
+    EXPORT = "EXPORT"
+    PROOF = "PROOF"
+    DETECTION = "DETECTION"
 
 
 class AdminAction(StrEnum):
@@ -142,6 +161,21 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "note",
             "filter",  # a reading: which states were asked for
             "count",  # a reading: how many items were shown
+        },
+        EventKind.READ: _WHO
+        | {
+            "reading",  # a Reading
+            "filter",  # what was asked for; people and children as pseudonyms
+            "count",  # how many events were shown
+            "from",  # receipt or place of the first that was shown, and
+            "to",  # of the last
+            "requestedBy",  # a report about somebody: who asked for it,
+            "approvedBy",  # who approved it, another person,
+            "authority",  # and on what
+            "copy",  # whose copy it was: the subject's, or the approver's
+            "withheld",  # how many events were kept out of it, by exemption
+            "released",  # receipts that the approver let out all the same
+            "digest",  # SHA-256 of what was shown
         },
         EventKind.HEARTBEAT: frozenset(),
     }

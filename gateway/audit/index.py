@@ -1,0 +1,231 @@
+"""Keeps the event index up with the log: forward from where it stands, a bounded step at a time.
+
+A step reads outside any write, and writes in one short transaction that also moves the shard's position from where the
+step began. Of processes that take the same step at once, one moves it; the others write nothing and go on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gateway.audit.index_tables import Flag, event_index, event_index_position
+from gateway.audit.indexed import FORGOTTEN, Changes, Closing
+from gateway.audit.keys import AuditKeys
+from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
+from gateway.storage import writing
+
+_STEP: Final = 500
+_REST_SECONDS: Final = 0.002
+
+_COLUMNS: Final = [column.name for column in event_index.columns]
+_KEPT: Final = frozenset({"shard", "seq", "explained"})
+
+_RECORDS: Final = (
+    sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
+    .outerjoin_from(
+        audit_leaf,
+        audit_payload,
+        sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
+    )
+    .where(audit_leaf.c.shard == sa.bindparam("of"), audit_leaf.c.seq >= sa.bindparam("since"))
+    .order_by(audit_leaf.c.seq)
+    .limit(sa.bindparam("most"))
+)
+_EVENT: Final = sa.text(
+    f"INSERT INTO event_index ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
+    "ON CONFLICT (shard, seq) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEPT)
+)
+_CLOSING: Final = sa.text(
+    f"""
+    UPDATE event_index SET
+      closing_seq = :closing_seq, outcome = :outcome, relationship = :relationship, entries = :entries,
+      flags = (flags & {~int(Flag.OPEN)}) | :flags
+    WHERE shard = :shard AND seq = :intent AND flags & {int(Flag.PURGED)} = 0
+    """  # noqa: S608 - numbers of ours
+)
+_OVERRIDING: Final = sa.text(
+    f"""
+    UPDATE event_index SET override_seq = :override_seq, flags = flags | {int(Flag.OVERRIDE)}
+    WHERE shard = :shard AND seq = :intent AND flags & {int(Flag.PURGED)} = 0
+    """  # noqa: S608 - numbers of ours
+)
+_FORGETTING: Final = (
+    sa.update(event_index)
+    .where(
+        event_index.c.shard == sa.bindparam("of"),
+        event_index.c.seq.between(sa.bindparam("from_seq"), sa.bindparam("to_seq")),
+    )
+    .values(FORGOTTEN)
+)
+_BEGIN: Final = sa.text(
+    "INSERT INTO event_index_position (shard, next_seq) VALUES (:shard, 0) ON CONFLICT (shard) DO NOTHING"
+)
+_MOVE: Final = sa.text("UPDATE event_index_position SET next_seq = :to WHERE shard = :shard AND next_seq = :from")
+
+
+class EventIndex:
+    """The index of one database. Its methods block; each may be called from any thread or process at any time."""
+
+    def __init__(self, engine: sa.Engine, keys: AuditKeys, *, step: int = _STEP) -> None:
+        self._engine = engine
+        self._keys = keys
+        self._step = step
+
+    def catch_up(self, *, seconds: float) -> bool:
+        """Take up what the log held when this was called; return False if the time was over before that.
+
+        Raises sqlalchemy errors, and ValueError if a leaf cannot be read.
+        """
+        until = time.monotonic() + seconds
+        for shard, end in self._ends().items():
+            position = self._position(shard)
+            while position < end:
+                if time.monotonic() >= until:
+                    return False
+                position = self._advance(shard, position)
+        return True
+
+    def rebuild(self, progress: Callable[[int], None] = lambda _: None) -> int:
+        """Write every row anew from the log, take away what the log does not have, and return how many records it read.
+
+        Queries go on meanwhile, and see each row as it was or as it will be. `progress` is told of each step's records.
+        """
+        read = 0
+        for shard in self._ends():
+            self.catch_up(seconds=float("inf"))
+            since = 0
+            # as far as anybody has come: a purge that they have taken up is then taken up again here
+            while since < self._position(shard):
+                changes, count, since = self._changes(shard, since)
+                with writing(self._engine).begin() as connection:
+                    _write(connection, changes)
+                read += count
+                progress(count)
+                time.sleep(_REST_SECONDS)
+        self._drop_strays()
+        return read
+
+    def differences(self) -> int:
+        """Return how many rows are not what the log gives; 0 for an index that can be relied on.
+
+        What was purged after it was indexed differs in nothing that counts: neither says more than the leaf.
+        """
+        self.catch_up(seconds=float("inf"))
+        found = self._strays()
+        for shard in self._ends():
+            since, closed = 0, 0
+            while since < self._position(shard):
+                changes, _, after = self._changes(shard, since)
+                stored = self._stored(shard, {seq for _, seq in changes.events} | {c.intent for c in changes.closings})
+                found += sum(_differ(row, stored.get(seq)) for (_, seq), row in changes.events.items())
+                found += sum(_closed_otherwise(closing, stored.get(closing.intent)) for closing in changes.closings)
+                closed += len(changes.closings) + sum(r["closing_seq"] is not None for r in changes.events.values())
+                since = after
+            # a row that is closed without an OUTCOME is the one difference that no record shows
+            found += abs(closed - self._closed(shard))
+        return found
+
+    def _advance(self, shard: str, position: int) -> int:
+        changes, _, after = self._changes(shard, position)
+        with writing(self._engine).begin() as connection:
+            if position == 0:
+                connection.execute(_BEGIN, {"shard": shard})
+            moved = connection.execute(_MOVE, {"shard": shard, "from": position, "to": after}).rowcount
+            if moved:
+                _write(connection, changes)
+        # another process was faster: what it wrote is what this one would have written
+        time.sleep(_REST_SECONDS)
+        return after if moved else self._position(shard)
+
+    def _changes(self, shard: str, since: int) -> tuple[Changes, int, int]:
+        """Return what the next records do, how many they are, and the seq after the last of them."""
+        changes = Changes()
+        count, after = 0, since
+        for seq, leaf, payload in self._read(shard, since, self._step):
+            changes.add(self._keys, leaf, payload)
+            count, after = count + 1, seq + 1
+        return changes, count, after
+
+    def _read(self, shard: str, since: int, most: int) -> list[tuple[int, bytes, bytes | None]]:
+        with self._engine.connect() as connection:
+            found = connection.execute(_RECORDS, {"of": shard, "since": since, "most": most})
+            return [(seq, leaf, payload) for seq, leaf, payload in found]
+
+    def _ends(self) -> dict[str, int]:
+        """Return the seq after the last leaf of every shard that has one."""
+        found = {}
+        with self._engine.connect() as connection:
+            for shard in connection.scalars(sa.select(audit_shard.c.id)).all():
+                last = connection.scalar(sa.select(sa.func.max(audit_leaf.c.seq)).where(audit_leaf.c.shard == shard))
+                if last is not None:
+                    found[shard] = int(last) + 1
+        return found
+
+    def _position(self, shard: str) -> int:
+        query = sa.select(event_index_position.c.next_seq).where(event_index_position.c.shard == shard)
+        with self._engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def _stored(self, shard: str, seqs: Iterable[int]) -> dict[int, dict[str, Any]]:
+        wanted = list(seqs)
+        query = sa.select(event_index).where(event_index.c.shard == shard, event_index.c.seq.in_(wanted))
+        with self._engine.connect() as connection:
+            return {row["seq"]: dict(row) for row in connection.execute(query).mappings()}
+
+    def _closed(self, shard: str) -> int:
+        query = sa.select(sa.func.count(event_index.c.closing_seq)).where(event_index.c.shard == shard)
+        with self._engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def _strays(self) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(event_index).where(_STRAY)) or 0)
+
+    def _drop_strays(self) -> None:
+        with writing(self._engine).begin() as connection:
+            connection.execute(sa.delete(event_index).where(_STRAY))
+
+
+_STRAY: Final = event_index.c.shard.not_in(sa.select(audit_shard.c.id)) | ~sa.exists(
+    sa.select(audit_leaf.c.seq).where(audit_leaf.c.shard == event_index.c.shard, audit_leaf.c.seq == event_index.c.seq)
+)
+
+
+def _write(connection: sa.Connection, changes: Changes) -> None:
+    if changes.events:
+        connection.execute(_EVENT, list(changes.events.values()))
+    if changes.closings:
+        connection.execute(_CLOSING, [asdict(closing) for closing in changes.closings])
+    if changes.overridings:
+        connection.execute(_OVERRIDING, [asdict(overriding) for overriding in changes.overridings])
+    for purge in changes.purges:
+        connection.execute(_FORGETTING, {"of": purge.shard, "from_seq": purge.first, "to_seq": purge.last})
+
+
+def _differ(expected: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+    if stored is None:
+        return True
+    if stored["flags"] & Flag.PURGED:
+        return any(stored[name] != value for name, value in FORGOTTEN.items())
+    apart = _KEPT
+    if expected["flags"] & Flag.OPEN and stored["closing_seq"] is not None:
+        # closed by a later record, which is compared when its turn comes
+        apart = _KEPT | {"closing_seq", "outcome", "relationship", "entries", "flags", "override_seq"}
+    return any(stored[name] != value for name, value in expected.items() if name not in apart)
+
+
+def _closed_otherwise(closing: Closing, stored: Mapping[str, Any] | None) -> bool:
+    if stored is None:
+        return True
+    if stored["flags"] & Flag.PURGED:
+        return False
+    told = ("closing_seq", "outcome", "relationship", "entries")
+    return any(stored[name] != getattr(closing, name) for name in told) or (
+        stored["flags"] & closing.flags != closing.flags or bool(stored["flags"] & Flag.OPEN)
+    )
