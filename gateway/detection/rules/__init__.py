@@ -1,0 +1,1 @@
+"""The rules of detection, D1 to D14: each one small class that looks at one thing."""
