@@ -29,9 +29,11 @@ from connectors.faults import SourceFailed
 from gateway import errors
 from gateway.agreements_in_force import AgreementsInForce
 from gateway.appointments import Appointments
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
+from gateway.audit.signing import LogSigner
 from gateway.budgets import Allowance, Budgets
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.gathering import LookupLimits
@@ -70,6 +72,7 @@ class Gateway:
     engine: sa.Engine
     keys: AuditKeys
     log: AuditLog
+    checkpointer: Checkpointer
     sources: Sequence[Source]
     agreements: AgreementsInForce
     key_sets: KeySets
@@ -108,6 +111,7 @@ class Gateway:
         for source in self.sources:
             await source.connector.aclose()
         await asyncio.to_thread(self.log.close)
+        await asyncio.to_thread(self.checkpointer.close)
         self.shields.close()
         self.engine.dispose()
         self.hold.release()
@@ -143,7 +147,8 @@ def _build(
     keys = keys_of_log(engine, audit_key_file(settings))
     if keys.created:
         log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
-    audit = AuditLog.open(engine, keys, on_fatal=_stop)
+    signer = LogSigner.of(keys, settings.audit.signing_key_file)
+    audit = AuditLog.open(engine, keys, on_fatal=_stop, signer=signer)
     directory = settings.agreements.directory or SHIPPED
     in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
     revoked: set[str] = set()
@@ -200,6 +205,7 @@ def _build(
         engine,
         keys,
         audit,
+        Checkpointer(engine, audit, keys.key_id, signer),
         sources,
         in_force,
         key_sets,
@@ -225,6 +231,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        gateway.checkpointer.start()
         await gateway.key_sets.load()
         await gateway.agreements.start()
         await gateway.read_shield_lists()

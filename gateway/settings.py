@@ -91,9 +91,10 @@ class DatabaseSection(_Section):
 
 
 class AuditSection(_Section):
-    """The audit key. Absent, one is made beside the database, with a warning."""
+    """The audit key, and who signs checkpoints. Absent, a key is made beside the database, with a warning."""
 
     key_file: Path | None = None
+    signing_key_file: Path | None = None
 
 
 class AgreementsSection(_Section):
@@ -224,7 +225,12 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
             "issuers": tuple(
                 i.model_copy(update={"jwks_file": _beside(relative_to, i.jwks_file)}) for i in settings.issuers
             ),
-            "audit": settings.audit.model_copy(update={"key_file": _beside(relative_to, settings.audit.key_file)}),
+            "audit": settings.audit.model_copy(
+                update={
+                    "key_file": _beside(relative_to, settings.audit.key_file),
+                    "signing_key_file": _beside(relative_to, settings.audit.signing_key_file),
+                }
+            ),
             "agreements": settings.agreements.model_copy(
                 update={"directory": _beside(relative_to, settings.agreements.directory)}
             ),

@@ -33,7 +33,20 @@ class EventKind(StrEnum):
     """Somebody read the log. Durable before anything of it is shown."""
 
     HEARTBEAT = "HEARTBEAT"
-    """The log can be written. Written when an outage ends, so that readiness does not wait for a caller."""
+    """The log can be written. One for each minute without another record, so that silence is a sign; and at the end of
+    an outage, so that readiness does not wait for a caller."""
+
+    SHARD = "SHARD"
+    """On the master log alone: what became of another shard; `event` is a ShardEvent."""
+
+
+class ShardEvent(StrEnum):
+    """What the master log says of a shard."""
+
+    OPENED = "OPENED"
+    CHECKPOINT = "CHECKPOINT"
+    CLOSED = "CLOSED"
+    FROZEN = "FROZEN"
 
 
 class Reading(StrEnum):
@@ -62,6 +75,7 @@ class AdminAction(StrEnum):
     AGREEMENTS_LOADED = "AGREEMENTS_LOADED"
     AGREEMENTS_REFUSED = "AGREEMENTS_REFUSED"
     PAYLOAD_PURGED = "PAYLOAD_PURGED"
+    SHARD_FROZEN = "SHARD_FROZEN"
     INVALID_ANSWER_ALARM = "INVALID_ANSWER_ALARM"
     APPOINTMENT_REGISTERED = "APPOINTMENT_REGISTERED"
     APPOINTMENT_ENDED = "APPOINTMENT_ENDED"
@@ -129,9 +143,12 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "action",
                 "key",  # STARTED: id of the audit key
                 "origin",  # STARTED: name of the shard to the outside
+                "signer",  # STARTED: verifier key of the checkpoints (C2SP vkey)
+                "cosigner",  # STARTED: verifier key of their post-quantum cosignatures
+                "witnesses",  # STARTED: verifier keys of the witnesses
                 "count",
                 "intents",  # OPEN_INTENTS_FOUND, STOPPED: seqs of the INTENTs that no OUTCOME closed
-                "shard",  # PAYLOAD_PURGED: whose payloads
+                "shard",  # PAYLOAD_PURGED: whose payloads; SHARD_FROZEN: which
                 "first",  # PAYLOAD_PURGED: first seq, included
                 "last",  # PAYLOAD_PURGED: last seq, included
                 "source",
@@ -178,6 +195,19 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "digest",  # SHA-256 of what was shown
         },
         EventKind.HEARTBEAT: frozenset(),
+        EventKind.SHARD: frozenset(
+            {
+                "event",
+                "shard",
+                "size",
+                "root",
+                "signer",  # OPENED: verifier key of the checkpoints
+                "cosigner",  # OPENED: verifier key of their post-quantum cosignatures
+                "sizes",  # CHECKPOINT: the sizes signed since the last record of this shard
+                "cosigned",  # CHECKPOINT: the sizes that each witness cosigned since then
+                "detail",  # FROZEN: what did not fit
+            }
+        ),
     }
 )
 """The closed list of payload keys. The builders' tests hold them to it; the log itself writes what it is given."""

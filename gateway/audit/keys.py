@@ -37,7 +37,7 @@ class NotDecrypted(Exception):
 class AuditKeys:
     """The subkeys in use. Holds no master secret, shows nothing of itself, and may be used from any thread."""
 
-    __slots__ = ("_aead", "_opaque", "_pseudonym", "created", "key_id", "signing_seed")
+    __slots__ = ("_aead", "_opaque", "_pseudonym", "created", "key_id", "post_quantum_seed", "signing_seed")
 
     def __init__(self, secret: bytes, key_id: str, *, created: bool) -> None:
         """`created` says that the key is new: records made under an earlier one cannot be matched or read with it."""
@@ -49,6 +49,7 @@ class AuditKeys:
         self._opaque = _subkey(secret, b"opaque-id")
         self._aead = AESGCM(_subkey(secret, b"encryption"))
         self.signing_seed = _subkey(secret, b"signing")
+        self.post_quantum_seed = _subkey(secret, b"signing/ml-dsa-44")
 
     def __repr__(self) -> str:
         return f"AuditKeys(key_id={self.key_id!r})"

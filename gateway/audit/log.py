@@ -19,14 +19,27 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.audit.canonical import canonical
-from gateway.audit.errors import AlongsideRefused, AuditClosed, AuditError, AuditFailed, AuditUnavailable
+from gateway.audit.errors import (
+    AlongsideRefused,
+    AuditClosed,
+    AuditDamaged,
+    AuditError,
+    AuditFailed,
+    AuditUnavailable,
+)
 from gateway.audit.events import AdminAction, EventKind
+from gateway.audit.freezing import freeze
 from gateway.audit.keys import AuditKeys
+from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import ShardClaim, origin_of, recover
+from gateway.audit.signing import LogSigner
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, sqlite_error_of
 
 _LARGEST_BATCH: Final = 512
 _PROBE_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 60.0
+"""After this long without a record one is written that says only that the log could be written."""
+
 _START_SECONDS: Final = 5.0
 _MOST_INTENTS_NAMED: Final = 512
 
@@ -69,36 +82,63 @@ class AuditLog:
         self._gate = threading.Lock()
         self._refusal: type[AuditError] | None = None
         self._writable = True
+        self._withheld = False
         self._open_intents: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
 
     @classmethod
-    def open(cls, engine: sa.Engine, keys: AuditKeys, *, on_fatal: Callable[[], None]) -> AuditLog:
+    def open(
+        cls,
+        engine: sa.Engine,
+        keys: AuditKeys,
+        *,
+        on_fatal: Callable[[], None],
+        signer: LogSigner | None = None,
+        witnesses: Sequence[str] = (),
+    ) -> AuditLog:
         """Take up the oldest shard that no process holds, or begin one; the log is then open, and its start recorded.
 
+        A shard whose end contradicts itself is frozen, and the next taken up. `signer` is who signs its checkpoints
+        (the audit key, unless given) and `witnesses` are the verifier keys of who cosigns them: its start names them.
         `on_fatal` is called once, from the log's own thread, when storage has failed: the process must then stop.
-        Blocks. Raises AuditDamaged, AnotherKey, AuditUnavailable, and DurabilityNotMet or another StorageError.
+        Blocks. Raises AnotherKey, AuditUnavailable, and DurabilityNotMet or another StorageError.
         """
-        claim = ShardClaim.first_free(engine)
-        try:
-            with engine.connect() as connection:
-                tail = recover(connection, claim.shard, keys.key_id)
-            writer = ShardWriter(engine.connect(), claim.shard, tail.tree)
+        started: dict[str, Any] = {
+            "action": AdminAction.STARTED,
+            "key": keys.key_id,
+            **(signer or LogSigner.of(keys)).announced(),
+        }
+        if witnesses:
+            started["witnesses"] = list(witnesses)
+        frozen: list[_Entry] = []
+        while True:
+            claim = ShardClaim.first_free(engine)
             try:
-                started = {"action": AdminAction.STARTED, "key": keys.key_id, "origin": origin_of(claim.shard)}
-                records = [_Entry(EventKind.ADMIN, canonical(started), ())]
+                with engine.connect() as connection:
+                    tail = recover(connection, claim.shard, keys.key_id)
+                writer = ShardWriter(engine.connect(), claim.shard, tail.tree)
+            except AuditDamaged as damage:
+                claim.release()
+                freeze(engine, claim.shard, keys.key_id, str(damage))
+                found = {"action": AdminAction.SHARD_FROZEN, "shard": claim.shard, "detail": str(damage)}
+                frozen.append(_Entry(EventKind.ADMIN, canonical(found), ()))
+                continue
+            except BaseException:
+                claim.release()
+                raise
+            try:
+                begun = canonical(started | {"origin": origin_of(claim.shard)})
+                records = [_Entry(EventKind.ADMIN, begun, ()), *frozen]
                 if tail.open_intents:
-                    found = {"action": AdminAction.OPEN_INTENTS_FOUND} | _naming(tail.open_intents)
-                    records.append(_Entry(EventKind.ADMIN, canonical(found), ()))
+                    open_intents = {"action": AdminAction.OPEN_INTENTS_FOUND} | _naming(tail.open_intents)
+                    records.append(_Entry(EventKind.ADMIN, canonical(open_intents), ()))
                 writer.write(records, until=time.monotonic() + _START_SECONDS)
             except BaseException:
                 writer.close()
+                claim.release()
                 raise
-        except BaseException:
-            claim.release()
-            raise
-        return cls(writer, claim, on_fatal)
+            return cls(writer, claim, on_fatal)
 
     @property
     def shard(self) -> str:
@@ -106,8 +146,13 @@ class AuditLog:
 
     @property
     def ready(self) -> bool:
-        """Whether a record would be taken, and the last attempt to write one succeeded."""
-        return self._refusal is None and self._writable
+        """Whether a lookup would be recorded: records are taken, the last was written, and nothing is withheld."""
+        return self._refusal is None and self._writable and not self._withheld
+
+    @property
+    def committed(self) -> Frontier:
+        """The tree of all that is on disk, as the writer has it in memory."""
+        return self._writer.tree
 
     @property
     def failed(self) -> bool:
@@ -131,8 +176,22 @@ class AuditLog:
         with self._gate:
             if self._refusal is not None:
                 raise _error(self._refusal)
+            if self._withheld and kind is EventKind.INTENT:
+                raise AuditUnavailable("no witness has seen the log for too long")
             self._queue.put(entry)
         return await future
+
+    def withhold(self, withheld: bool) -> None:
+        """Take no INTENT, and therefore let nothing be disclosed, until called with false. Other records are taken."""
+        with self._gate:
+            self._withheld = withheld
+
+    def fail(self) -> None:
+        """Fail as when storage fails: nothing is acknowledged after this, and the process must stop. Does not block."""
+        with self._gate:
+            if self._refusal is None:
+                self._refusal = AuditFailed
+                self._queue.put(None)
 
     def close(self) -> None:
         """Write what is queued, record the stop, end the thread. Blocks. May be called again, and after a failure."""
@@ -151,6 +210,8 @@ class AuditLog:
             stopping = False
             while not stopping:
                 stopping = self._collect(batch)
+                if self._refusal is AuditFailed:
+                    raise AuditFailed("the log was told to fail")  # noqa: TRY301 - to the one place that fails it
                 self._commit(batch)
                 batch.clear()
             with suppress(AuditUnavailable):
@@ -165,7 +226,7 @@ class AuditLog:
     def _collect(self, batch: list[_Entry]) -> bool:
         """Wait for a record; add it, and all that queued meanwhile, to the batch. Return whether to stop after it."""
         try:
-            entry = self._queue.get(timeout=None if self._writable else _PROBE_SECONDS)
+            entry = self._queue.get(timeout=HEARTBEAT_SECONDS if self._writable else _PROBE_SECONDS)
             while entry is not None:
                 batch.append(entry)
                 if len(batch) == _LARGEST_BATCH:
@@ -174,7 +235,7 @@ class AuditLog:
             return True
         except Empty:
             if not batch:
-                # not ready means no callers, and no callers would mean never ready again
+                # silence is to be told from a stop; and without callers, who would find out that it is ready again?
                 batch.append(_Entry(EventKind.HEARTBEAT, canonical({}), ()))
             return False
 

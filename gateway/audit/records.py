@@ -15,6 +15,9 @@ from gateway.audit.tables import audit_leaf, audit_payload
 
 SALT_SIZE = 16
 
+MASTER = "master"
+"""What the name of a master log begins with, and that of no other shard: those are hexadecimal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -55,7 +58,7 @@ parse_leaf = msgspec.json.Decoder(Leaf).decode
 
 
 def read_records(engine: sa.Engine, shard: str | None = None) -> Iterator[Record]:
-    """Yield every record, or those of one shard, by shard and then in the order in which they were written.
+    """Yield every record but those of the master log, or those of one shard: by shard, and then as they were written.
 
     One consistent view, whatever is appended meanwhile. Checks nothing: `gateway.audit.verify` does.
     """
@@ -70,6 +73,8 @@ def read_records(engine: sa.Engine, shard: str | None = None) -> Iterator[Record
     )
     if shard is not None:
         query = query.where(audit_leaf.c.shard == shard)
+    else:
+        query = query.where(~audit_leaf.c.shard.startswith(MASTER))
     with engine.connect() as connection:
         for of_shard, seq, body, stored_hash, payload in connection.execution_options(yield_per=500).execute(query):
             leaf = parse_leaf(body)

@@ -16,7 +16,8 @@ from gateway.audit import merkle
 from gateway.audit.errors import AnotherKey, AuditDamaged, AuditUnavailable
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import parse_leaf, payload_hash
+from gateway.audit.records import MASTER, parse_leaf, payload_hash
+from gateway.audit.sealed import last_checkpoint, verified_frontier
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 
 _TAIL: Final = 256
@@ -54,7 +55,9 @@ class ShardClaim:
         database = Path(engine.url.database or "")
         with engine.connect() as connection:
             known = connection.scalars(
-                sa.select(audit_shard.c.id).where(audit_shard.c.state == "OPEN").order_by(audit_shard.c.opened)
+                sa.select(audit_shard.c.id)
+                .where(audit_shard.c.state == "OPEN", ~audit_shard.c.id.startswith(MASTER))
+                .order_by(audit_shard.c.opened)
             ).all()
         for shard in (*known, uuid.uuid4().hex):
             if (claim := cls._take(database, shard)) is not None:
@@ -96,7 +99,10 @@ def recover(connection: sa.Connection, shard: str, key_id: str) -> Tail:
     """
     size = _size(connection, shard)
     if size == 0:
+        if connection.scalar(sa.select(audit_shard.c.id).where(audit_shard.c.id == shard)) is not None:
+            raise AuditDamaged("a shard has lost its leaves")
         return Tail(merkle.Frontier(), ())
+    _check_sealed(connection, shard, size)
     try:
         leaves = _checked_leaves(connection, shard, size)
         _check_key(connection, shard, key_id)
@@ -124,6 +130,14 @@ def _size(connection: sa.Connection, shard: str) -> int:
         if (-1 if highest is None else highest) != ((last + 1) >> level) - 1:
             raise AuditDamaged("the stored tree and the stored leaves differ in size")
     return int(last) + 1
+
+
+def _check_sealed(connection: sa.Connection, shard: str, size: int) -> None:
+    """Raise AuditDamaged unless the stored tree begins with the tree of the newest checkpoint."""
+    checkpoint = last_checkpoint(connection, shard)
+    if checkpoint is not None and checkpoint.size > size:
+        raise AuditDamaged("the shard is shorter than its checkpoint")
+    verified_frontier(connection, shard)
 
 
 def _check_key(connection: sa.Connection, shard: str, key_id: str) -> None:

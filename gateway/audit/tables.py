@@ -32,7 +32,7 @@ audit_shard = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
-"""One log with one writer. `opened` is the time of its first leaf, `closed` that of its last; OPEN or CLOSED."""
+"""One log with one writer: OPEN, CLOSED or FROZEN. `opened` is the time of its first leaf, `closed` of its last."""
 
 audit_leaf = sa.Table(
     "audit_leaf",
@@ -67,9 +67,29 @@ audit_node = sa.Table(
 )
 """The root of every complete subtree of two leaves or more: node `ix` of `level` covers leaves [ix << level, ...)."""
 
+audit_checkpoint = sa.Table(
+    "audit_checkpoint",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("note", sa.LargeBinary, nullable=False),
+    # with a rowid: a note with a post-quantum signature is above a quarter of a page
+)
+"""The signed note of size and root that this gateway stands by."""
 
-def _refuse(name: str, when: str, table: str, why: str) -> tuple[str, str]:
-    return name, f"CREATE TRIGGER {name} BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+audit_cosignature = sa.Table(
+    "audit_cosignature",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("witness", sa.Text, primary_key=True),
+    sa.Column("line", sa.LargeBinary, nullable=False),
+)
+"""A witness's signature line on a checkpoint; `witness` is the name and key id of its verifier key."""
+
+
+def _refuse(name: str, when: str, table: str, why: str, rows: str = "") -> tuple[str, str]:
+    return name, f"CREATE TRIGGER {name} BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, '{why}'){rows}; END"
 
 
 TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -83,6 +103,17 @@ TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(
             _refuse("audit_node_fixed", "UPDATE", "audit_node", "the log is only added to"),
             _refuse("audit_payload_keep", "DELETE", "audit_payload", "no purge announces this row"),
             _refuse("audit_payload_fixed", "UPDATE", "audit_payload", "the log is only added to"),
+            _refuse(
+                "audit_shard_ended",
+                "UPDATE",
+                "audit_shard",
+                "a shard that has ended stays so",
+                " WHERE OLD.state <> 'OPEN'",
+            ),
+            _refuse("audit_checkpoint_keep", "DELETE", "audit_checkpoint", "the log is only added to"),
+            _refuse("audit_checkpoint_fixed", "UPDATE", "audit_checkpoint", "the log is only added to"),
+            _refuse("audit_cosignature_keep", "DELETE", "audit_cosignature", "the log is only added to"),
+            _refuse("audit_cosignature_fixed", "UPDATE", "audit_cosignature", "the log is only added to"),
         ]
     )
 )

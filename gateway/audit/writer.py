@@ -72,6 +72,11 @@ class ShardWriter:
         """How many leaves have been committed."""
         return self._tree.size
 
+    @property
+    def tree(self) -> Frontier:
+        """The tree of what has been committed. It is never changed: each batch puts another in its place."""
+        return self._tree
+
     def write(self, batch: Sequence[Recordable], *, until: float) -> int:
         """Commit the batch, in order; return the seq of its first record, which is durable when this returns.
 

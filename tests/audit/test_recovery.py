@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import sqlalchemy as sa
 
-from gateway.audit.errors import AnotherKey, AuditDamaged
+from gateway.audit.errors import AnotherKey
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
-from gateway.audit.tables import TRIGGERS
+from gateway.audit.tables import TRIGGERS, audit_shard
 from gateway.audit.verify import Status, verify
 
 pytestmark = pytest.mark.anyio
@@ -149,7 +150,7 @@ async def test_a_log_begun_with_another_key_is_not_continued(
         pytest.param("DELETE FROM audit_leaf; DELETE FROM audit_node", id="every-leaf-taken-out"),
     ],
 )
-async def test_a_damaged_end_is_not_continued(engine: sa.Engine, open_log: OpenLog, damage: str) -> None:
+async def test_a_damaged_end_is_frozen_and_a_new_shard_begun(engine: sa.Engine, open_log: OpenLog, damage: str) -> None:
     log = open_log()
     for count in range(6):
         await log.append(EventKind.DENIED, {"code": str(count)})
@@ -160,7 +161,16 @@ async def test_a_damaged_end_is_not_continued(engine: sa.Engine, open_log: OpenL
         for statement in damage.split(";"):
             connection.exec_driver_sql(statement)
 
-    with pytest.raises(AuditDamaged):
-        open_log()
+    again = open_log()
 
+    await again.append(EventKind.DENIED, {})
+    assert again.shard != log.shard
+    assert [r.payload for r in read_records(engine, again.shard)][1] == {
+        "action": AdminAction.SHARD_FROZEN,
+        "shard": log.shard,
+        "detail": ANY,
+    }
+    with engine.connect() as connection:
+        state = connection.scalar(sa.select(audit_shard.c.state).where(audit_shard.c.id == log.shard))
+    assert state == "FROZEN"
     assert verify(engine).status is Status.TAMPERED
