@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
@@ -22,6 +23,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     else:
         # event loops need a socket pair of their own
         pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture
+def record_testsuite_property(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, object], None]:
+    """Record a figure of a proof with its test: what a worker process says of the suite reaches no report."""
+    return record_property
 
 
 @pytest.fixture

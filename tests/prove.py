@@ -44,6 +44,8 @@ class Proof:
     test: str  # paths, parted by spaces
     variable: str
     size: int
+    processes: int = 1
+    """Over how many the tests are spread, where each stands alone and none measures time."""
 
 
 PROOFS = {
@@ -83,6 +85,7 @@ PROOFS = {
         "tests/attacks/test_attacks_on_sources.py tests/attacks/test_scanners.py tests/attacks/test_tools.py",
         "CONTACTPOINT_TEST_TOOLS",
         200,
+        processes=2,
     ),
     "cost": Proof(
         "What a body of 16 KiB can cost before execution",
@@ -107,12 +110,14 @@ PROOFS = {
         "tests/canaries",
         "CONTACTPOINT_TEST_CANARIES",
         60,
+        processes=2,
     ),
     "monotonicity": Proof(
         "Nobody is told more for losing a scope, a role, a relationship or an agreement",
         "tests/monotonicity",
         "CONTACTPOINT_TEST_DROPS",
         20_000,
+        processes=2,
     ),
 }
 
@@ -143,7 +148,10 @@ def prove(name: str, size: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", *proof.test.split(), f"--junit-xml={report}"]
-        more = {proof.variable: str(size), PROGRESS: str(progress / "steps")}
+        if proof.processes > 1:
+            command += ["-n", str(proof.processes), "--dist", "worksteal"]
+        # the processes must collect the same tests in the same order, also those named from a set
+        more = {proof.variable: str(size), PROGRESS: str(progress / "steps"), "PYTHONHASHSEED": "0"}
         code = run(command, os.environ | more)
         seconds = _spent(progress / "seconds", time.monotonic() - started)
         if code == INTERRUPTED:
@@ -156,6 +164,9 @@ def prove(name: str, size: int) -> int:
         ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ).stdout.strip()
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures)
+    wide = max((len(str(figure)) for figure, _ in figures), default=0)
+    for figure, value in figures:
+        print(f"  {figure:<{wide}}  {value}")
     write(
         f'make prove ARGS="{name} {size}"',
         f'## {proof.title}\n\n`make prove ARGS="{name} {size}"`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit '
