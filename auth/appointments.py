@@ -23,8 +23,10 @@ class AppointmentsUnreadable(Exception):
 class AppointmentRegister(Protocol):
     """Who is appointed for which child, for which purpose and until when."""
 
-    def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> bool:
-        """Return whether an appointment of this person, by their organisation, counts today for child and purpose.
+    def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
+        """Return the id of an appointment of this person by their organisation that counts, for child and purpose.
+
+        None: they are not appointed.
 
         Raises AppointmentsUnreadable.
         """

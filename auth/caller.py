@@ -48,6 +48,7 @@ class Caller:
     on_behalf_of: OnBehalfOf | None
     registration: str | None = field(repr=False)
     name: str | None = field(repr=False)
+    team: str | None  # within the organisation; for the log, never for a decision
     authorization_details: tuple[ChildLookupDetail, ...]
 
     @property

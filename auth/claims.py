@@ -78,6 +78,7 @@ def caller_from(
         on_behalf_of=on_behalf_of,
         registration=_registration(claims.get("registration"), Reason.PERSON),
         name=_name(claims.get("name"), Reason.PERSON),
+        team=_name(claims.get("team"), Reason.PERSON),
         authorization_details=_authorization_details(claims),
     )
 

@@ -44,9 +44,10 @@ class Rule(Protocol[AskedT_contra]):
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Generic[A]):
-    """Every rule must permit; the first refusal is the decision."""
+    """Every rule must permit; the first refusal is the decision. `name` is the rule of its own permission."""
 
     rules: Sequence[Rule[A]]
+    name: str = "all-of"
 
     def decide(self, asked: A) -> Decision:
         """Return the first Deny, else Permit; an empty list denies."""
@@ -54,7 +55,7 @@ class AllOf(Generic[A]):
             if not (decision := rule.decide(asked)):
                 return decision
         # A policy with no rules must not read as "everything is allowed".
-        return Permit("all-of") if self.rules else Deny("all-of", "NO_RULE")
+        return Permit(self.name) if self.rules else Deny(self.name, "NO_RULE")
 
 
 @dataclass(frozen=True, slots=True)

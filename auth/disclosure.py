@@ -71,15 +71,17 @@ def nothing(facts: Sequence[SourceFacts], why: HeldBack) -> Disclosed:
     return Disclosed((), {}, counts)
 
 
-def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationship:
-    """Return how the caller stands to the child, from current entries about the child itself.
+def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> tuple[Relationship, str | None]:
+    """Return how the caller stands to the child, from current entries about the child itself, and on whose word.
+
+    The second is the id of the custodian whose entry shows it; None for no relationship.
 
     Only what the caller's own organisation says of its people counts: another source could plant a registration.
     PRACTITIONER by registration number only, never by name. An entry about a linked adult makes no relationship to the
     child. Nor does one that may be hidden from the organisation's own people make theirs: what a relationship opens
     elsewhere would tell them of it.
     """
-    best = Relationship.NONE
+    best, shown_by = Relationship.NONE, None
     for fact in facts:
         if not isinstance(fact.answer.subject, records.ChildRef):
             continue
@@ -89,10 +91,10 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> Relationshi
             if row.relationship is not InvolvementRelationship.CHILD or row.status is not InvolvementStatus.CURRENT:
                 continue
             if _is_theirs(caller, row):
-                return Relationship.PRACTITIONER
-            if row.refusal is None and row.sensitivity is Sensitivity.STANDARD:
-                best = Relationship.ORGANISATION
-    return best
+                return Relationship.PRACTITIONER, fact.custodian.id
+            if shown_by is None and row.refusal is None and row.sensitivity is Sensitivity.STANDARD:
+                best, shown_by = Relationship.ORGANISATION, fact.custodian.id
+    return best, shown_by
 
 
 def _is_theirs(caller: Caller, row: Involvement) -> bool:

@@ -30,6 +30,7 @@ class Entitlement:
 
     custodian: Custodian
     opens: Mapping[Relationship, frozenset[str]]
+    grants: Mapping[Relationship, frozenset[str]]  # which grants open them: AGREEMENT#NUMBER, as the file has them
     appointable: bool  # some grant waits for an appointment
     silent: bool  # every grant that opens the default answer asks for a silent read
     at_strong: frozenset[str]  # would open, for some relationship, after a stronger sign-in
@@ -45,6 +46,10 @@ class Entitlement:
         if found is None:
             found = self._at[standing] = frozenset().union(*(self.opens[held] for held in standing))
         return found
+
+    def grants_of(self, standing: Standing) -> list[str]:
+        """Return which grants open something to a standing, each as AGREEMENT#NUMBER, sorted."""
+        return sorted(frozenset().union(*(self.grants[held] for held in standing)))
 
     @property
     def ever(self) -> frozenset[str]:
@@ -138,6 +143,7 @@ def _entitlement(
     floor: Standing,
 ) -> Entitlement:
     opens: dict[Relationship, set[str]] = {relationship: set() for relationship in Relationship}
+    grants: dict[Relationship, set[str]] = {relationship: set() for relationship in Relationship}
     appointable = False
     needed = LINKED_ADULT if custodian.about_adults else INVOLVEMENTS
     reads: list[bool] = []  # of every grant that opens the default answer now: whether it asks for silence
@@ -154,7 +160,7 @@ def _entitlement(
             if not agreement.covers_area(organisation):
                 out_of_area = out_of_area or (live and _speaks_of(agreement, organisation))
                 continue
-            for grant in agreement.grants:
+            for number, grant in enumerate(agreement.grants, start=1):
                 if organisation.kind not in grant.kinds:
                     continue
                 paths = agreements.opens(agreement, grant, custodian.kind, organisation.kind, purpose) & scoped
@@ -175,11 +181,14 @@ def _entitlement(
                         at_strong_now |= paths if grant.relationship in floor else set()
                     else:
                         opens[grant.relationship] |= paths
+                        if paths:
+                            grants[grant.relationship].add(f"{agreement.id}#{number}")
                         if needed in paths and grant.relationship in floor:
                             reads.append(grant.silent)
     entitlement = Entitlement(
         custodian=custodian,
         opens={relationship: frozenset(paths) for relationship, paths in opens.items()},
+        grants={relationship: frozenset(names) for relationship, names in grants.items()},
         appointable=appointable,
         silent=bool(reads) and all(reads),
         at_strong=frozenset(at_strong),
@@ -191,7 +200,8 @@ def _entitlement(
     if needed in entitlement.at(floor):
         return entitlement
     reason = SourceReason.OUT_OF_AREA if out_of_area else SourceReason.NO_AGREEMENT
-    return replace(entitlement, opens=dict.fromkeys(Relationship, frozenset()), not_asked=reason, _at={})
+    closed: dict[Relationship, frozenset[str]] = dict.fromkeys(Relationship, frozenset())
+    return replace(entitlement, opens=closed, grants=closed, not_asked=reason, _at={})
 
 
 def _speaks_of(agreement: Agreement, organisation: Organisation) -> bool:

@@ -26,5 +26,6 @@ LOOK_UP_A_CHILD: AllOf[LookupRequest] = AllOf(
         SignedInLately(OVERRIDE_SIGN_IN_SECONDS),
         SomethingIsOpen(),
         PreviousAloneIsGranted(PREVIOUS),
-    )
+    ),
+    "look-up-a-child",
 )

@@ -82,6 +82,7 @@ class Gateway:
     endpoint: GraphQLEndpoint[Caller]
     authenticate: Callable[[Sequence[str]], Awaitable[Caller]]
     registers: Registers
+    refused_tokens: RefusedTokens
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -108,6 +109,7 @@ class Gateway:
         """Let answers under way end, then close connections and the log."""
         await self.endpoint.drain()
         await self.registers.refusals.drain()
+        await self.refused_tokens.drain()
         for source in self.sources:
             await source.connector.aclose()
         await asyncio.to_thread(self.log.close)
@@ -189,6 +191,7 @@ def _build(
     )
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)
+    refused_tokens = RefusedTokens(audit)
     endpoint = GraphQLEndpoint(
         documents=Documents(
             GRAPHQL_SCHEMA, DocumentLimits(max_depth=limits.document_depth, max_fields=limits.document_fields)
@@ -196,7 +199,7 @@ def _build(
         authenticate=authenticate,
         may_introspect=lambda caller: Scope.SCHEMA in caller.scopes,
         answer=Execution(lookups, registers).answer,
-        refused=RefusedTokens(audit).note,
+        refused=refused_tokens.note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
     )
     return Gateway(
@@ -215,6 +218,7 @@ def _build(
         endpoint,
         authenticate,
         registers,
+        refused_tokens,
         revoked,
     )
 

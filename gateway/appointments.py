@@ -80,8 +80,8 @@ class Appointments:
         # from the look at a row to its change
         self._changing = asyncio.Lock()
 
-    def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> bool:
-        """Return whether an appointment of this person, by their organisation, counts today for child and purpose.
+    def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
+        """Return the id of an appointment of this person by their organisation that counts, for child and purpose.
 
         Raises AppointmentsUnreadable.
         """
@@ -99,7 +99,7 @@ class Appointments:
         )
         try:
             with self._engine.connect() as connection:
-                return connection.execute(query.limit(1)).first() is not None
+                return connection.execute(query.order_by(of.id).limit(1)).scalar()
         except sa.exc.SQLAlchemyError:
             # its text holds the statement's parameters
             raise AppointmentsUnreadable("the register of appointments cannot be read") from None

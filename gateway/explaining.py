@@ -113,6 +113,7 @@ def _caller(asked: Asked, scopes: frozenset[str], now: float, *, machine: bool) 
         on_behalf_of=None,
         registration=None,
         name=None,
+        team=None,
         authorization_details=(),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 from auth.appointments import AppointmentRegister, AppointmentsUnreadable
@@ -14,6 +15,14 @@ from gateway.plan import Planner
 from schema.vocabulary import Relationship
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The standing from which a lookup starts, and the appointment that it rests on, if any."""
+
+    standing: Standing
+    appointment: str | None
+
+
 def floor_of(
     planner: Planner,
     register: AppointmentRegister,
@@ -22,20 +31,20 @@ def floor_of(
     access: Access,
     key: Key,
     today: date,
-) -> Standing:
+) -> Floor:
     """Return the standing from which a lookup starts. Raises Overloaded if the register cannot be read.
 
     It is read only for callers to whom an appointment could open something: for all others a lookup costs no more.
     """
     held = standing_of(Relationship.OVERRIDE) if access.justification is not None else NO_STANDING
     ordinary = planner.entitlements(agreements, caller, access.purpose, today, held)
-    if ordinary.may_be_appointed and is_appointed(register, caller, access, key, today):
-        return standing_of(*held, Relationship.APPOINTED)
-    return held
+    if ordinary.may_be_appointed and (found := appointment_of(register, caller, access, key, today)) is not None:
+        return Floor(standing_of(*held, Relationship.APPOINTED), found)
+    return Floor(held, None)
 
 
-def is_appointed(register: AppointmentRegister, caller: Caller, access: Access, key: Key, today: date) -> bool:
-    """Return whether the caller is appointed for the child and the purpose. Raises Overloaded."""
+def appointment_of(register: AppointmentRegister, caller: Caller, access: Access, key: Key, today: date) -> str | None:
+    """Return the appointment of the caller for the child and the purpose, if there is one. Raises Overloaded."""
     try:
         return register.held(caller, key.nhs_number, access.purpose, today)
     except AppointmentsUnreadable:

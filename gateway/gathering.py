@@ -98,6 +98,7 @@ class Gathering:
         self.plan = plan
         self.outcomes: dict[str, SourceOutcome] = {}
         self.standing = plan.entitlements.floor
+        self.relationship_shown_by: str | None = None  # the custodian whose entry makes the relationship
         self.held_back: HeldBackRows = {}
         self.identity = "NOT_DECIDED"
         self.shielded_by: frozenset[str] = frozenset()
@@ -170,7 +171,8 @@ class Gathering:
             self.identity = "UNCORROBORATED"
             return nothing(facts, HeldBack.UNCORROBORATED)
         self.identity = "CORROBORATED"
-        self.standing = entitlements.floor | standing_of(relationship_of(self._caller, facts))
+        relationship, self.relationship_shown_by = relationship_of(self._caller, facts)
+        self.standing = entitlements.floor | standing_of(relationship)
         if self._hidden():
             return nothing(facts, HeldBack.SHIELDED)
         # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.

@@ -40,7 +40,7 @@ from gateway.errors import (
     RateLimited,
     Unauthenticated,
 )
-from gateway.floor import floor_of, is_appointed
+from gateway.floor import appointment_of, floor_of
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
 from gateway.lookup_record import LookupRecord, document_of
@@ -116,6 +116,7 @@ class Lookups:
 
         `encode` answers the operation from the tree. Raises GatewayError.
         """
+        started = time.monotonic()
         today = legal_today()
         agreements = self.agreements()
         # 2. What is asked, from the input alone.
@@ -123,12 +124,12 @@ class Lookups:
         try:
             key = key_from(arguments["key"], access.purpose, today)
         except AdultRefused:
-            await self._note_adult(caller, access, operation, request_id, agreements)
+            await self._note_adult(self._record(caller, access, None, operation, request_id, None, started), agreements)
             raise
-        record = self._record(caller, access, key, operation, request_id)
         # 3. The plan: before anything is executed or asked.
         floor = floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
-        plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor)
+        record = self._record(caller, access, key, operation, request_id, floor.appointment, started)
+        plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor.standing)
         # 4. Budgets.
         charge = await self._charge(caller, record, agreements)
         # 5. May this caller, for this purpose, look up a child at all?
@@ -161,15 +162,16 @@ class Lookups:
         encode: Callable[[Any, dict[str, Any]], Encoded],
     ) -> tuple[Encoded, str]:
         """Return the response and the outcome once OUTCOME is durable; what ends without a disclosure is held."""
+        override = None
         try:
             if record.access.justification is not None:
-                await self._record_override(record, run.key, intent)
+                override = await self._record_override(record, run.key, intent)
             tree = await run.tree(record.receipt)
             await self._alarm(run)
             encoded = encode(tree, _extensions(run.plan))
             self._recheck(record.caller, record.access, run.key, run.plan, run)
         except BaseException as fault:
-            await self._close(record, intent, run, charge, outcome="FAILED")
+            await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
             if not isinstance(fault, Exception):
                 raise
             await self._quiet(run)
@@ -178,22 +180,22 @@ class Lookups:
             raise InternalServerError(record.request_id) from fault
         # 10. OUTCOME, with exactly what the body holds; then the body leaves.
         try:
-            await self._close(record, intent, run, charge, tree.outcome, encoded)
+            await self._close(record, intent, run, charge, override, tree.outcome, encoded)
         except NotCanonical as fault:
             # the log cannot hold what some source said: then it does not leave, and INTENT is not left open
-            await self._close(record, intent, run, charge, outcome="FAILED")
+            await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
             await self._quiet(run)
             raise InternalServerError(record.request_id) from fault
         if not (encoded.entries or encoded.sections):
             await self._quiet(run)
         return encoded, tree.outcome
 
-    async def _record_override(self, record: LookupRecord, key: Key, intent: int) -> None:
-        """Put the override on record, and into the queue of reviews with it, before any agency is asked."""
+    async def _record_override(self, record: LookupRecord, key: Key, intent: int) -> int:
+        """Return the seq of the override, on record before any agency is asked, and in the queue of reviews with it."""
         request = RegisterRequest(record.caller, record.request_id, record.document)
         item = self.reviews.opening(request, self.keys.pseudonym(key.nhs_number), record.access.purpose, record.receipt)
         payload = record.override(intent, item.id, item.due_at)
-        await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard, intent))
+        return await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard, intent))
 
     def _recheck(self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering) -> None:
         """Raise if the token, what the agreements open or an appointment ended meanwhile: then nothing leaves."""
@@ -203,8 +205,9 @@ class Lookups:
         )
         if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
             raise Overloaded(1)
-        floor = plan.entitlements.floor
-        if Relationship.APPOINTED in floor and not is_appointed(self.appointments, caller, access, key, legal_today()):
+        if Relationship.APPOINTED not in plan.entitlements.floor:
+            return
+        if appointment_of(self.appointments, caller, access, key, legal_today()) is None:
             raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:
@@ -268,12 +271,9 @@ class Lookups:
             )
         raise Forbidden
 
-    async def _note_adult(
-        self, caller: Caller, access: Access, operation: Operation, request_id: str, agreements: AgreementSet
-    ) -> None:
+    async def _note_adult(self, record: LookupRecord, agreements: AgreementSet) -> None:
         """Record that somebody asked about an adult, and charge it; not about whom: nothing of an adult is kept."""
-        record = self._record(caller, access, None, operation, request_id)
-        charge = await self._charge(caller, record, agreements)
+        charge = await self._charge(record.caller, record, agreements)
         await self._append(EventKind.DENIED, record.denied("ADULT", None, agreements), charge.statements)
 
     async def _alarm(self, run: Gathering) -> None:
@@ -290,8 +290,10 @@ class Lookups:
         intent: int,
         run: Gathering,
         charge: Charge,
+        override: int | None,
         outcome: str,
         encoded: Encoded | None = None,
+        fault: str | None = None,
     ) -> None:
         encoded = encoded or Encoded(b"", (), ())
         disclosed = bool(encoded.entries or encoded.sections) or outcome == LookupOutcome.DISCLOSED
@@ -300,6 +302,10 @@ class Lookups:
             outcome=outcome,
             plan=run.plan,
             relationship=strongest(run.standing),
+            shown_by=run.relationship_shown_by,
+            override=override,
+            standing=run.standing,
+            fault=fault,
             identity=run.identity,
             asked=run.asked,
             sources=list(run.outcomes.values()),
@@ -321,11 +327,25 @@ class Lookups:
             raise AuditUnavailable(1) from None
 
     def _record(
-        self, caller: Caller, access: Access, key: Key | None, operation: Operation, request_id: str
+        self,
+        caller: Caller,
+        access: Access,
+        key: Key | None,
+        operation: Operation,
+        request_id: str,
+        appointment: str | None,
+        started: float,
     ) -> LookupRecord:
         receipt = RANDOM.text(16)
         document = document_of(operation, self.keys)
-        return LookupRecord(caller, access, key, request_id, RANDOM.uuid(), receipt, document, self.keys)
+        return LookupRecord(
+            caller, access, key, request_id, RANDOM.uuid(), receipt, document, self.keys, appointment, started
+        )
+
+
+def _code_of(fault: BaseException) -> str:
+    """Return the code of an error with which a lookup ends; one that is no refusal of ours is an error of ours."""
+    return fault.code if isinstance(fault, GatewayError) else InternalServerError.code
 
 
 def _extensions(plan: Plan) -> dict[str, Any]:

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from auth.caller import Caller
 from auth.decision import Decision
 from auth.disclosure import HeldBackRows
+from auth.policy import LOOK_UP_A_CHILD
 from auth.sharing import AgreementSet, LawfulBasis
+from auth.standing import Standing
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
 from gateway.fanout import SourceOutcome
 from gateway.graphql.documents import Operation
 from gateway.plan import Plan
 from gateway.shields import ShieldWrite
-from schema.vocabulary import Purpose
+from schema.vocabulary import Purpose, Relationship
 
 _KEY = b"child-key"
+_MOST_NAME = 100
 
 
-def document_of(operation: Operation, keys: AuditKeys) -> str:
-    """Return the SHA-256 of the operation's text, or keyed if the text may hold an identifier.
+def document_of(operation: Operation, keys: AuditKeys) -> dict[str, Any]:
+    """Return the SHA-256 of the operation's text, and its name; the digest keyed if the text may hold an identifier.
 
-    The digest of a text with identifiers in it is one that can be found by trying.
+    The digest of a text with identifiers in it is one that can be found by trying; a name in it may be one.
     """
     digest = operation.document_sha256
-    return digest if operation.may_be_kept else keys.opaque_id("document", digest)
+    if not operation.may_be_kept:
+        return {"document": keys.opaque_id("document", digest), "name": None}
+    name = operation.node.name
+    return {"document": digest, "name": name.value[:_MOST_NAME] if name else None}
 
 
-def who_asks(caller: Caller, request_id: str, document: str) -> dict[str, Any]:
-    """Return what every record of a request says of the one who sent it."""
+def who_asks(caller: Caller, request_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every record of a request says of the one who sent it; `document` is as `document_of` gives it."""
     acting = caller.on_behalf_of
     return {
         "caller": {
@@ -44,13 +51,15 @@ def who_asks(caller: Caller, request_id: str, document: str) -> dict[str, Any]:
             "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
             "name": caller.practitioner_name,
             "registration": caller.practitioner_registration,
+            "team": caller.team,
             "roles": sorted(caller.effective_roles),
             "scopes": sorted(caller.scopes),
             "assurance": caller.assurance,
+            "signedInAt": caller.authenticated_at,
             "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
         },
         "request": request_id,
-        "operation": {"document": document},
+        "operation": document,
     }
 
 
@@ -64,13 +73,20 @@ class LookupRecord:
     request_id: str
     ask_id: str  # the request id that agencies see
     receipt: str
-    document: str  # as `document_of` gives it
+    document: Mapping[str, Any]  # as `document_of` gives it
     keys: AuditKeys
+    appointment: str | None = None  # on which the lookup rests
+    started: float = field(default_factory=time.monotonic)
+    # every record of the lookup says the same of the one who asks: sorted and digested once
+    who: Mapping[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "who", who_asks(self.caller, self.request_id, self.document))
 
     def intent(self, plan: Plan, agreements: AgreementSet, basis: LawfulBasis | None) -> dict[str, Any]:
         """Return the payload of INTENT: who is about to ask whom for which paths, and why."""
         return {
-            **self._who(),
+            **self.who,
             **self._why(),
             **self._subject(),
             "receipt": self.receipt,
@@ -79,6 +95,7 @@ class LookupRecord:
             "further": {source: sorted(paths) for source, paths in plan.further.items()},
             "sources": list(plan.masks),
             "silent": sorted(plan.silent),
+            "evidence": self._evidence(None, None, None),
             "agreements": {
                 "version": agreements.version,
                 "basis": _basis(basis),
@@ -89,7 +106,7 @@ class LookupRecord:
     def override(self, intent: int, review: str, due: str) -> dict[str, Any]:
         """Return the payload of OVERRIDE: an event of its own, and which item of the queue waits for its review."""
         return {
-            **self._who(),
+            **self.who,
             **self._why(),
             **self._subject(),
             "receipt": self.receipt,
@@ -101,7 +118,7 @@ class LookupRecord:
     def denied(self, code: str, decision: Decision | None, agreements: AgreementSet) -> dict[str, Any]:
         """Return the payload of DENIED: no agency was asked."""
         return {
-            **self._who(),
+            **self.who,
             **self._why(),
             **self._subject(),
             "receipt": self.receipt,
@@ -116,7 +133,11 @@ class LookupRecord:
         intent: int,
         outcome: str,
         plan: Plan,
-        relationship: str,
+        relationship: Relationship,
+        shown_by: str | None,
+        override: int | None,
+        standing: Standing,
+        fault: str | None,
         identity: str,
         asked: Mapping[str, frozenset[str]],
         sources: Iterable[SourceOutcome],
@@ -127,18 +148,25 @@ class LookupRecord:
         sections: Sequence[str],
         body: bytes,
     ) -> dict[str, Any]:
-        """Return the payload of OUTCOME: exactly the fields that the body holds, and what every source did."""
+        """Return the payload of OUTCOME: exactly the fields that the body holds, and what every source did.
+
+        `shown_by` is the custodian whose entry makes a relationship, `override` the seq of the OVERRIDE record, `fault`
+        the code of the error with which a lookup ended that has no answer.
+        """
         return {
-            **self._who(),
-            "subject": self._subject()["subject"],
+            **self.who,
+            "subject": self._pseudonym(),
             "intent": intent,
             "receipt": self.receipt,
             "outcome": outcome,
             "complete": all(s.reason is None for s in sources),
+            "ms": round((time.monotonic() - self.started) * 1000),
+            "fault": fault,
             "relationship": relationship,
+            "evidence": self._evidence(standing, shown_by, override),
             "identity": identity,
             "asked": {source: sorted(paths) for source, paths in asked.items()},
-            "override": self._why()["override"],
+            "override": self._override(),
             "sources": [
                 {
                     "id": s.source,
@@ -153,6 +181,7 @@ class LookupRecord:
             "disclosed": {"entries": list(entries), "sections": list(sections)},
             "withheld": [w.formatted() for w in plan.withheld],
             "agreements": {"version": plan.entitlements.version},
+            "rules": {"policy": LOOK_UP_A_CHILD.name, "grants": plan.grants(standing)},
             "shields": {"by": list(shielded), "added": list(shields.added), "removed": list(shields.removed)},
             "heldBack": [
                 {"source": source, "code": code, "count": count} for (source, code), count in sorted(held_back.items())
@@ -160,18 +189,33 @@ class LookupRecord:
             "response": hashlib.sha256(body).hexdigest(),
         }
 
-    def _who(self) -> dict[str, Any]:
-        return who_asks(self.caller, self.request_id, self.document)
-
     def _why(self) -> dict[str, Any]:
         access = self.access
-        override = {"justification": access.justification} if access.justification is not None else None
         return {
             "purpose": access.purpose,
             "reason": access.reason,
             "caseReference": access.case_reference,
-            "override": override,
+            "override": self._override(),
         }
+
+    def _override(self) -> dict[str, Any] | None:
+        justification = self.access.justification
+        return None if justification is None else {"justification": justification}
+
+    def _evidence(self, standing: Standing | None, shown_by: str | None, override: int | None) -> list[dict[str, Any]]:
+        """Return on what each relationship of the caller to the child rests."""
+        found: list[dict[str, Any]] = []
+        if override is not None:
+            found.append({"relationship": Relationship.OVERRIDE, "record": override})
+        if self.appointment is not None:
+            found.append({"relationship": Relationship.APPOINTED, "appointment": self.appointment})
+        if shown_by is not None and standing is not None:
+            own = Relationship.PRACTITIONER if Relationship.PRACTITIONER in standing else Relationship.ORGANISATION
+            found.append({"relationship": own, "source": shown_by})
+        return found
+
+    def _pseudonym(self) -> str | None:
+        return None if self.key is None else self.keys.pseudonym(self.key.nhs_number)
 
     def _subject(self) -> dict[str, Any]:
         key = self.key
@@ -179,7 +223,7 @@ class LookupRecord:
             return {"subject": None, "key": None}
         stated = f"{key.nhs_number}\n{key.date_of_birth.isoformat()}\n{key.family_name}"
         return {
-            "subject": self.keys.pseudonym(key.nhs_number),
+            "subject": self._pseudonym(),
             "key": self.keys.encrypt(stated, about=_KEY + self.receipt.encode()),
         }
 

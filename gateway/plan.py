@@ -7,7 +7,7 @@ operation, the caller and the agreements, never on the child, so it is cached.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -45,6 +45,7 @@ class Plan:
     entitlements: Entitlements
     withheld: tuple[Withheld, ...]
     masks: Mapping[str, FieldMask]  # custodian id -> first wave; a custodian that is not asked is absent
+    _grants: dict[Standing, Mapping[str, list[str]]] = field(default_factory=dict, repr=False, compare=False)
 
     def more(self, standing: Standing) -> Mapping[str, FieldMask]:
         """Return what opens beyond the first wave once the standing is known, for the custodians where any does."""
@@ -61,6 +62,14 @@ class Plan:
         """The custodians whose agreements ask for a silent read: who holds the record is not notified."""
         by_custodian = self.entitlements.by_custodian
         return frozenset(custodian for custodian in self.masks if by_custodian[custodian].silent)
+
+    def grants(self, standing: Standing) -> Mapping[str, list[str]]:
+        """Return which grants open something to a standing, at every custodian that is asked."""
+        found = self._grants.get(standing)
+        if found is None:
+            by_custodian = self.entitlements.by_custodian
+            found = self._grants[standing] = {name: by_custodian[name].grants_of(standing) for name in self.masks}
+        return found
 
     @cached_property
     def further(self) -> Mapping[str, frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class RegisterRequest:
 
     caller: Caller
     request_id: str
-    document: str  # as `gateway.lookup_record.document_of` gives it
+    document: Mapping[str, Any]  # as `gateway.lookup_record.document_of` gives it
 
     def words(self) -> dict[str, Any]:
         """Return what every record of this request says of the one who sent it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +35,7 @@ class RepeatedRefusals:
         self._seconds = seconds
         self._minutes: dict[tuple[str, ...], _Repeated] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     async def note(self, person: str, code: str, payload: Mapping[str, Any]) -> None:
         """Return when the first refusal of a minute is on disk; for a further one at once. Raises AuditError."""
@@ -60,6 +60,7 @@ class RepeatedRefusals:
 
     async def drain(self) -> None:
         """Write every count that is due, and return when all are written; for shutdown, before the log is closed."""
+        self._ending = True
         for key, counted in list(self._minutes.items()):
             counted.timer.cancel()
             self._end(key)
@@ -70,10 +71,20 @@ class RepeatedRefusals:
         counted = self._minutes.pop(key, None)
         if counted is None or not counted.more:
             return
-        task = asyncio.ensure_future(self._append({**counted.payload, "count": counted.more}))
+        task = asyncio.ensure_future(self._append(key, counted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _append(self, payload: Mapping[str, Any]) -> None:
-        with suppress(AuditError):
-            await self._audit.append(EventKind.DENIED, payload)
+    async def _append(self, key: tuple[str, ...], counted: _Repeated) -> None:
+        try:
+            await self._audit.append(EventKind.DENIED, {**counted.payload, "count": counted.more})
+        except AuditError:
+            if self._ending:
+                return
+            # none is lost while the log is away: the count is written when the next minute ends
+            again = self._minutes.get(key)
+            if again is None:
+                counted.timer = asyncio.get_running_loop().call_later(self._seconds, self._end, key)
+                self._minutes[key] = counted
+            else:
+                again.more += counted.more

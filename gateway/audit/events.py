@@ -84,7 +84,7 @@ class AdminAction(StrEnum):
 _WHO: Final = frozenset(
     # pseudonyms and identifiers of people in the gateway's own namespace; never a child's
     {
-        "caller",  # sub, client, organisation, on behalf of, roles, scopes, assurance, token hash
+        "caller",  # sub, client, organisation, team, on behalf of, roles, scopes, assurance, sign-in, token hash
         "request",  # correlation id
         "operation",  # name and document digest
     }
@@ -102,6 +102,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "ask",  # the request id that agencies see
             "fields",  # what the first wave asks each source for
             "silent",  # the sources whose agreements ask for a silent read
+            "evidence",  # the appointment on which the lookup rests
             "further",  # what a relationship, once known, may have it asked for in the second wave
             "sources",
             "agreements",
@@ -118,11 +119,14 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "sources",
             "disclosed",
             "withheld",
-            "rules",
+            "rules",  # the policy that permitted, and which grants opened what was open, by source
             "agreements",
             "response",
             "shields",
             "relationship",
+            "evidence",  # on what the relationship rests: an entry's source, an appointment, the OVERRIDE record
+            "ms",  # from the request's lookup to this record
+            "fault",  # of a lookup without an answer: the code of its error
             "heldBack",  # how many rows of which source were not told, and why
             "identity",
         },
@@ -133,9 +137,8 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "receipt",
             "code",
             "rule",
-            "rules",
             "agreements",
-            "count",  # how many more refusals of the same person, for the same cause, were counted only
+            "count",  # how many more refusals of the same cause, and person if known, were counted only
         },
         EventKind.ADMIN: _WHO
         | frozenset(

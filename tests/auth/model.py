@@ -36,6 +36,7 @@ def caller(**differs: Any) -> Caller:
         "on_behalf_of": None,
         "registration": None,
         "name": None,
+        "team": None,
         "authorization_details": (),
     }
     return Caller(**(usual | differs))

@@ -314,7 +314,7 @@ def test_a_list_joins_what_every_source_says_and_a_single_value_is_the_first_sou
 
 def standing(*rows: Involvement, subject: Any = CHILD, organisation: str = "owner", **who: Any) -> Relationship:
     fact = SourceFacts(custodian(organisation=organisation), AGENCY, None, known(subject, *rows))
-    return relationship_of(caller(**who), [fact])
+    return relationship_of(caller(**who), [fact])[0]
 
 
 def test_a_practitioner_is_known_by_registration_and_never_by_name() -> None:

@@ -129,6 +129,7 @@ async def test_the_caller_holds_what_the_token_says() -> None:
         "acr": STRONG,
         "auth_time": NOW - 30,
         "name": "Ms Amis",
+        "team": "Duty team",
         "registration": "SWE:SW12345",
         "authorization_details": [{"type": "child_lookup", "purpose": "CP_S47", "caseReference": "C-1"}],
         "act": {"sub": CLIENT},
@@ -150,6 +151,7 @@ async def test_the_caller_holds_what_the_token_says() -> None:
         on_behalf_of=None,
         registration="SWE:SW12345",
         name="Ms Amis",
+        team="Duty team",
         authorization_details=(ChildLookupDetail(Purpose.CP_S47, "C-1"),),
     )
 

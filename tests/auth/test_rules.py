@@ -175,14 +175,14 @@ def test_the_policy_asks_a_strong_and_new_sign_in_of_an_override() -> None:
     may = {"scopes": MAY_OVERRIDE, "authenticated_at": NOW - 60}
     asked = {"override": True, "accepts_review": True}
 
-    assert LOOK_UP_A_CHILD.decide(request(may, **asked)) == Permit("all-of")
+    assert LOOK_UP_A_CHILD.decide(request(may, **asked)) == Permit("look-up-a-child")
     assert LOOK_UP_A_CHILD.decide(request(may, **asked, now=NOW + 900)) == Deny(
         "signed-in-lately 900", Refusal.SIGN_IN_TOO_OLD
     )
 
 
 def test_the_policy_permits_an_ordinary_lookup() -> None:
-    assert LOOK_UP_A_CHILD.decide(request()) == Permit("all-of")
+    assert LOOK_UP_A_CHILD.decide(request()) == Permit("look-up-a-child")
 
 
 def test_every_refusal_is_reached_by_some_rule() -> None:

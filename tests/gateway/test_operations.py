@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,7 +13,6 @@ import respx
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
 from gateway.app import metadata_url
-from gateway.audit.events import EventKind
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
 from gateway.errors import Overloaded
@@ -101,25 +99,6 @@ async def test_metrics_hold_nothing_of_a_person(running: Running) -> None:
     assert metrics.status_code == 200
     assert CHILD not in metrics.text
     assert "amber-worker" not in metrics.text
-
-
-async def test_refused_tokens_are_recorded_singly_up_to_a_rate_and_then_counted(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running() as world:
-        monkeypatch.setattr("gateway.refused_tokens.time", SimpleNamespace(monotonic=lambda: 100.0))
-        for _ in range(9):
-            await world.client.post("/graphql", json={"query": "{ __typename }"}, headers={"Authorization": "Bearer x"})
-        monkeypatch.setattr("gateway.refused_tokens.time", SimpleNamespace(monotonic=lambda: 101.0))
-        await world.client.post("/graphql", json={"query": "{ __typename }"}, headers={"Authorization": "Bearer x"})
-        await asyncio.sleep(0)
-        await world.gateway.log.append(EventKind.ADMIN, {"action": "STARTED"})
-        denied = [r.payload or {} for r in world.records(EventKind.DENIED)]
-
-    assert len(denied) == 6
-    assert {p["code"] for p in denied} == {"TOKEN NOT_A_JWS"}
-    assert [p["rule"] for p in denied if p["rule"]] == ["4 more before this one were counted only"]
-    assert len({p["caller"]["token"] for p in denied}) == 1
 
 
 async def test_a_request_that_is_refused_for_another_cause_leaves_no_record(running: Running) -> None:
