@@ -55,6 +55,12 @@ PROOFS = {
         "CONTACTPOINT_TEST_STATES",
         120_000,
     ),
+    "storage-faults": Proof(
+        "Nothing is told without a durable OUTCOME, whichever call on the database's files fails during a lookup",
+        "tests/crash/test_storage_faults.py",
+        "CONTACTPOINT_TEST_FAULTS",
+        1_000,
+    ),
     "kills": Proof(
         "No practitioner reaches a client without a durable OUTCOME, whenever the gateway is killed",
         "tests/end_to_end/test_kill.py",
@@ -124,7 +130,7 @@ PROOFS = {
 
 GROUPS = {
     "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
-    "audit": ("kills", "power-cuts"),
+    "audit": ("power-cuts", "storage-faults", "kills"),
 }
 """Names for several proofs, in the order in which they run."""
 

@@ -1,27 +1,36 @@
 """A gateway process that is killed and started again: `contactpoint serve`, once for each line on standard input.
 
-    python lives.py CONFIG PORT [--answers-early]
+    python lives.py CONFIG PORT [FLAG ...]
 
 Forks for each life, so that what was imported once need not be imported again; a life is the whole command, with its
 own event loop, log and connections. Prints the process id of each life, and its wait status when it has ended.
 
-With `--answers-early` the gateway is broken on purpose: a body leaves before its OUTCOME is on disk.
+Flags that break it on purpose:
+    --answers-early     a body leaves before its OUTCOME is on disk
+    --takes-no-for-yes  an error of COMMIT is taken for a commit
+    --carries-on        after an error of COMMIT the lookup is refused, and the process goes on
+and one that does not:
+    --copies-often      the write-ahead log is copied into the database file at each commit
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.log import AuditLog, Receipt
+from gateway.audit.writer import ShardWriter
 from gateway.commands.serve import serve
 
 _TASKS: set[asyncio.Task[Any]] = set()
 _append = AuditLog.append
+_write = ShardWriter.write
 
 
 async def _append_later(self: AuditLog, kind: EventKind, payload: Mapping[str, Any], *, alongside: Any = ()) -> Receipt:
@@ -38,9 +47,43 @@ async def _append_later(self: AuditLog, kind: EventKind, payload: Mapping[str, A
     return Receipt(self.shard, 0)
 
 
-def main(config: str, port: str, *flags: str) -> None:
+def _taken_for_done(self: ShardWriter, batch: Any, **options: Any) -> int:
+    first = self.size
+    try:
+        return _write(self, batch, **options)
+    except sqlite3.Error:
+        return first
+
+
+def _refused_and_gone_on_with(self: ShardWriter, batch: Any, **options: Any) -> int:
+    try:
+        return _write(self, batch, **options)
+    except sqlite3.Error:
+        raise AuditUnavailable("not this time") from None
+
+
+class _CopiesOften(sqlite3.Connection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA wal_autocheckpoint=1").close()
+
+
+def _break(flags: tuple[str, ...]) -> None:
     if "--answers-early" in flags:
         AuditLog.append = _append_later  # type: ignore[method-assign]
+    if "--takes-no-for-yes" in flags:
+        ShardWriter.write = _taken_for_done  # type: ignore[method-assign]
+    if "--carries-on" in flags:
+        ShardWriter.write = _refused_and_gone_on_with  # type: ignore[method-assign]
+    if "--copies-often" in flags:
+        connect = sqlite3.dbapi2.connect
+        sqlite3.dbapi2.connect = lambda *arguments, **options: connect(  # type: ignore[assignment]
+            *arguments, **options | {"factory": _CopiesOften}
+        )
+
+
+def main(config: str, port: str, *flags: str) -> None:
+    _break(flags)
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:

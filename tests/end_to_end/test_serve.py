@@ -15,7 +15,7 @@ import pytest
 
 from gateway.audit.verify import Status, verify
 from gateway.storage import open_engine
-from tests.end_to_end.test_kill import wait_until_ready, write_config
+from tests.end_to_end.load import wait_until_ready, write_config
 from tests.end_to_end.world import DemoWorld, RunningGateway
 
 pytestmark = pytest.mark.network
