@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from auth.access_page import turning_days
 from auth.paths import INVOLVEMENTS, LINKED_ADULT
-from auth.sharing import AccessCell, AgreementSet, Organisation, open_cells
+from auth.sharing import EVERY_ORGANISATION, AccessCell, AgreementSet, Organisation, open_cells
 from auth.standing import standing_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role
 
@@ -209,8 +209,16 @@ def _parties(before: AgreementSet, after: AgreementSet) -> Iterator[Note]:
             yield Note(f"{name} may appoint people to cases for {purpose}", widens=True)
         for purpose in sorted((was.appoints if was else frozenset()) - party.appoints):
             yield Note(f"{name} may no longer appoint people to cases for {purpose}", widens=False)
+        for audited in sorted(party.audits - (was.audits if was else frozenset())):
+            yield Note(f"the auditors of {name} may read the events of {_audited(audited)}", widens=True)
+        for audited in sorted((was.audits if was else frozenset()) - party.audits):
+            yield Note(f"the auditors of {name} may no longer read the events of {_audited(audited)}", widens=False)
         if was and (was.kind, was.area) != (party.kind, party.area):
             yield Note(f"another kind or area: {_described(was)} becomes {_described(party)}", widens=False)
+
+
+def _audited(organisation: str) -> str:
+    return "every organisation" if organisation == EVERY_ORGANISATION else organisation
 
 
 def _described(party: Organisation) -> str:

@@ -1,6 +1,6 @@
 """Reads a directory of agreements. Whatever cannot be read in full stops the loading, with file and line.
 
-organisations.toml   the parties: [[organisation]] id, name, kind, area, appoints
+organisations.toml   the parties: [[organisation]] id, name, kind, area, appoints, audits
 lawful-bases.toml    [[basis]] purpose, gateway, regime, recipient_regime, commenced (a date, or false)
 *.toml               one agreement each
 """
@@ -20,7 +20,7 @@ import msgspec
 from auth.agreement_folder import FilesRead, read
 from auth.appointments import APPOINTABLE
 from auth.paths import SCOPES
-from auth.sharing import Agreement, AgreementSet, Grant, LawfulBasis, Organisation
+from auth.sharing import EVERY_ORGANISATION, Agreement, AgreementSet, Grant, LawfulBasis, Organisation
 from schema.vocabulary import AgencyKind, Assurance, Purpose, ReadNotice, Regime, Relationship, Role
 
 SHIPPED = Path(__file__).parent / "agreements"
@@ -84,6 +84,7 @@ class _Organisation(msgspec.Struct, forbid_unknown_fields=True):
     kind: AgencyKind
     area: str | None = None
     appoints: list[Purpose] = []
+    audits: list[str] = []
 
 
 class _Organisations(msgspec.Struct, forbid_unknown_fields=True):
@@ -240,7 +241,13 @@ def _organisations(path: Path, text: str) -> Mapping[str, Organisation]:
                 at = f"{path}:{_line(text, f'$.organisation[{number}].appoints')}"
                 there = ", ".join(sorted(APPOINTABLE))
                 raise AgreementsUnreadable(f"{at}: appoints: nobody is appointed for {purpose}; there are {there}")
-        found[entry.id] = Organisation(entry.id, entry.name, entry.kind, entry.area, frozenset(entry.appoints))
+        found[entry.id] = Organisation(
+            entry.id, entry.name, entry.kind, entry.area, frozenset(entry.appoints), frozenset(entry.audits)
+        )
+    for number, organisation in enumerate(found.values()):
+        for audited in sorted(organisation.audits - found.keys() - {EVERY_ORGANISATION}):
+            at = f"{path}:{_line(text, f'$.organisation[{number}].audits')}"
+            raise AgreementsUnreadable(f"{at}: audits: {audited} is no organisation of this file, and not *")
     return found
 
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
+from typing import Final
 
 from auth.hard_rules import HardRule, broken_by
 from auth.paths import PRACTITIONER
 from auth.purposes import regime_of
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Regime, Relationship, Role
+
+EVERY_ORGANISATION: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Organisation:
     kind: AgencyKind
     area: str | None
     appoints: frozenset[Purpose] = frozenset()  # for which purposes it may register appointments to a child
+    audits: frozenset[str] = frozenset()  # whose events its auditors may read beside its own; EVERY_ORGANISATION: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,12 @@ from gateway import errors
 from gateway.agreements_in_force import AgreementsInForce
 from gateway.appointments import Appointments
 from gateway.audit.checkpointer import Checkpointer
+from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
 from gateway.audit.signing import LogSigner
+from gateway.auditing import AuditEvents
 from gateway.budgets import Allowance, Budgets
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.gathering import LookupLimits
@@ -61,6 +63,8 @@ log = structlog.get_logger("gateway.app")
 
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _LIST_SECONDS = 5.0
+_INDEX_EVERY = 60.0
+_INDEX_SECONDS = 10.0
 
 
 @dataclass
@@ -83,6 +87,7 @@ class Gateway:
     authenticate: Callable[[Sequence[str]], Awaitable[Caller]]
     registers: Registers
     refused_tokens: RefusedTokens
+    index: EventIndex
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -92,6 +97,10 @@ class Gateway:
     async def read_shield_lists(self) -> None:
         """Take the full list of every source that can give one into the register; a source's trouble is logged."""
         await asyncio.gather(*(self._read_shield_list(source) for source in self.sources if source.enabled))
+
+    async def index_events(self) -> None:
+        """Bring the index of events up with the log, as far as a few seconds take it; not on the event loop."""
+        await asyncio.to_thread(self.index.catch_up, seconds=_INDEX_SECONDS)
 
     async def _read_shield_list(self, source: Source) -> None:
         ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(_LIST_SECONDS), None)
@@ -164,8 +173,13 @@ def _build(
     metadata = metadata_url(settings)
     shields = DatabaseShields(engine, keys)
     refusals = RepeatedRefusals(audit)
+    index = EventIndex(engine, keys)
     registers = Registers(
-        Appointments(engine, keys, audit, lambda: in_force.current), Reviews(engine, keys, audit), refusals, legal_today
+        Appointments(engine, keys, audit, lambda: in_force.current),
+        Reviews(engine, keys, audit),
+        AuditEvents(engine, keys, audit, index, lambda: in_force.current),
+        refusals,
+        legal_today,
     )
     lookups = Lookups(
         sources=sources,
@@ -219,6 +233,7 @@ def _build(
         authenticate,
         registers,
         refused_tokens,
+        index,
         revoked,
     )
 
@@ -243,6 +258,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             asyncio.create_task(_every(30.0, gateway.key_sets.keep_fresh)),
             asyncio.create_task(_every(gateway.settings.agreements.reload_seconds, gateway.agreements.look)),
             asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
+            asyncio.create_task(_every(_INDEX_EVERY, gateway.index_events)),
         ]
         try:
             yield

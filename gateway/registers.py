@@ -1,5 +1,6 @@
-"""What is asked of the registers: appointments and reviews. Each stands alone in its operation; refusals are recorded.
+"""What is asked of the registers: appointments, reviews, and the events of the log.
 
+Each stands alone in its operation; refusals are recorded.
 The answer is made, and its record durable, before the operation is executed; the executor hands it out.
 """
 
@@ -12,15 +13,20 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from auth.decision import Deny
 from gateway.appointments import Appointments
 from gateway.audit.errors import AuditError
+from gateway.audit.events_query import NotWhatWasWritten
+from gateway.auditing import AuditEvents
 from gateway.errors import AuditUnavailable, Forbidden, Overloaded
 from gateway.register_requests import NotPermitted, RegisterRequest
 from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from schema.vocabulary import ReviewState
+
+log = structlog.get_logger("gateway.registers")
 
 _Asked = Callable[[RegisterRequest, Mapping[str, Any], date], Awaitable[Any]]
 
@@ -31,6 +37,7 @@ class Registers:
 
     appointments: Appointments
     reviews: Reviews
+    events: AuditEvents
     refusals: RepeatedRefusals
     today: Callable[[], date]
 
@@ -38,6 +45,7 @@ class Registers:
         """Return what the field gives, once it is on record where it must be. Raises GatewayError."""
         fields: Mapping[str, _Asked] = {
             "appointments": self._appointments,
+            "auditEvents": self._audit_events,
             "registerAppointment": self._register,
             "endAppointment": self._end,
             "reviews": self._reviews,
@@ -49,6 +57,9 @@ class Registers:
             await self.refuse(request, refused.decision)
         except AuditError:
             raise AuditUnavailable(1) from None
+        except NotWhatWasWritten:
+            log.critical("log_not_what_was_written", advice="contactpoint audit verify; audit index --check")
+            raise AuditUnavailable(60) from None
         except sa.exc.SQLAlchemyError:
             # its text holds the statement's parameters
             raise Overloaded(1) from None
@@ -79,6 +90,9 @@ class Registers:
 
     async def _end(self, request: RegisterRequest, arguments: Mapping[str, Any], today: date) -> Any:
         return await self.appointments.end(request, arguments["id"])
+
+    async def _audit_events(self, request: RegisterRequest, arguments: Mapping[str, Any], today: date) -> Any:
+        return await self.events.read(request, arguments)
 
     async def _reviews(self, request: RegisterRequest, arguments: Mapping[str, Any], today: date) -> Any:
         return await self.reviews.read(request, arguments.get("state") or list(ReviewState))

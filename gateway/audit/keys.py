@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -37,7 +37,7 @@ class NotDecrypted(Exception):
 class AuditKeys:
     """The subkeys in use. Holds no master secret, shows nothing of itself, and may be used from any thread."""
 
-    __slots__ = ("_aead", "_opaque", "_pseudonym", "created", "key_id", "post_quantum_seed", "signing_seed")
+    __slots__ = ("_aead", "_opaque", "_pseudonym", "_siv", "created", "key_id", "post_quantum_seed", "signing_seed")
 
     def __init__(self, secret: bytes, key_id: str, *, created: bool) -> None:
         """`created` says that the key is new: records made under an earlier one cannot be matched or read with it."""
@@ -48,6 +48,7 @@ class AuditKeys:
         self._pseudonym = _subkey(secret, b"pseudonym")
         self._opaque = _subkey(secret, b"opaque-id")
         self._aead = AESGCM(_subkey(secret, b"encryption"))
+        self._siv = AESSIV(_subkey(secret, b"cursor"))
         self.signing_seed = _subkey(secret, b"signing")
         self.post_quantum_seed = _subkey(secret, b"signing/ml-dsa-44")
 
@@ -106,6 +107,21 @@ class AuditKeys:
             return self._aead.decrypt(raw[:_NONCE_SIZE], raw[_NONCE_SIZE:], about).decode()
         except (InvalidTag, ValueError):
             raise NotDecrypted("this was not encrypted with this key about this") from None
+
+    def seal(self, plaintext: str, *, about: bytes) -> str:
+        """Return URL-safe base64 of an AES-SIV ciphertext (RFC 5297): the same for the same text and `about`.
+
+        For what is sealed often and at anybody's wish: without nonces, none can be used up.
+        """
+        return base64.urlsafe_b64encode(self._siv.encrypt(plaintext.encode(), [about])).decode()
+
+    def unseal(self, sealed: str, *, about: bytes) -> str:
+        """Return what was sealed. Raises NotDecrypted if any of text, key and `about` is not what it was."""
+        try:
+            raw = base64.b64decode(sealed.encode("ascii"), b"-_", validate=True)
+            return self._siv.decrypt(raw, [about]).decode()
+        except (InvalidTag, ValueError):
+            raise NotDecrypted("this was not sealed with this key about this") from None
 
     def opaque_id(self, *parts: str) -> str:
         """Return 24 URL-safe characters that depend on every part and its place, and tell nothing about them."""

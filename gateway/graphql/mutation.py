@@ -8,6 +8,7 @@ from __future__ import annotations
 import strawberry
 
 from schema.appointing import Appointment, AppointmentInput
+from schema.auditing import AuditEventConnection, AuditFilter
 from schema.declaring import Disclosure, shown
 from schema.reviewing import Review
 from schema.vocabulary import ReviewState, ReviewVerdict, Scope
@@ -43,6 +44,16 @@ def _reviews(info: strawberry.Info, state: list[ReviewState] | None = None) -> l
     return found
 
 
+def _audit_events(
+    info: strawberry.Info,
+    filter: AuditFilter | None = strawberry.UNSET,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+) -> AuditEventConnection:
+    found: AuditEventConnection = info.context.register
+    return found
+
+
 @strawberry.type
 class RegisterQueries:
     """What is read of the registers; each field stands alone in its operation."""
@@ -59,6 +70,13 @@ class RegisterQueries:
         "Reading them is recorded. Without `state`: in every state.",
         scope=Scope.AUDIT,
         resolver=_reviews,
+    )
+    audit_events: AuditEventConnection = shown(
+        Disclosure.AUDIT,
+        "Who asked what and was told what, the newest first; for security auditors and privacy officers, of the "
+        "organisations that they audit. Reading it is recorded. `first` is 1 to 50, and 50 if left out.",
+        scope=Scope.AUDIT,
+        resolver=_audit_events,
     )
 
 

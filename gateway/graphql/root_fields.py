@@ -25,7 +25,9 @@ from gateway.graphql.guard import INTROSPECTION_FIELDS, locations_of, response_k
 
 LOOKUP_FIELDS = frozenset({"child", "findChild"})
 #: what a register answers: each is recorded on its own, so each stands alone
-REGISTER_FIELDS = frozenset({"appointments", "reviews", "registerAppointment", "endAppointment", "decideReview"})
+REGISTER_FIELDS = frozenset(
+    {"appointments", "auditEvents", "reviews", "registerAppointment", "endAppointment", "decideReview"}
+)
 _CONDITIONS = frozenset({"skip", "include"})
 
 

@@ -37,7 +37,7 @@ _SCORE: Final = frozenset(
 )
 _CHILDREN: Final = frozenset({"children", "siblings", "household"})
 _NO_CHILDREN: Final = frozenset({"childrensServices", "riskToChildren"})  # an authority's record; a level of an adult
-_NAMES_A_CHILD: Final = frozenset({"ChildKey", "ChildDemographics", "AppointmentInput"})
+_NAMES_A_CHILD: Final = frozenset({"ChildKey", "ChildDemographics", "AppointmentInput", "AuditFilter"})
 
 
 def words(name: str) -> frozenset[str]:

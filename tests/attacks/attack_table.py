@@ -106,6 +106,7 @@ def repeated(unit: Callable[[int], str], times: int) -> str:
     return " ".join(unit(n) for n in range(times))
 
 
+_EVENTS: Final = "pageInfo { hasNextPage }"
 ALIASES = (
     "query($k: ChildKey!, $a: AccessRequest!) {"
     + repeated(lambda n: f"a{n}: child(key: $k, access: $a) {{ outcome }}", 101)
@@ -340,6 +341,20 @@ CASES: Final[tuple[Case | Shown, ...]] = (
     *(
         asks(27, f"first: {first}", f"{{ accessMatrix(first: {first}) {{ totalCount }} }}", INPUT, "office")
         for first in (-1, 0, 51, 10**9, 2**31, 10**20, "1.5", '"1"', "true")
+    ),
+    *(
+        asks(27, f"events, first: {first}", f"{{ auditEvents(first: {first}) {{ {_EVENTS} }} }}", INPUT, "auditor")
+        for first in (-1, 0, 51, 10**9, 2**31, 10**20, "1.5", '"1"', "true")
+    ),
+    asks(27, "a cursor of events that is none", f'{{ auditEvents(after: "zqx") {{ {_EVENTS} }} }}', INPUT, "auditor"),
+    asks(27, "control: 50 events", f"{{ auditEvents(first: 50) {{ {_EVENTS} }} }}", None, "auditor"),
+    asks(
+        28,
+        "a child of events by no number",
+        f"query($f: AuditFilter) {{ auditEvents(filter: $f) {{ {_EVENTS} }} }}",
+        INPUT,
+        "auditor",
+        f={"nhsNumber": "zqx0000018"},
     ),
     asks(27, "a cursor that is none", '{ accessMatrix(after: "zqx") { totalCount } }', INPUT, "office"),
     asks(27, "control: first: 50", "{ accessMatrix(first: 50) { totalCount } }", None, "office"),

@@ -45,6 +45,7 @@ def tokens_of(world: World) -> dict[str, bytes]:
         "schema": bearer(scope="schema:read"),
         "both": bearer(scope=f"{ALL_SCOPES} schema:read"),
         "office": bearer(scope=f"{ALL_SCOPES} {OFFICE}"),
+        "auditor": bearer(scope="audit:read", roles=["security_auditor"]),
         "false": b"Bearer zqx.zqx.zqx",
     }
 

@@ -30,6 +30,7 @@ id = "amber-court"
 name = "Amber Court"
 kind = "OTHER"
 appoints = ["CAFCASS_S42", "COURT_ORDER"]
+audits = ["amber-council", "*"]
 """
 BASES = """\
 [[basis]]
@@ -92,6 +93,8 @@ def test_a_good_set_is_read_in_full(folder: Path) -> None:
     assert found.organisations["amber-council"].kind is AgencyKind.CHILDRENS_SERVICES
     assert (found.organisations["amber-council"].area, found.organisations["elm-school"].area) == ("amber", None)
     assert found.organisations["elm-school"].appoints == frozenset()
+    assert found.organisations["elm-school"].audits == frozenset()
+    assert found.organisations["amber-court"].audits == {"amber-council", "*"}
     assert found.organisations["amber-court"].appoints == {Purpose.CAFCASS_S42, Purpose.COURT_ORDER}
     assert found.bases[Purpose.CP_S47].commenced == date(1991, 10, 14)
     assert found.bases[Purpose.CP_S47].recipient_regime is Regime.DPA_PART_3
@@ -204,6 +207,13 @@ FAULTS = [
         "appoints: nobody is appointed for CP_S47; there are CAFCASS_S42, COURT_ORDER, MAPPA_S325, PREVENT_CHANNEL",
     ),
     ("organisations.toml", 'appoints = ["CAFCASS_S42", "COURT_ORDER"]', "appoints = true", 16, "must be a list"),
+    (
+        "organisations.toml",
+        'audits = ["amber-council", ',
+        'audits = ["birch-council", ',
+        17,
+        "birch-council is no",
+    ),
     ("organisations.toml", 'kind = "SCHOOL"', 'kind = "SCHOOLS"', 10, "kind: SCHOOLS is not an agency kind"),
     ("organisations.toml", 'id = "elm-school"', 'id = "amber-council"', 8, "stands twice"),
     ("organisations.toml", 'name = "Elm School"', "", 7, "name"),

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from schema.records import IdentityClaim
+from tests.auditing.conftest import EVENTS
 from tests.canaries.marked import PREFIX, Canaries
 from tests.canaries.sinks import Sinks
 from tests.fixtures.sources import LyingSource, RaisingSource, Remembering, ShapelessSource, SilentSource, SlowSource
@@ -120,6 +121,16 @@ class Asker:
         if held and self.canaries.kind_of[held] == "registration":
             self.canaries.kind_of[held] = "told.registration"
 
+    async def audit(self, child: Child) -> None:
+        """Read what was asked of the child as the asker's own auditor: the events, and nothing of who the child is."""
+        headers = self.headers(roles=["security_auditor"])
+        wanted = {"filter": {"nhsNumber": str(child.number)}}
+        response = await self.world.client.post(
+            "/graphql", json={"query": EVENTS, "variables": wanted}, headers=headers
+        )
+        self.answers[f"{response.status_code} {_code(response)}"] += 1
+        self.sinks.put("events", response.content)
+
     async def round(self, index: int) -> None:
         """Ask about one child: as those who may, as those who may not, wrongly, and while sources fail."""
         child = self.child(index)
@@ -135,6 +146,7 @@ class Asker:
         await self.lookup(child, sub="amber-case-system")
         await self._while_sources_fail(child)
         await self._badly(child)
+        await self.audit(child)
         await self._without_a_good_token(child)
         for path in ("/livez", "/readyz", "/metrics", "/.well-known/oauth-protected-resource", "/schema.graphql"):
             answer = await self.world.client.get(path, headers=self.headers())

@@ -18,6 +18,10 @@ _WHO_ASKED: Final = {"asker.subject", "asker.name", "asker.registration", "asker
 MAY_STAND: Final[Mapping[str, set[str]]] = {
     # The log must say who asked, why, and which practitioners were told: that is what it is for.
     "database audit_payload.body": {*_ASKED_FOR, *_WHO_ASKED, "told.practitioner", "told.registration", "evidence"},
+    # An auditor reads who asked, and why; whom they were told of stands in the answer itself, and not here.
+    "events": {*_ASKED_FOR, *_WHO_ASKED},
+    # Which organisation a token names is no fact about a person, and every bound of an auditor is drawn by it.
+    "database event_index.organisation": {"asker.organisation"},
     # The reference of an order or minute, by which somebody can find it again.
     "database appointment.evidence": {"evidence"},
 }

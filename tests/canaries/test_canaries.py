@@ -43,7 +43,9 @@ async def test_no_canary_comes_out_anywhere(
     # else the figure would be worth nothing: every kind of answer was met, and there was something to find
     assert [met for met in _MUST_BE_MET if not any(each.startswith(met) for each in asker.answers)] == []
     assert {"told.practitioner", "child.number", "token", "reason", "justification"} <= set(canaries.kinds)
-    assert all(sizes[place] for place in ("metrics", "response headers", "answers", "database audit_payload.body"))
+    assert all(
+        sizes[place] for place in ("metrics", "response headers", "answers", "events", "database audit_payload.body")
+    )
 
 
 _QUICK: Final = ("logs", "standard error", "metrics", "columns, by a digest", "payloads, of the hidden", "answers")

@@ -338,6 +338,15 @@ def test_a_custodian_that_loses_its_own_agreement_falls_back_to_its_kinds() -> N
     assert {change.cell.custodian for change in knowing.opens} == {"cs"}
 
 
+def test_who_may_audit_whom_is_a_change_that_somebody_must_approve() -> None:
+    council = BEFORE.organisations["amber-council"]
+    auditing = replace(BEFORE, organisations={"amber-council": replace(council, audits=frozenset({"*"}))})
+
+    assert difference(BEFORE, auditing, DAY).widens
+    assert not difference(auditing, BEFORE, DAY).widens
+    assert "every organisation" in difference(auditing, BEFORE, DAY).notes[0].text
+
+
 def test_a_silent_read_and_a_right_to_appoint_are_changes_that_somebody_must_approve() -> None:
     council = BEFORE.organisations["amber-council"]
     appoints = replace(council, appoints=frozenset({Purpose.COURT_ORDER}))

@@ -24,7 +24,7 @@ type Query {
   findChild(match: String!, access: AccessRequest!): ChildMatch!
   viewer: Viewer!
   agencies: [Agency!]!
-  auditEvents(first: Int): [String!]!
+  numbered(first: Int): [String!]!
 }
 type Mutation { registerAppointment(child: ID!): Boolean! }
 input ChildKey { nhsNumber: NHSNumber handle: ID dateOfBirth: Date! familyName: String! }
@@ -77,7 +77,7 @@ class Answers:
             "findChild": {"outcome": "ONE"},
             "viewer": {"subject": "s", "roles": []},
             "agencies": [],
-            "auditEvents": [],
+            "numbered": [],
             "registerAppointment": True,
         }
         result = execute(

@@ -90,7 +90,7 @@ ATTACKS = {
     "9 kB name": query(9, "{ " + "a" * 9_000 + " }", LIMIT),
     "depth 5000": Attack(10, document("{a" * 5000), 400, LIMIT),
     "deep selection": query(10, "{a" * 200 + "}" * 200, LIMIT),
-    "deep list value": query(10, "{ auditEvents(first: " + "[" * 300 + "]" * 300 + ") }", LIMIT),
+    "deep list value": query(10, "{ numbered(first: " + "[" * 300 + "]" * 300 + ") }", LIMIT),
     "nine deep": query(10, "{ agencies " + "{ safeguardingLead " * 9 + "{ phone }" + "}" * 9 + " }", LIMIT),
     "variables 100k deep": Attack(
         11, b'{"query":"{ __typename }","variables":' + b"[" * 100_000 + b"}", 413, TOO_LARGE
@@ -112,14 +112,14 @@ ATTACKS = {
     "introspection": query(18, get_introspection_query(descriptions=False), INVALID),
     "__type": query(18, '{ __type(name: "Query") { fields { name } } }', INVALID),
     "typo in a field": query(19, "{ agencies { nam } }", INVALID),
-    "typo in an argument": query(19, "{ auditEvents(frist: 1) }", INVALID),
+    "typo in an argument": query(19, "{ numbered(frist: 1) }", INVALID),
     "typo in a type": query(19, "query($k: ChildKeys) { __typename }", INVALID),
     "no selection": query(19, "{ agencies }", INVALID),
     "bad variable": query(
         20, "query($k: ChildKey!) { child(key: $k) { outcome } }", INVALID, k={"nhsNumber": "x" + CANARY}
     ),
-    "bad variable value": query(20, "query($n: Int) { auditEvents(first: $n) }", INPUT, n=CANARY),
-    "bad literal": query(20, '{ auditEvents(first: "9990000018") }', INPUT),
+    "bad variable value": query(20, "query($n: Int) { numbered(first: $n) }", INPUT, n=CANARY),
+    "bad literal": query(20, '{ numbered(first: "9990000018") }', INPUT),
     "GET": Attack(21, b"", 405, METHOD, method="GET"),
     "HTML GET": Attack(21, b"", 405, METHOD, {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, "GET"),
     "urlencoded": Attack(
@@ -135,7 +135,7 @@ ATTACKS = {
     "persisted hash only": Attack(
         26, b'{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"00"}}}', 400, NOT_GRAPHQL
     ),
-    "first overflows": query(27, "{ auditEvents(first: 99999999999999999999) }", INPUT),
+    "first overflows": query(27, "{ numbered(first: 99999999999999999999) }", INPUT),
     "NUL in an id": query(28, f"{{ child{ARGUMENTS.replace('18', '1' + chr(92) + 'u0000')} {{ outcome }} }}", INPUT),
     "gzip": Attack(30, gzip.compress(document("{ __typename }")), 415, TYPE, {"content-encoding": "gzip"}),
     "method override": Attack(33, document("{ __typename }"), 405, METHOD, {"x-http-method-override": "POST"}, "PUT"),
@@ -189,7 +189,7 @@ async def test_the_table_would_notice_a_door_that_lets_an_attack_in(client: http
 @given(raw=st.binary(max_size=300), mutate=st.booleans(), at=st.integers(0, 10_000))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_bytes_make_the_front_door_fail(make_door: Any, raw: bytes, mutate: bool, at: int) -> None:
-    good = document(f"query A($b: Int = 3) {{ {CHILD} auditEvents(first: $b) ... on Query {{ x: __typename }} }}", b=1)
+    good = document(f"query A($b: Int = 3) {{ {CHILD} numbered(first: $b) ... on Query {{ x: __typename }} }}", b=1)
     position = at % len(good)
     body = good[:position] + raw + good[position + 1 :] if mutate else raw
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from auth.appointing import AppointingRefusal
+from auth.auditing import AuditingRefusal
 from auth.reviewing import ReviewingRefusal
 from auth.rules import Refusal
 from tests.docs.markdown import rows, text_of
 
-WORDS = [*Refusal, *AppointingRefusal, *ReviewingRefusal]
+WORDS = [*Refusal, *AppointingRefusal, *ReviewingRefusal, *AuditingRefusal]
 
 
 def test_every_refusal_is_in_the_document_of_the_log_in_the_order_of_the_code() -> None:
