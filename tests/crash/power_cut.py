@@ -55,6 +55,7 @@ class Count:
     reopened: int = 0
     not_reopened: int = 0
     acknowledged: int = 0
+    checkpoints: int = 0
     calls: int = 0
     syncs: int = 0
 
@@ -91,7 +92,12 @@ def _replay(wanted: Run, folder: Path) -> Count:
     acknowledged = [call.data.decode().strip() for call in calls if call.operation == "A"]
     whole = whole_log(live / DATABASE, acknowledged)
     last = whole.last_places(acknowledged)
-    count = Count(acknowledged=len(acknowledged), calls=len(calls), syncs=sum(call.operation == "s" for call in calls))
+    count = Count(
+        acknowledged=len(acknowledged),
+        checkpoints=len(whole.checkpoints),
+        calls=len(calls),
+        syncs=sum(call.operation == "s" for call in calls),
+    )
     how, bad = Counter[str](), Counter[str]()
     chance = random.Random(f"{wanted.mode} {wanted.seed}")
     place = folder / "state"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tests.crash.traced import CHECKPOINT
+
 _RECORDS = """
 SELECT l.shard, l.seq, l.body, l.hash, p.salt, p.body FROM audit_leaf AS l
 LEFT JOIN audit_payload AS p ON p.shard = l.shard AND p.seq = l.seq ORDER BY l.shard, l.seq
@@ -58,7 +60,12 @@ class WholeLog:
         for shard, size, note in checkpoints:
             if size > sizes.get(shard, 0) or self.checkpoints.get((shard, size)) != note:
                 return Verdict.OTHER_ROOT
+        held = {(shard, size) for shard, size, _ in checkpoints}
         for name in acknowledged:
+            if signed := _checkpoint_of(name):
+                if signed not in held:
+                    return Verdict.LOST
+                continue
             shard, seq = self.places.get(name, ("", 0))
             if seq >= sizes.get(shard, 0):
                 return Verdict.LOST
@@ -69,10 +76,21 @@ class WholeLog:
         last: dict[str, tuple[int, str]] = {}
         lists: list[list[str]] = [[]]
         for name in acknowledged:
+            if signed := _checkpoint_of(name):
+                last[f"{CHECKPOINT} {signed[0]}"] = (signed[1], name)
+                lists.append([name for _, name in last.values()])
+                continue
             shard, seq = self.places.get(name, ("", 0))
             last[shard] = max(last.get(shard, (-1, "")), (seq, name))
             lists.append([name for _, name in last.values()])
         return lists
+
+
+def _checkpoint_of(name: str) -> tuple[str, int] | None:
+    """Return shard and size when the mark is that of a checkpoint."""
+    kind, _, rest = name.partition(" ")
+    shard, _, size = rest.partition(" ")
+    return (shard, int(size)) if kind == CHECKPOINT else None
 
 
 def _read(database: Path) -> tuple[dict[str, list[tuple[int, bytes, bytes, bytes, bytes]]], list, list] | None:  # type: ignore[type-arg]

@@ -78,7 +78,7 @@ def test_no_acknowledged_record_is_missing_from_any_state_that_a_power_cut_may_l
     tried, bad = summed(counts, "states"), summed(counts, "bad")
     record_testsuite_property("states of the disk tried, write-ahead log and synchronous=FULL", tried.total())
     record_testsuite_property("of them, by how they came about", told(tried))
-    record_testsuite_property("runs, records acknowledged, calls and syncs in them", told_runs(counts))
+    record_testsuite_property("runs; acknowledgements, checkpoints, calls and syncs in them", told_runs(counts))
     record_testsuite_property("bad states", told(bad))
     reopened = sum(count["reopened"] for count in counts)
     record_testsuite_property("taken up again by the real log and verified by the real verifier", reopened)
@@ -90,7 +90,10 @@ def test_no_acknowledged_record_is_missing_from_any_state_that_a_power_cut_may_l
 
 
 def told_runs(counts: Sequence[Mapping[str, Any]]) -> str:
-    totals = [len(counts), *(sum(count[key] for count in counts) for key in ("acknowledged", "calls", "syncs"))]
+    totals = [
+        len(counts),
+        *(sum(count[key] for count in counts) for key in ("acknowledged", "checkpoints", "calls", "syncs")),
+    ]
     return ", ".join(map(str, totals))
 
 

@@ -16,15 +16,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.audit import checkpointer
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
+from gateway.audit.replica import Replica
+from gateway.audit.signing import LogSigner
 from gateway.migrate import migrate
 from gateway.storage import open_engine
 
 DATABASE = "log.db"
 KEYS = "audit.key"
 MARKS = "acknowledged"
+CHECKPOINT = "checkpoint"
 MODES = ("FULL", "NORMAL", "OFF", "EARLY")
 
 
@@ -105,6 +110,16 @@ async def callers(log: AuditLog, traced: Traced, marks: int) -> None:
     await asyncio.gather(*(caller(number) for number in range(traced.callers)))
 
 
+class MarkedCheckpointer(Checkpointer):
+    """Marks each checkpoint that is stored: a witness may have it from then on."""
+
+    marks = -1
+
+    def _sign(self, replica: Replica) -> None:
+        super()._sign(replica)
+        os.write(self.marks, f"{CHECKPOINT} {replica.shard} {replica.size}\n".encode())
+
+
 def main(argument: str) -> None:
     traced = Traced(**json.loads(argument))
     folder = Path(traced.folder)
@@ -115,10 +130,16 @@ def main(argument: str) -> None:
     )
     engine = open_engine(f"sqlite:///{folder}/{DATABASE}")
     keys = AuditKeys.load_or_create(folder / KEYS, create=False)
-    marks = os.open(folder / MARKS, os.O_WRONLY | os.O_APPEND)
-    log = AuditLog.open(engine, keys, on_fatal=lambda: os._exit(70))
+    marks = MarkedCheckpointer.marks = os.open(folder / MARKS, os.O_WRONLY | os.O_APPEND)
+    signer = LogSigner.of(keys)
+    log = AuditLog.open(engine, keys, on_fatal=lambda: os._exit(70), signer=signer)
+    # a run is a fraction of a second long, and is to have many
+    checkpointer.CHECKPOINT_SECONDS, checkpointer._LOOK_SECONDS = 0.02, 0.01  # type: ignore[misc]
+    signing = MarkedCheckpointer(engine, log, keys.key_id, signer)
+    signing.start()
     asyncio.run(callers(log, traced, marks))
     log.close()
+    signing.close()
     engine.dispose()
 
 
