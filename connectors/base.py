@@ -83,6 +83,8 @@ class Manifest:
     timeout_seconds: float = 1.5
     retention_days: int | None = None  # ended work older than this is not told
     lists_shields: bool = False  # it can give its full list of shielded children
+    max_asks: int = 128  # the bulkhead: asks under way at once, several children in one call being one ask
+    max_batch: int = 32  # the most subjects of one call
 
     @property
     def kind(self) -> AgencyKind:

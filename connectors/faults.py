@@ -5,7 +5,7 @@ Source: the SourceReason meanings of the published contract. The code goes to au
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from schema.vocabulary import SourceReason
 
@@ -38,6 +38,7 @@ class FaultCode(StrEnum):
     RATE_LIMITED = "RATE_LIMITED"
     OVERLOADED = "OVERLOADED"
     BULKHEAD_FULL = "BULKHEAD_FULL"
+    CIRCUIT_OPEN = "CIRCUIT_OPEN"
 
 
 REASON_OF: dict[FaultCode, SourceReason] = {
@@ -66,7 +67,53 @@ REASON_OF: dict[FaultCode, SourceReason] = {
     FaultCode.RATE_LIMITED: SourceReason.RATE_LIMITED,
     FaultCode.OVERLOADED: SourceReason.OVERLOADED,
     FaultCode.BULKHEAD_FULL: SourceReason.OVERLOADED,
+    FaultCode.CIRCUIT_OPEN: SourceReason.CIRCUIT_OPEN,
 }
+
+
+class Bearing(IntEnum):
+    """What the outcome of a call says of the source, for its circuit breaker."""
+
+    NONE = 0  # nothing: it was not asked, or what failed is ours
+    SOUND = 1  # it answered, whatever we make of the answer
+    FAILING = 2  # the source, or the way there, is in trouble
+
+
+# What stands in one child's record may be unreadable, and our own request or sign-in may be refused: neither silences
+# a source for everybody. A bare 404 comes from a proxy without its service behind it.
+_BEARINGS: dict[str, Bearing] = {
+    FaultCode.CONNECT: Bearing.FAILING,
+    FaultCode.DNS: Bearing.FAILING,
+    FaultCode.TLS: Bearing.FAILING,
+    FaultCode.FORBIDDEN_ADDRESS: Bearing.NONE,
+    FaultCode.DEADLINE: Bearing.FAILING,
+    FaultCode.RESET: Bearing.FAILING,
+    FaultCode.TRUNCATED: Bearing.FAILING,
+    FaultCode.UNFRAMED: Bearing.FAILING,
+    FaultCode.GARBAGE: Bearing.FAILING,
+    FaultCode.ENCODING: Bearing.FAILING,
+    FaultCode.REDIRECT: Bearing.FAILING,
+    FaultCode.STATUS_5XX: Bearing.FAILING,
+    FaultCode.STATUS_UNEXPECTED: Bearing.SOUND,
+    FaultCode.NOT_FOUND_BARE: Bearing.FAILING,
+    FaultCode.EMPTY: Bearing.FAILING,
+    FaultCode.CONTENT_TYPE: Bearing.FAILING,
+    FaultCode.BAD_JSON: Bearing.SOUND,
+    FaultCode.SCHEMA: Bearing.SOUND,
+    FaultCode.MISMATCH: Bearing.SOUND,
+    FaultCode.TOO_LARGE: Bearing.SOUND,
+    FaultCode.AUTH: Bearing.SOUND,
+    FaultCode.TOKEN_ENDPOINT: Bearing.SOUND,
+    FaultCode.RATE_LIMITED: Bearing.FAILING,
+    FaultCode.OVERLOADED: Bearing.FAILING,
+    FaultCode.BULKHEAD_FULL: Bearing.NONE,
+    FaultCode.CIRCUIT_OPEN: Bearing.NONE,
+}
+
+
+def bearing_of(code: str) -> Bearing:
+    """Return what a code says of the source; NONE for a code that is not of this list."""
+    return _BEARINGS.get(code, Bearing.NONE)
 
 
 class SourceFailed(Exception):

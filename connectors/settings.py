@@ -76,7 +76,9 @@ class ConnectorSettings(_Strict):
     organisation: Slug | None = None  # the controller; absent: a controller of the connector's own id
     enabled: bool = True
     timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 1.5
-    max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # the bulkhead: one more is OVERLOADED at once
+    max_asks: Annotated[int, Field(ge=1, le=1000)] = 128  # the bulkhead: one more is OVERLOADED at once
+    max_batch: Annotated[int, Field(ge=1, le=100)] = 32  # 1: never asked for several lookups in one call
+    max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # calls at once, of all its asks
     run_by: Line | None = None
     support_contact: Line | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_525)] | None = None  # ended work older than this is not told
@@ -104,13 +106,15 @@ class ConnectorSettings(_Strict):
             subjects=subjects,
             names_adults=names_adults,
             holds=holds,
-            can_batch=can_batch,
+            can_batch=can_batch and self.max_batch > 1,
             answers_depend_on_asker=answers_depend_on_asker,
             run_by=self.run_by or self.name,
             support_contact=self.support_contact or "not stated",
             timeout_seconds=self.timeout_seconds,
             retention_days=self.retention_days,
             lists_shields=lists_shields,
+            max_asks=self.max_asks,
+            max_batch=self.max_batch,
         )
 
 

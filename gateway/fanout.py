@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from auth.paths import INVOLVEMENTS, LINKED_ADULT
-from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
+from connectors.base import Ask, Asker, Deadline, FieldMask
 from connectors.faults import SourceFailed
+from gateway.upstream import Upstream
 from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
 from schema.vocabulary import PurposeClass, SourceReason, SourceStatus
 
@@ -35,6 +36,7 @@ class SourceOutcome:
     answers: tuple[Answered, ...]
     milliseconds: int
     adults: int = 0  # how many linked adults it was asked about
+    shared_call: str | None = None  # the request id that the source saw, where other lookups shared the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,14 @@ class FanOut:
     deadline: Deadline  # of the whole fan-out
     source_seconds: float  # what one source may take of it
     silent: frozenset[str] = frozenset()  # the sources where the agreement asks for a silent read
+    alone: bool = False  # its asks share no call with another lookup's
     of_this_child: Callable[[Answered], Answered] = lambda answer: answer
     """Leaves out of an answer what hangs on somebody else's record: no agency is asked about that person's adults."""
 
     async def ask_all(
         self,
         child: ChildRef,
-        connectors: Sequence[Connector],
+        upstreams: Sequence[Upstream],
         masks: Mapping[str, FieldMask],
         named: Sequence[SourceOutcome] | None = None,
     ) -> dict[str, SourceOutcome]:
@@ -62,7 +65,7 @@ class FanOut:
 
         `named`: what an earlier wave said of linked adults, so that it is not asked again.
         """
-        asked = [c for c in connectors if c.manifest.agency.id in masks]
+        asked = [c for c in upstreams if c.manifest.agency.id in masks]
         about_child = [c for c in asked if ChildRef in c.manifest.subjects]
         about_adults = [c for c in asked if ChildRef not in c.manifest.subjects]
         tasks = {
@@ -85,7 +88,7 @@ class FanOut:
 
     async def _ask_adults(
         self,
-        connector: Connector,
+        upstream: Upstream,
         naming: Sequence[asyncio.Future[SourceOutcome]],
         named: Sequence[SourceOutcome] | None,
         mask: FieldMask,
@@ -94,21 +97,21 @@ class FanOut:
             named = await asyncio.gather(*naming)
         adults = linked_adults([replace(n, answers=tuple(map(self.of_this_child, n.answers))) for n in named])
         if adults:
-            outcome = await self._ask(connector, adults, _about_adults(mask))
+            outcome = await self._ask(upstream, adults, _about_adults(mask))
         else:
-            outcome = await self._health(connector)
+            outcome = await self._health(upstream)
         silent = next((n for n in named if n.status is SourceStatus.NO_ANSWER), None)
         if silent is None or outcome.status is SourceStatus.NO_ANSWER:
             return outcome
         # who could have named an adult did not answer: this source cannot be said to have been asked about everybody
         return replace(outcome, status=SourceStatus.NO_ANSWER, reason=silent.reason, code=NOT_NAMED)
 
-    async def _health(self, connector: Connector) -> SourceOutcome:
-        source, started = connector.manifest.agency.id, asyncio.get_running_loop().time()
+    async def _health(self, upstream: Upstream) -> SourceOutcome:
+        source, started = upstream.manifest.agency.id, asyncio.get_running_loop().time()
         try:
-            ask = self._as(connector)
+            ask = self._as(upstream)
             async with asyncio.timeout(ask.deadline.remaining()):
-                well = await connector.health(ask)
+                well = await upstream.health(ask)
         except SourceFailed as failed:
             return _none(source, failed.reason, failed.code, started)
         except TimeoutError:
@@ -119,12 +122,15 @@ class FanOut:
             return _none(source, SourceReason.PROTOCOL, OUR_FAULT, started)
         return SourceOutcome(source, SourceStatus.ANSWERED, None, None, (), _since(started))
 
-    async def _ask(self, connector: Connector, subjects: Sequence[SubjectRef], mask: FieldMask) -> SourceOutcome:
-        source, started = connector.manifest.agency.id, asyncio.get_running_loop().time()
+    async def _ask(self, upstream: Upstream, subjects: Sequence[SubjectRef], mask: FieldMask) -> SourceOutcome:
+        source, started = upstream.manifest.agency.id, asyncio.get_running_loop().time()
         try:
-            ask = self._as(connector)
+            ask = self._as(upstream)
             async with asyncio.timeout(ask.deadline.remaining()):
-                answers = dict(await connector.involvements(subjects, mask, ask))
+                said = await upstream.involvements(subjects, mask, ask, alone=self.alone)
+            answers = dict(said.answers)
+        except SourceFailed as failed:
+            return _none(source, failed.reason, failed.code, started)
         except TimeoutError:
             return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
         except Exception as fault:
@@ -140,21 +146,35 @@ class FanOut:
             else:
                 trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, "MISMATCH")
         if trouble is None:
-            return SourceOutcome(source, SourceStatus.ANSWERED, None, None, tuple(answered), _since(started))
+            return SourceOutcome(
+                source,
+                SourceStatus.ANSWERED,
+                None,
+                None,
+                tuple(answered),
+                _since(started),
+                shared_call=said.shared_call,
+            )
         return SourceOutcome(
-            source, SourceStatus.NO_ANSWER, trouble.reason, trouble.code, tuple(answered), _since(started)
+            source,
+            SourceStatus.NO_ANSWER,
+            trouble.reason,
+            trouble.code,
+            tuple(answered),
+            _since(started),
+            shared_call=said.shared_call,
         )
 
-    def _as(self, connector: Connector) -> Ask:
+    def _as(self, upstream: Upstream) -> Ask:
         return Ask(
             request_id=self.request_id,
             traceparent=self.traceparent,
             purpose_class=self.purpose_class,
             deadline=Deadline(
-                min(self.deadline.at, Deadline.after(min(self.source_seconds, connector.manifest.timeout_seconds)).at)
+                min(self.deadline.at, Deadline.after(min(self.source_seconds, upstream.manifest.timeout_seconds)).at)
             ),
-            asker=self.asker if connector.manifest.answers_depend_on_asker else None,
-            silent=connector.manifest.agency.id in self.silent,
+            asker=self.asker if upstream.manifest.answers_depend_on_asker else None,
+            silent=upstream.manifest.agency.id in self.silent,
         )
 
 

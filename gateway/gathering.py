@@ -112,6 +112,7 @@ class Gathering:
             deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
             source_seconds=limits.source_seconds,
             silent=plan.silent,
+            alone=access.justification is not None,  # break-glass waits for nobody
             of_this_child=partial(without_others, date_of_birth=key.date_of_birth, family_name=key.family_name),
         )
 
@@ -139,9 +140,9 @@ class Gathering:
     async def _ask(
         self, masks: Mapping[str, FieldMask], named: Sequence[SourceOutcome] | None = None
     ) -> dict[str, SourceOutcome]:
-        connectors = [s.connector for s in self._sources if s.enabled]
+        upstreams = [s.upstream for s in self._sources if s.enabled]
         self.asked |= {source: mask.paths for source, mask in masks.items()}
-        return await self._fan_out.ask_all(ChildRef(self.key.nhs_number), connectors, masks, named)
+        return await self._fan_out.ask_all(ChildRef(self.key.nhs_number), upstreams, masks, named)
 
     def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""

@@ -175,6 +175,7 @@ class LookupRecord:
                     "code": s.code,
                     "ms": s.milliseconds,
                     "adults": s.adults,
+                    "call": s.shared_call,
                 }
                 for s in sources
             ],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+from weakref import ref
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gateway.fanout import SourceOutcome
+if TYPE_CHECKING:
+    from gateway.fanout import SourceOutcome
 
 _LOOKUPS = Counter("contactpoint_lookups", "Lookups with an OUTCOME on the log", ["outcome"])
 _SECONDS = Histogram(
@@ -16,8 +19,51 @@ _SECONDS = Histogram(
 )
 _AGREEMENTS = Counter("contactpoint_agreement_reloads", "Changed sets of agreements, loaded or refused", ["outcome"])
 _SOURCES = Counter("contactpoint_source_answers", "What each source did", ["source", "status", "code"])
+_SOURCE_SECONDS = Histogram(
+    "contactpoint_source_seconds",
+    "What each source took of a lookup",
+    ["source"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_BATCHES = Histogram(
+    "contactpoint_batch_size", "Subjects asked about in one call", ["source"], buckets=(1, 2, 4, 8, 16, 32, 64)
+)
+_CIRCUITS = Gauge("contactpoint_source_circuit", "0 closed, 1 half-open, 2 open", ["source"])
+_UNDER_WAY = Gauge("contactpoint_source_asks_under_way", "How much of a source's bulkhead is in use", ["source"])
 _REVIEWS = Gauge("contactpoint_reviews_open", "Overrides that wait for review")
 _OVERDUE = Gauge("contactpoint_reviews_overdue", "Overrides whose review is overdue")
+
+
+class Watched(Protocol):
+    """What the metrics read of a source when they are asked."""
+
+    under_way: int
+
+    @property
+    def circuit(self) -> int:
+        """The state of its circuit."""
+        ...
+
+
+def watch_source(source: str, watched: Watched) -> None:
+    """Show a source's circuit and bulkhead whenever the metrics are read; costs a lookup nothing."""
+    seen = ref(watched)  # a gateway that is gone is not kept for its figures
+
+    def circuit() -> float:
+        there = seen()
+        return 0 if there is None else there.circuit
+
+    def under_way() -> float:
+        there = seen()
+        return 0 if there is None else there.under_way
+
+    _CIRCUITS.labels(source).set_function(circuit)
+    _UNDER_WAY.labels(source).set_function(under_way)
+
+
+def note_batch(source: str, size: int) -> None:
+    """Count one call to a source and the subjects asked about in it."""
+    _BATCHES.labels(source).observe(size)
 
 
 def note_reviews(waiting: float, overdue: float) -> None:
@@ -37,3 +83,4 @@ def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) 
     _SECONDS.observe(seconds)
     for source in sources:
         _SOURCES.labels(source.source, source.status, source.code or "").inc()
+        _SOURCE_SECONDS.labels(source.source).observe(source.milliseconds / 1000)

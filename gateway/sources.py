@@ -8,6 +8,7 @@ from functools import cached_property
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
 from auth.sharing import Custodian
 from connectors.base import Connector, Manifest
+from gateway.upstream import Upstream
 from schema.records import Agency, ChildRef
 
 
@@ -28,6 +29,11 @@ class Source:
     def agency(self) -> Agency:
         """The agency that callers see."""
         return self.connector.manifest.agency
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        """The connector as lookups ask it, with the source's own breaker, bulkhead and batches."""
+        return Upstream(self.connector)
 
     @cached_property
     def custodian(self) -> Custodian:

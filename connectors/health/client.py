@@ -179,6 +179,7 @@ class HealthSettings(HTTPSettings):
     """The keys of driver `health`."""
 
     # sixteen lookups at a time, each of which makes up to seven calls at once
+    max_asks: Annotated[int, Field(ge=1, le=1000)] = 16
     max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
 
 

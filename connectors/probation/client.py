@@ -205,6 +205,7 @@ class ProbationSettings(HTTPSettings):
     """The keys of driver `probation`. In production the API asks for a client certificate and a key."""
 
     # sixteen lookups at a time, each of which makes up to six calls at once for a linked adult
+    max_asks: Annotated[int, Field(ge=1, le=1000)] = 16
     max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
     subject_distinguished_name: Line | None = None  # what the proxy before the API states of a certificate; tests only
     ca_file: Annotated[Path, Field(strict=False)] | None = None

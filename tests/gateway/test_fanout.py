@@ -12,6 +12,7 @@ import pytest
 from connectors.base import Asker, Connector, Deadline, FieldMask
 from connectors.faults import REASON_OF, FaultCode
 from gateway.fanout import FanOut, SourceOutcome, linked_adults
+from gateway.upstream import Upstream
 from schema.identifiers import CRN
 from schema.records import AdultRef, Answered, ChildRef
 from schema.vocabulary import AgencyKind, InvolvementRelationship, PurposeClass, SourceReason, SourceStatus
@@ -51,7 +52,7 @@ async def ask(
     *connectors: Connector, named: Sequence[SourceOutcome] | None = None, only: Sequence[str] = (), **how: float
 ) -> dict[str, SourceOutcome]:
     masks = {c.manifest.agency.id: EVERYTHING for c in connectors if not only or c.manifest.agency.id in only}
-    return await fan_out(**how).ask_all(ChildRef(CHILD), connectors, masks, named)
+    return await fan_out(**how).ask_all(ChildRef(CHILD), [Upstream(c) for c in connectors], masks, named)
 
 
 def police(name: str = "police", *rows: object) -> Connector:
@@ -74,7 +75,7 @@ DOES: Mapping[str, tuple[Callable[[Connector], Connector], SourceReason | None]]
 )
 async def test_whatever_three_sources_do_each_has_its_own_outcome_and_no_row_is_lost(deeds: str) -> None:
     wanted = {f"s{i}": DOES[deed] for i, deed in enumerate(deeds.split(" / "))}
-    outcomes = await ask(*(flaw(police(name)) for name, (flaw, _) in wanted.items()), source_seconds=0.02)
+    outcomes = await ask(*(flaw(police(name)) for name, (flaw, _) in wanted.items()), source_seconds=0.1)
 
     assert list(outcomes) == list(wanted)
     for name, (_, reason) in wanted.items():
@@ -175,7 +176,7 @@ async def test_no_agency_is_asked_about_the_adult_of_somebody_else_under_the_sam
     about = probation(ADULT)
     fan = replace(fan_out(), of_this_child=lambda answer: replace(answer, linked_adults=()))
     masks = {"cs": EVERYTHING, "probation": EVERYTHING}
-    outcomes = await fan.ask_all(ChildRef(CHILD), [council(ADULT), about], masks)
+    outcomes = await fan.ask_all(ChildRef(CHILD), [Upstream(council(ADULT)), Upstream(about)], masks)
 
     assert (about.asked, about.health_calls) == ([], 1)
     assert outcomes["probation"].status is SourceStatus.ANSWERED

@@ -1,0 +1,146 @@
+"""Many askers, one call: asks of one source that wait for one another, at most two milliseconds.
+
+While nothing of the source is under way an ask leaves at once, with whoever asks in the same turn of the event loop.
+Otherwise it waits for others, `WINDOW_SECONDS` at most. Asks share a call only if they have the same field mask, the
+same purpose class and the same word on notification; the source, and with it the gateway's credential there, is the
+same because each source has its own `Batches`. What is shared is the call and nothing else: each asker waits for its
+own deadline, is answered about its own subject, and is decided about and recorded apart.
+
+Two who ask about the same child are told by one question, but only while that question has not been sent: an answer is
+never older than the ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.base import Ask, Deadline, FieldMask
+from gateway.randomness import RANDOM
+from schema.records import Answer, SubjectRef
+
+WINDOW_SECONDS = 0.002
+
+Call = Callable[[Sequence[SubjectRef], FieldMask, Ask], Awaitable[Mapping[SubjectRef, Answer]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a source said to one asker. `shared_call` is the request id of the call, if others were asked for in it."""
+
+    answers: Mapping[SubjectRef, Answer]
+    shared_call: str | None = None
+
+
+class _Batch:
+    """The asks that will share a call, or share one that is under way."""
+
+    __slots__ = ("asks", "deadline", "mask", "subjects", "task", "timer", "waiting")
+
+    def __init__(self, mask: FieldMask) -> None:
+        self.mask = mask
+        self.subjects: dict[SubjectRef, None] = {}
+        self.asks: list[Ask] = []
+        self.deadline = 0.0
+        self.waiting: list[tuple[SubjectRef, asyncio.Future[Said]]] = []
+        self.timer: asyncio.Handle | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
+class Batches:
+    """The batches of one source."""
+
+    def __init__(
+        self, call: Call, *, most: int, sized: Callable[[int], Any] = lambda _: None, window: float = WINDOW_SECONDS
+    ) -> None:
+        """`call` asks the source about several subjects; `sized` is told the size of every call."""
+        self._call = call
+        self._most = most
+        self._sized = sized
+        self._window = window
+        self._open: dict[tuple[object, ...], _Batch] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def ask(self, subject: SubjectRef, mask: FieldMask, ask: Ask) -> Said:
+        """Return what the source says of the subject. Raises what the call raises.
+
+        It waits as long as the call takes: the deadline is the caller's to keep. A caller that stops waiting takes
+        nothing from the others; when nobody waits any more, the call ends.
+        """
+        loop = asyncio.get_running_loop()
+        # who asks is no part of the key: a source whose answers depend on the asker has no batches
+        key = (mask.paths, ask.purpose_class, ask.silent)
+        batch = self._open.get(key)
+        if batch is None:
+            batch = self._open[key] = _Batch(mask)
+            batch.timer = (
+                loop.call_later(self._window, self._send, key, batch)
+                if self._under_way
+                else loop.call_soon(self._send, key, batch)
+            )
+        told: asyncio.Future[Said] = loop.create_future()
+        batch.waiting.append((subject, told))
+        batch.subjects[subject] = None
+        batch.asks.append(ask)
+        batch.deadline = max(batch.deadline, ask.deadline.at)
+        if len(batch.subjects) >= self._most:
+            self._send(key, batch)
+        try:
+            return await told
+        except asyncio.CancelledError:
+            if all(other.done() for _, other in batch.waiting):
+                self._let_go(key, batch)
+            raise
+
+    def _send(self, key: tuple[object, ...], batch: _Batch) -> None:
+        if self._open.get(key) is batch:
+            del self._open[key]
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if batch.task is None:
+            batch.task = asyncio.get_running_loop().create_task(self._run(batch))
+            self._under_way.add(batch.task)
+            batch.task.add_done_callback(self._under_way.discard)
+
+    def _let_go(self, key: tuple[object, ...], batch: _Batch) -> None:
+        if batch.task is not None:
+            batch.task.cancel()
+        elif batch.timer is not None:
+            batch.timer.cancel()
+            if self._open.get(key) is batch:
+                del self._open[key]
+
+    async def _run(self, batch: _Batch) -> None:
+        self._sized(len(batch.subjects))
+        ask = _asking_for(batch)
+        shared = ask.request_id if len(batch.asks) > 1 else None
+        try:
+            async with asyncio.timeout_at(batch.deadline):
+                answers = await self._call(tuple(batch.subjects), batch.mask, ask)
+            # each is handed its own: nobody else's answer is within its reach
+            handed = {s: Said({s: answers[s]} if s in answers else {}, shared) for s in batch.subjects}
+        except Exception as failure:
+            for _, told in batch.waiting:
+                if not told.done():
+                    told.set_exception(failure)
+        else:
+            for subject, told in batch.waiting:
+                if not told.done():
+                    told.set_result(handed[subject])
+
+
+def _asking_for(batch: _Batch) -> Ask:
+    """Return the ask of the call: a single asker's own, or one whose id belongs to no single lookup."""
+    first = batch.asks[0]
+    if len(batch.asks) == 1:
+        return first
+    return Ask(
+        request_id=RANDOM.uuid(),
+        traceparent=f"00-{RANDOM.take(16).hex()}-{RANDOM.take(8).hex()}-01",
+        purpose_class=first.purpose_class,
+        deadline=Deadline(batch.deadline),
+        asker=None,
+        silent=first.silent,
+    )

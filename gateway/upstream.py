@@ -1,0 +1,112 @@
+"""One source as lookups ask it: behind its breaker and its bulkhead, and through its batches if it can be asked so.
+
+All of it belongs to the source. Nothing here depends on who asks or about whom, and the health call that stands in for
+an ask about a linked adult passes through the same breaker and the same bulkhead, so that what it costs and what it
+reads does not tell whether there was an adult to ask about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from connectors.base import Ask, Connector, Deadline, FieldMask, Manifest
+from connectors.faults import Bearing, FaultCode, SourceFailed, bearing_of
+from gateway.batching import Batches, Said
+from gateway.breaker import Breaker, BreakerRules, Circuit
+from gateway.metrics import note_batch, watch_source
+from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
+
+_EARLY_SECONDS = 0.005  # a timer may come this much before its time
+
+T = TypeVar("T")
+
+
+class Upstream:
+    """A connector with its breaker, bulkhead and batches."""
+
+    def __init__(self, connector: Connector, *, rules: BreakerRules | None = None) -> None:
+        manifest = connector.manifest
+        self._connector = connector
+        self._breaker = Breaker(rules)
+        self._most = manifest.max_asks
+        self.under_way = 0
+        self._batches: Batches | None = None
+        if manifest.can_batch and ChildRef in manifest.subjects and not manifest.answers_depend_on_asker:
+            source = manifest.agency.id
+            self._batches = Batches(self._ask, most=manifest.max_batch, sized=lambda size: note_batch(source, size))
+        watch_source(manifest.agency.id, self)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the connector can do."""
+        return self._connector.manifest
+
+    @property
+    def circuit(self) -> Circuit:
+        """The state of the source's circuit."""
+        return self._breaker.state
+
+    async def involvements(
+        self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask, *, alone: bool = False
+    ) -> Said:
+        """Return what the source says of each subject; one subject is asked about with others', unless `alone`.
+
+        Raises SourceFailed with CIRCUIT_OPEN or BULKHEAD_FULL at once, without asking; otherwise what the connector
+        raises, which is our fault. The deadline is the caller's to keep.
+        """
+        if self._batches is not None and not alone and len(subjects) == 1:
+            return await self._batches.ask(subjects[0], mask, ask)
+        return Said(await self._ask(subjects, mask, ask))
+
+    async def health(self, ask: Ask) -> bool:
+        """Return whether the source says that it is well. Raises SourceFailed."""
+        return await self._guarded(ask.deadline, partial(self._connector.health, ask))
+
+    async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        return await self._guarded(ask.deadline, partial(self._connector.involvements, subjects, mask, ask))
+
+    async def _guarded(self, deadline: Deadline, call: Callable[[], Awaitable[T]]) -> T:
+        loop = asyncio.get_running_loop()
+        if self.under_way >= self._most:
+            raise SourceFailed(FaultCode.BULKHEAD_FULL)
+        ticket = self._breaker.admit(loop.time())
+        if ticket is None:
+            raise SourceFailed(FaultCode.CIRCUIT_OPEN)
+        self.under_way += 1
+        bearing = Bearing.NONE
+        try:
+            told = await call()
+            bearing = _bearing(told)
+            return told
+        except SourceFailed as failed:
+            bearing = bearing_of(failed.code)
+            raise
+        except TimeoutError:
+            bearing = Bearing.FAILING
+            raise
+        except asyncio.CancelledError:
+            # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
+            if loop.time() >= deadline.at - _EARLY_SECONDS:
+                bearing = Bearing.FAILING
+            raise
+        finally:
+            self.under_way -= 1
+            self._breaker.note(ticket, bearing, loop.time())
+
+
+def _bearing(told: object) -> Bearing:
+    """Return what an answer says of the source: sound if it could answer about anybody."""
+    if told is True:
+        return Bearing.SOUND
+    if not isinstance(told, Mapping):
+        return Bearing.NONE
+    bearing = Bearing.NONE
+    for answer in told.values():
+        if isinstance(answer, Answered):
+            return Bearing.SOUND
+        if isinstance(answer, NoAnswer):
+            bearing = max(bearing, bearing_of(answer.code))
+    return bearing
