@@ -56,7 +56,8 @@ from gateway.reviews import Reviews
 from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
-from gateway.storage import DatabaseHold, hold_database, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.serving import DatabaseHold, hold_database
 from schema.vocabulary import PurposeClass, Scope
 
 log = structlog.get_logger("gateway.app")

@@ -26,7 +26,7 @@ from gateway.audit.log import AuditLog
 from gateway.errors import BadUserInput
 from gateway.randomness import RANDOM
 from gateway.register_requests import NotPermitted, RegisterRequest
-from gateway.storage import appointment
+from gateway.storage.tables import appointment
 from schema.appointing import Appointment
 from schema.identifiers import NHSNumber
 from schema.vocabulary import Purpose

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gateway.storage import budget
+from gateway.storage.tables import budget
 
 WINDOWS: Final = {"minute": 60, "hour": 3600, "day": 86400}
 

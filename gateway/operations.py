@@ -13,7 +13,8 @@ from gateway import errors
 from gateway.graphql.endpoint import encoded_error
 from gateway.graphql.query import sdl
 from gateway.metrics import note_reviews
-from gateway.storage import StorageError, assert_durable
+from gateway.storage.engine import assert_durable
+from gateway.storage.errors import StorageError
 from schema.vocabulary import Scope
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.randomness import RANDOM
 from gateway.register_requests import NotPermitted, RegisterRequest
-from gateway.storage import review
+from gateway.storage.tables import review
 from schema.reviewing import Review
 from schema.vocabulary import Purpose, ReviewKind, ReviewState, ReviewVerdict
 

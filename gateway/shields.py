@@ -19,7 +19,8 @@ from auth.shielding import ShieldsUnreadable
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.storage import shield, shield_list, sqlite_of
+from gateway.storage.sqlite import sqlite_of
+from gateway.storage.tables import shield, shield_list
 from schema.identifiers import NHSNumber
 
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]

@@ -8,6 +8,10 @@ from collections.abc import Callable
 import pytest
 import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
 
+from tests.fixtures.postgresql import postgresql_database, postgresql_server
+
+__all__ = ["postgresql_database", "postgresql_server"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

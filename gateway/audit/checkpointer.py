@@ -26,7 +26,7 @@ from gateway.audit.replica import Replica
 from gateway.audit.sealed import checkpoint_sizes, store_note, verified_frontier
 from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_cosignature, audit_leaf
-from gateway.storage import writing
+from gateway.storage.engine import writing
 
 CHECKPOINT_SECONDS: Final = 1.0
 CHECKPOINT_LEAVES: Final = 256

@@ -12,7 +12,7 @@ from gateway.audit.master import append_to_master, current_master, event_of, loc
 from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.sealed import last_checkpoint
 from gateway.audit.tables import audit_shard
-from gateway.storage import writing
+from gateway.storage.engine import writing
 
 _logger = logging.getLogger(__name__)
 

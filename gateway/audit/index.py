@@ -17,7 +17,7 @@ from gateway.audit.index_tables import Flag, event_index, event_index_position
 from gateway.audit.indexed import FORGOTTEN, Changes, Closing
 from gateway.audit.keys import AuditKeys
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
-from gateway.storage import writing
+from gateway.storage.engine import writing
 
 _STEP: Final = 500
 _REST_SECONDS: Final = 0.002

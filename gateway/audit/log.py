@@ -19,6 +19,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.audit.canonical import canonical
+from gateway.audit.claims import ShardClaim
 from gateway.audit.errors import (
     AlongsideRefused,
     AuditClosed,
@@ -31,9 +32,9 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.freezing import freeze
 from gateway.audit.keys import AuditKeys
 from gateway.audit.merkle import Frontier
-from gateway.audit.recovery import ShardClaim, origin_of, recover
+from gateway.audit.recovery import origin_of, recover
 from gateway.audit.signing import LogSigner
-from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, sqlite_error_of
+from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, name_of_error
 
 _LARGEST_BATCH: Final = 512
 _PROBE_SECONDS: Final = 1.0
@@ -117,7 +118,7 @@ class AuditLog:
             try:
                 with engine.connect() as connection:
                     tail = recover(connection, claim.shard, keys.key_id)
-                writer = ShardWriter(engine.connect(), claim.shard, tail.tree)
+                writer = claim.writer(tail.tree, keys.key_id)
             except AuditDamaged as damage:
                 claim.release()
                 freeze(engine, claim.shard, keys.key_id, str(damage))
@@ -272,11 +273,10 @@ class AuditLog:
                 if (entry := self._queue.get_nowait()) is not None:
                     batch.append(entry)
         _answer(batch, AuditFailed)
-        cause = sqlite_error_of(error)
         # not the text of the error: SQLAlchemy puts parameters into it
-        _logger.critical(
-            "the audit log has failed: %s %s", type(cause).__name__, getattr(cause, "sqlite_errorname", "")
-        )
+        _logger.critical("the audit log has failed: %s", name_of_error(error))
+        with suppress(Exception):
+            self._writer.abandon()
         self._on_fatal()
 
 

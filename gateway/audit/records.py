@@ -75,8 +75,8 @@ def read_records(engine: sa.Engine, shard: str | None = None) -> Iterator[Record
         query = query.where(audit_leaf.c.shard == shard)
     else:
         query = query.where(~audit_leaf.c.shard.startswith(MASTER))
-    with engine.connect() as connection:
-        for of_shard, seq, body, stored_hash, payload in connection.execution_options(yield_per=500).execute(query):
+    with engine.connect() as connection, connection.execution_options(yield_per=500).execute(query) as rows:
+        for of_shard, seq, body, stored_hash, payload in rows:
             leaf = parse_leaf(body)
             content = None if payload is None else msgspec.json.decode(payload)
             yield Record(of_shard, seq, leaf.t, EventKind(leaf.kind), content, body, stored_hash)

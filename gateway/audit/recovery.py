@@ -1,10 +1,7 @@
-"""Taking up a shard again after a stop or a crash: whose it is, and whether its end is sound."""
+"""Taking up a shard again after a stop or a crash: whether its end is sound, and what it left open."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,10 +10,10 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.audit import merkle
-from gateway.audit.errors import AnotherKey, AuditDamaged, AuditUnavailable
+from gateway.audit.errors import AnotherKey, AuditDamaged
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import MASTER, parse_leaf, payload_hash
+from gateway.audit.records import parse_leaf, payload_hash
 from gateway.audit.sealed import last_checkpoint, verified_frontier
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 
@@ -37,50 +34,6 @@ def keys_of_log(engine: sa.Engine, file: Path) -> AuditKeys:
     with engine.connect() as connection:
         begun = connection.scalar(sa.select(sa.exists(sa.select(audit_leaf.c.seq))))
     return AuditKeys.load_or_create(file, create=not begun)
-
-
-class ShardClaim:
-    """The right to write to one shard: an advisory lock on a file beside the database, gone with the process.
-
-    Two processes on one database therefore write two shards, and neither continues the other's tree.
-    """
-
-    def __init__(self, shard: str, descriptor: int) -> None:
-        self.shard = shard
-        self._descriptor = descriptor
-
-    @classmethod
-    def first_free(cls, engine: sa.Engine) -> ShardClaim:
-        """Claim the oldest open shard that no process holds, or a new one."""
-        database = Path(engine.url.database or "")
-        with engine.connect() as connection:
-            known = connection.scalars(
-                sa.select(audit_shard.c.id)
-                .where(audit_shard.c.state == "OPEN", ~audit_shard.c.id.startswith(MASTER))
-                .order_by(audit_shard.c.opened)
-            ).all()
-        for shard in (*known, uuid.uuid4().hex):
-            if (claim := cls._take(database, shard)) is not None:
-                return claim
-        raise AuditUnavailable("no shard of the log could be claimed")
-
-    @classmethod
-    def _take(cls, database: Path, shard: str) -> ShardClaim | None:
-        if not (shard.isascii() and shard.isalnum()):
-            raise AuditDamaged("a shard has a name that is not one of ours")
-        file = database.with_name(f"{database.name}-{shard}.lock")
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return cls(shard, descriptor)
-
-    def release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.storage import metadata
+from gateway.storage.tables import metadata
 
 # Bodies are bytes, not text: what is hashed is exactly what is stored, and a damaged byte can still be read back.
 

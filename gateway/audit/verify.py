@@ -22,7 +22,7 @@ from gateway.audit.merkle import Frontier
 from gateway.audit.records import SALT_SIZE, leaf_bytes, parse_leaf
 from gateway.audit.recovery import origin_of
 from gateway.audit.tables import TRIGGERS, audit_leaf, audit_node, audit_payload, audit_shard
-from gateway.storage import sqlite_of
+from gateway.storage.sqlite import sqlite_of
 
 _MOST_FINDINGS: Final = 100
 _TABLES: Final = (audit_shard, audit_leaf, audit_payload, audit_node)

@@ -10,7 +10,8 @@ import click
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
-from gateway.storage import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
 
 _EXIT = {Status.GOOD: 0, Status.TAMPERED: 4, Status.INCOMPLETE: 3}
 

@@ -33,7 +33,7 @@ from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import IdentityProvider, identity_provider
 from gateway.demo.personas import PERSONAS
 from gateway.settings import SettingsFault
-from gateway.storage import StorageError
+from gateway.storage.errors import StorageError
 from gateway.telemetry import configure_logs
 from schema.identifiers import NHSNumber
 from schema.vocabulary import Purpose

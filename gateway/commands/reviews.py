@@ -24,7 +24,9 @@ from gateway.commands.serve import loaded
 from gateway.migrate import migrate
 from gateway.reviews import WAITING
 from gateway.settings import Settings, audit_key_file
-from gateway.storage import StorageError, open_engine, review
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import StorageError
+from gateway.storage.tables import review
 from schema.vocabulary import ReviewState
 
 _SHOWN: Final = ("id", "state", "organisation", "purpose", "opened_at", "due_at", "decided_at", "note")

@@ -24,7 +24,8 @@ from gateway.lookup import legal_today
 from gateway.migrate import migrate as upgrade
 from gateway.request_heads import BoundedHeads
 from gateway.settings import Settings, SettingsFault
-from gateway.storage import StorageError, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import StorageError
 from gateway.telemetry import configure_logs
 
 log = structlog.get_logger("gateway.commands.serve")

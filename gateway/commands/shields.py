@@ -17,7 +17,8 @@ from gateway.commands.serve import loaded
 from gateway.migrate import migrate
 from gateway.settings import Settings, audit_key_file
 from gateway.shields import DatabaseShields
-from gateway.storage import StorageError, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import StorageError
 from schema.identifiers import InvalidIdentifier, NHSNumber
 
 _HEADER = ["source", "nhsNumber"]

@@ -12,7 +12,7 @@ from gateway.demo.agencies.server import Agencies
 from gateway.demo.families import World, school_records
 from gateway.demo.identity_provider import IdentityProvider
 from gateway.settings import ResourceSection, Settings, from_values
-from gateway.storage import reserve_database
+from gateway.storage.serving import reserve_database
 
 _OVERLAY = Path(__file__).parent / "agreements"
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.demo.appointing import STORIES
-from gateway.storage import appointment
+from gateway.storage.tables import appointment
 from tests.end_to_end.world import DemoWorld, demo_world
 
 pytestmark = pytest.mark.network

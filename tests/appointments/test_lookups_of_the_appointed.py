@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from auth.appointments import AppointmentsUnreadable
 from gateway.audit.events import EventKind
-from gateway.storage import appointment
+from gateway.storage.tables import appointment
 from tests.appointments.asking import COURT, GUARDIAN, TO_GUARDIANS, end, in_days, look_up, registered
 from tests.appointments.conftest import Running
 from tests.fixtures.sources import CHILD, OTHER_CHILD, UNKNOWN_CHILD, known, row, source

@@ -19,7 +19,8 @@ from auth.sharing import Organisation
 from gateway.appointments import Appointments
 from gateway.audit.keys import AuditKeys
 from gateway.migrate import migrate
-from gateway.storage import appointment, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.tables import appointment
 from schema.identifiers import NHSNumber
 from schema.vocabulary import AgencyKind, Purpose
 from tests.auth.model import agreed, caller

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -14,15 +16,47 @@ from sqlalchemy import event
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.migrate import migrate
-from gateway.storage import open_engine
+from gateway.storage.engine import is_postgresql, open_engine, writing
+from tests.fixtures.postgresql import OWNER, PostgreSQLServer
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A migrated database of either kind, as the gateway opens it: on PostgreSQL in a role that owns nothing."""
+    if request.param == "sqlite":
+        engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+        migrate(engine)
+    else:
+        server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+        engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
+def owner(engine: sa.Engine, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+    """The same database for somebody who may change its schema."""
+    if not is_postgresql(engine):
+        yield engine
+        return
+    server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    owner = open_engine(server.url(str(engine.url.database), OWNER))
+    yield owner
+    owner.dispose()
+
+
+@pytest.fixture
+def busy(owner: sa.Engine) -> Callable[[], AbstractContextManager[None]]:
+    """Hold up everybody who would write to the log, for as long as the context lasts."""
+
+    @contextmanager
+    def hold() -> Iterator[None]:
+        with writing(owner).begin() as connection:
+            if is_postgresql(owner):
+                connection.exec_driver_sql("LOCK TABLE audit_leaf IN EXCLUSIVE MODE")
+            yield
+
+    return hold
 
 
 @pytest.fixture
@@ -49,6 +83,11 @@ def before_statement(engine: sa.Engine) -> Callable[[Callable[[str], None]], Non
     """Have every connection that is opened from now on call a function with each statement before it runs."""
 
     def install(flaw: Callable[[str], None]) -> None:
+        class PostgreSQLCursor(psycopg.Cursor[Any]):
+            def execute(self, query: Any, *parameters: Any, **options: Any) -> Self:
+                flaw(str(query).strip())
+                return super().execute(query, *parameters, **options)
+
         class Cursor(sqlite3.Cursor):
             def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
                 flaw(sql)
@@ -59,7 +98,10 @@ def before_statement(engine: sa.Engine) -> Callable[[Callable[[str], None]], Non
                 return super().cursor(factory)
 
         def use(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-            parameters["factory"] = Connection
+            if is_postgresql(engine):
+                parameters["cursor_factory"] = PostgreSQLCursor
+            else:
+                parameters["factory"] = Connection
 
         event.listen(engine, "do_connect", use)
         engine.dispose()

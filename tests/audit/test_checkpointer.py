@@ -27,8 +27,9 @@ from gateway.audit.records import read_records
 from gateway.audit.recovery import origin_of
 from gateway.audit.sealed import frontier_at, stored_nodes
 from gateway.audit.signing import LogSigner
-from gateway.audit.tables import TRIGGERS, audit_checkpoint, audit_shard
-from gateway.storage import writing
+from gateway.audit.tables import audit_checkpoint, audit_shard
+from gateway.storage.engine import writing
+from tests.audit.rewriting import rewrite
 
 pytestmark = pytest.mark.anyio
 
@@ -54,16 +55,6 @@ def events(engine: sa.Engine) -> list[tuple[str, str, int]]:
     """Return what the master logs say: of which shard, what, at which size."""
     payloads = [record.payload or {} for master in sorted(masters(engine)) for record in read_records(engine, master)]
     return [(payload["shard"], payload["event"], payload["size"]) for payload in payloads]
-
-
-def without_triggers(engine: sa.Engine, *statements: str) -> None:
-    with engine.begin() as connection:
-        for name in TRIGGERS:
-            connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-        for text in TRIGGERS.values():
-            connection.exec_driver_sql(text)
 
 
 @pytest.fixture
@@ -186,10 +177,10 @@ async def test_two_processes_share_one_master_log(
 
 
 CHANGES = {
-    "a leaf": "UPDATE audit_leaf SET body = replace(body, 'DENIED', 'INTENT') WHERE seq = 2",
-    "the hash of a leaf": "UPDATE audit_leaf SET hash = zeroblob(32) WHERE seq = 2",
-    "a payload": "UPDATE audit_payload SET body = x'7b7d' WHERE seq = 2",
-    "a node": "UPDATE audit_node SET hash = zeroblob(32) WHERE level = 1 AND ix = 1",
+    "a leaf": "UPDATE audit_leaf SET body = {other_kind} WHERE seq = 2",
+    "the hash of a leaf": "UPDATE audit_leaf SET hash = {zeros} WHERE seq = 2",
+    "a payload": "UPDATE audit_payload SET body = {object} WHERE seq = 2",
+    "a node": "UPDATE audit_node SET hash = {zeros} WHERE level = 1 AND ix = 1",
     "a leaf taken out": "DELETE FROM audit_leaf WHERE seq = 2",
     "a node taken out": "DELETE FROM audit_node WHERE level = 1 AND ix = 1",
 }
@@ -198,6 +189,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_shard_that_does_not_fit_is_frozen_and_the_process_fails(
     engine: sa.Engine,
+    owner: sa.Engine,
     keys: AuditKeys,
     open_log: OpenLog,
     checkpointer: Callable[[AuditLog], Checkpointer],
@@ -208,7 +200,7 @@ async def test_a_shard_that_does_not_fit_is_frozen_and_the_process_fails(
     log = open_log(on_fatal=lambda: loop.call_soon_threadsafe(failed.set))
     for count in range(5):
         await log.append(EventKind.DENIED, {"code": str(count)})
-    without_triggers(engine, CHANGES[change])
+    rewrite(owner, CHANGES[change])
     running = checkpointer(log)
     running.start()
 
@@ -229,7 +221,11 @@ async def test_a_shard_that_does_not_fit_is_frozen_and_the_process_fails(
 
 
 async def test_a_log_rewritten_with_every_hash_recomputed_is_not_signed_again(
-    engine: sa.Engine, keys: AuditKeys, open_log: OpenLog, checkpointer: Callable[[AuditLog], Checkpointer]
+    engine: sa.Engine,
+    owner: sa.Engine,
+    keys: AuditKeys,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
 ) -> None:
     """The writer's memory is one of the two that must agree: whoever changes the disk alone is found."""
     log = open_log()
@@ -242,7 +238,7 @@ async def test_a_log_rewritten_with_every_hash_recomputed_is_not_signed_again(
         for table in ("leaf", "payload", "node")
         for to, of in [("x", log.shard), (log.shard, other.shard), (other.shard, "x")]
     ]
-    without_triggers(engine, *swap)
+    rewrite(owner, *swap)
 
     checkpointer(log).close()
 
@@ -250,14 +246,18 @@ async def test_a_log_rewritten_with_every_hash_recomputed_is_not_signed_again(
 
 
 async def test_a_shard_cut_off_below_its_checkpoint_is_frozen_at_the_next_start(
-    engine: sa.Engine, keys: AuditKeys, open_log: OpenLog, checkpointer: Callable[[AuditLog], Checkpointer]
+    engine: sa.Engine,
+    owner: sa.Engine,
+    keys: AuditKeys,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
 ) -> None:
     log = open_log()
     await log.append(EventKind.DENIED, {})
     log.close()
     checkpointer(log).close()
-    without_triggers(
-        engine,
+    rewrite(
+        owner,
         *(f"DELETE FROM audit_{table} WHERE seq >= 2 AND shard = '{log.shard}'" for table in ("leaf", "payload")),
     )
 
@@ -269,12 +269,16 @@ async def test_a_shard_cut_off_below_its_checkpoint_is_frozen_at_the_next_start(
 
 
 async def test_a_damaged_master_log_is_frozen_and_the_next_generation_begun(
-    engine: sa.Engine, keys: AuditKeys, open_log: OpenLog, checkpointer: Callable[[AuditLog], Checkpointer]
+    engine: sa.Engine,
+    owner: sa.Engine,
+    keys: AuditKeys,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
 ) -> None:
     log = open_log()
     checkpointer(log).checkpoint()
     (first,) = masters(engine)
-    without_triggers(engine, f"UPDATE audit_node SET hash = zeroblob(32) WHERE shard = '{first}'")
+    rewrite(owner, f"UPDATE audit_node SET hash = {{zeros}} WHERE shard = '{first}'")
     await log.append(EventKind.DENIED, {})
 
     checkpointer(log).checkpoint()

@@ -14,7 +14,7 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
 from gateway.audit.verify import Status, verify
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 
 # Acknowledges on standard output, unbuffered, and is killed at the given COMMIT: before it, or just after it.
 CHILD = """
@@ -24,7 +24,7 @@ from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog, Receipt, _answer
 from gateway.migrate import migrate
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 
 folder, log_type, when, fatal = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 commits = 0

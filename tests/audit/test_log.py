@@ -9,8 +9,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -20,12 +22,15 @@ from gateway.audit.errors import AlongsideRefused, AuditClosed, AuditFailed, Aud
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.log import AuditLog, Receipt, _answer, _Entry
 from gateway.audit.records import read_records
-from gateway.audit.verify import Status, verify
-from gateway.storage import budget, writing
+from gateway.audit.tables import audit_leaf
+from gateway.storage.engine import is_postgresql
+from gateway.storage.tables import budget
+from tests.audit.soundness import is_sound
 
 pytestmark = pytest.mark.anyio
 
 OpenLog = Callable[..., AuditLog]
+Busy = Callable[[], AbstractContextManager[None]]
 BeforeStatement = Callable[[Callable[[str], None]], None]
 
 ROW = {"principal": "p", "window": "minute", "starts": 0, "lookups": 1, "misses": 0}
@@ -108,7 +113,7 @@ async def test_records_stand_in_the_order_in_which_they_were_asked_for(engine: s
     assert [receipt.seq for receipt in receipts] == list(range(1, 2001))
     stored = [record.payload for record in read_records(engine)][1:]
     assert stored == [{"count": n} for n in range(2000)]
-    assert verify(engine).status is Status.GOOD
+    assert is_sound(engine)
 
 
 async def test_what_queues_during_a_commit_is_the_next_commit(
@@ -158,7 +163,7 @@ async def acknowledged_but_absent(log: AuditLog, engine: sa.Engine) -> int:
     async def one() -> bool:
         receipt = await log.append(EventKind.OUTCOME, {})
         with engine.connect() as connection:
-            found = connection.exec_driver_sql("SELECT 1 FROM audit_leaf WHERE seq = ?", (receipt.seq,)).scalar()
+            found = connection.execute(sa.select(audit_leaf.c.seq).where(audit_leaf.c.seq == receipt.seq)).scalar()
         return found is None
 
     return sum(await asyncio.gather(*(one() for _ in range(20))))
@@ -187,9 +192,8 @@ async def test_an_acknowledged_record_is_on_disk(
     assert (await acknowledged_but_absent(log, engine) > 0) is caught
 
 
-async def test_the_writer_commits_with_synchronous_full(
-    engine: sa.Engine, open_log: OpenLog, before_statement: BeforeStatement
-) -> None:
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_the_writer_commits_with_synchronous_full(engine: sa.Engine, open_log: OpenLog) -> None:
     log = open_log()
 
     assert log._writer._driver.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -238,7 +242,7 @@ async def test_one_caller_s_mistake_is_not_everybody_s(
     assert [record.payload for record in read_records(engine)][2:] == [{"count": 1}, {"count": 3}]
     assert counted(engine, budget) == 2
     assert log.ready
-    assert verify(engine).status is Status.GOOD
+    assert is_sound(engine)
 
 
 async def test_a_statement_that_ends_the_transaction_stops_the_log(engine: sa.Engine, open_log: OpenLog) -> None:
@@ -291,9 +295,9 @@ async def test_closing_writes_what_is_queued_and_takes_no_more(engine: sa.Engine
 # Busy
 
 
-async def test_a_database_that_is_busy_for_a_moment_is_waited_for(engine: sa.Engine, open_log: OpenLog) -> None:
+async def test_a_database_that_is_busy_for_a_moment_is_waited_for(open_log: OpenLog, busy: Busy) -> None:
     log = open_log()
-    with writing(engine).begin():
+    with busy():
         waiting = asyncio.ensure_future(log.append(EventKind.INTENT, {}))
         await asyncio.sleep(0.05)
 
@@ -302,10 +306,10 @@ async def test_a_database_that_is_busy_for_a_moment_is_waited_for(engine: sa.Eng
 
 
 async def test_a_database_that_stays_busy_refuses_every_waiter_and_records_none(
-    engine: sa.Engine, open_log: OpenLog
+    engine: sa.Engine, open_log: OpenLog, busy: Busy
 ) -> None:
     log = open_log()
-    with writing(engine).begin():
+    with busy():
         outcomes = await asyncio.gather(
             *(log.append(EventKind.INTENT, {"count": n}) for n in range(5)), return_exceptions=True
         )
@@ -319,13 +323,13 @@ async def test_a_database_that_stays_busy_refuses_every_waiter_and_records_none(
     assert {"count": 9} in [record.payload for record in read_records(engine)]
     assert not [record for record in read_records(engine) if record.payload in [{"count": n} for n in range(5)]]
     assert receipt.seq in (1, 2)  # a probe may have come first
-    assert verify(engine).status is Status.GOOD
+    assert is_sound(engine)
 
 
-async def test_readiness_returns_without_a_caller(engine: sa.Engine, open_log: OpenLog) -> None:
+async def test_readiness_returns_without_a_caller(engine: sa.Engine, open_log: OpenLog, busy: Busy) -> None:
     """A gateway that is not ready gets no traffic; if only traffic could make it ready, it would never be."""
     log = open_log()
-    with writing(engine).begin(), pytest.raises(AuditUnavailable):
+    with busy(), pytest.raises(AuditUnavailable):
         await log.append(EventKind.INTENT, {})
 
     while not log.ready:  # noqa: ASYNC110 readiness is read from outside, as a probe would
@@ -344,6 +348,10 @@ def io_error(code: int = sqlite3.SQLITE_IOERR_FSYNC) -> sqlite3.OperationalError
     return error
 
 
+def said_by_the_server(sqlstate: str) -> psycopg.Error:
+    return psycopg.errors.lookup(sqlstate)("the server's text")
+
+
 class FailsOnce:
     """Storage that fails once, at one kind of statement, and then works again as if nothing had been."""
 
@@ -358,17 +366,35 @@ class FailsOnce:
             raise error
 
 
+FAILURES_OF_SQLITE = [
+    pytest.param("COMMIT", io_error(), id="the-flush"),
+    pytest.param("COMMIT", io_error(sqlite3.SQLITE_BUSY), id="a-commit-that-is-busy"),
+    pytest.param("COMMIT", sqlite3.OperationalError("no code"), id="a-commit-of-unknown-result"),
+    pytest.param("COMMIT", MemoryError(), id="no-memory"),
+    pytest.param("BEGIN", io_error(), id="the-begin"),
+    pytest.param("INSERT INTO budget", io_error(), id="a-statement-alongside"),
+    pytest.param("INSERT INTO budget", OSError("gone"), id="the-system-under-a-statement-alongside"),
+]
+FAILURES_OF_POSTGRESQL = [
+    pytest.param("COMMIT", psycopg.OperationalError("connection lost"), id="a-commit-of-unknown-result"),
+    pytest.param("COMMIT", said_by_the_server("40001"), id="a-commit-that-cannot-be-serialized"),
+    pytest.param("COMMIT", said_by_the_server("57P01"), id="a-commit-of-a-server-that-stops"),
+    pytest.param("COMMIT", said_by_the_server("58030"), id="the-flush"),
+    pytest.param("COMMIT", MemoryError(), id="no-memory"),
+    pytest.param("BEGIN", said_by_the_server("58030"), id="the-begin"),
+    pytest.param("WITH payload", said_by_the_server("53100"), id="a-full-disk"),
+    pytest.param("WITH payload", said_by_the_server("23505"), id="a-leaf-that-somebody-else-has-written"),
+    pytest.param("WITH payload", said_by_the_server("42501"), id="a-role-that-lost-its-grant"),
+    pytest.param("INSERT INTO budget", said_by_the_server("XX001"), id="a-damaged-page-under-a-statement"),
+    pytest.param("INSERT INTO budget", OSError("gone"), id="the-system-under-a-statement-alongside"),
+]
+
+
 @pytest.mark.parametrize(
-    ("at", "error"),
-    [
-        pytest.param("COMMIT", io_error(), id="the-flush"),
-        pytest.param("COMMIT", io_error(sqlite3.SQLITE_BUSY), id="a-commit-that-is-busy"),
-        pytest.param("COMMIT", sqlite3.OperationalError("no code"), id="a-commit-of-unknown-result"),
-        pytest.param("COMMIT", MemoryError(), id="no-memory"),
-        pytest.param("BEGIN IMMEDIATE", io_error(), id="the-begin"),
-        pytest.param("INSERT INTO budget", io_error(), id="a-statement-alongside"),
-        pytest.param("INSERT INTO budget", OSError("gone"), id="the-system-under-a-statement-alongside"),
-    ],
+    ("engine", "at", "error"),
+    [pytest.param("sqlite", *each.values, id=f"sqlite-{each.id}") for each in FAILURES_OF_SQLITE]
+    + [pytest.param("postgresql", *each.values, id=f"postgresql-{each.id}") for each in FAILURES_OF_POSTGRESQL],
+    indirect=["engine"],
 )
 async def test_after_a_failure_of_storage_nothing_is_ever_acknowledged(
     open_log: OpenLog,
@@ -400,6 +426,7 @@ async def test_after_a_failure_of_storage_nothing_is_ever_acknowledged(
     assert "private" not in caplog.text
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_full_disk_stops_the_log(
     engine: sa.Engine, open_log: OpenLog, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -430,16 +457,16 @@ class ForgivingLog(AuditLog):
     def _commit(self, batch: list[_Entry]) -> None:
         try:
             super()._commit(batch)
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, psycopg.OperationalError):
             self._writer._roll_back()
             _answer(batch, AuditUnavailable)
 
 
 async def test_a_log_that_goes_on_after_a_failed_flush_would_be_noticed(
-    open_log: OpenLog, before_statement: BeforeStatement
+    engine: sa.Engine, open_log: OpenLog, before_statement: BeforeStatement
 ) -> None:
     """The control of the tests above: storage that has failed does answer again."""
-    flaw = FailsOnce("COMMIT", io_error())
+    flaw = FailsOnce("COMMIT", said_by_the_server("58030") if is_postgresql(engine) else io_error())
     before_statement(flaw)
     log = open_log(log_type=ForgivingLog)
     flaw.armed = True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import ANY
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -15,8 +16,11 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
-from gateway.audit.tables import TRIGGERS, audit_shard
-from gateway.audit.verify import Status, verify
+from gateway.audit.tables import audit_shard
+from gateway.audit.verify import verify
+from gateway.storage.engine import is_postgresql
+from tests.audit.rewriting import rewrite
+from tests.audit.soundness import is_sound
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +29,11 @@ OpenLog = Callable[..., AuditLog]
 
 def abandon(log: AuditLog) -> None:
     """Leave the log as a killed process would: no STOPPED, the claim gone with the process."""
-    log._writer._driver.close()
+    driver = log._writer._driver
+    if isinstance(driver, psycopg.Connection):
+        # the server notices the end of a session in its own time: for the test, at once
+        driver.execute("SELECT pg_advisory_unlock_all()")
+    driver.close()
     log._claim.release()
     log.close = lambda: None  # type: ignore[method-assign]
 
@@ -48,7 +56,7 @@ async def test_a_restart_goes_on_with_the_same_tree(engine: sa.Engine, open_log:
 
     assert (again.shard, receipt.seq) == (log.shard, count + 3)
     assert admin_actions(engine) == [AdminAction.STARTED, AdminAction.STOPPED] * 2
-    assert verify(engine).status is Status.GOOD
+    assert is_sound(engine)
 
 
 async def test_a_crash_leaves_intents_that_the_next_start_names(engine: sa.Engine, open_log: OpenLog) -> None:
@@ -65,9 +73,11 @@ async def test_a_crash_leaves_intents_that_the_next_start_names(engine: sa.Engin
         "count": 1,
         "intents": [unanswered.seq],
     }
-    found = verify(engine)
-    assert (found.status, found.open_intents) == (Status.GOOD, 1)
-    assert f"seq {unanswered.seq}" in " ".join(found.findings)
+    assert is_sound(engine)
+    if not is_postgresql(engine):
+        found = verify(engine)
+        assert found.open_intents == 1
+        assert f"seq {unanswered.seq}" in " ".join(found.findings)
 
 
 async def test_a_clean_stop_names_the_intents_that_were_never_closed(engine: sa.Engine, open_log: OpenLog) -> None:
@@ -94,7 +104,8 @@ async def test_intents_of_an_earlier_run_are_named_once(engine: sa.Engine, open_
     open_log()
 
     assert admin_actions(engine).count(AdminAction.OPEN_INTENTS_FOUND) == 1
-    assert verify(engine).open_intents == 1
+    if not is_postgresql(engine):
+        assert verify(engine).open_intents == 1
 
 
 async def test_two_processes_on_one_database_write_two_shards(engine: sa.Engine, open_log: OpenLog) -> None:
@@ -112,7 +123,7 @@ async def test_two_processes_on_one_database_write_two_shards(engine: sa.Engine,
     first.close()
     second.close()
     assert {open_log().shard, open_log().shard} == {first.shard, second.shard}
-    assert verify(engine).status is Status.GOOD
+    assert is_sound(engine)
 
 
 async def test_a_log_begun_with_another_key_is_not_continued(
@@ -127,39 +138,33 @@ async def test_a_log_begun_with_another_key_is_not_continued(
     open_log()  # the refusal released the shard
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param("UPDATE audit_leaf SET body = replace(body, 'DENIED', 'INTENT') WHERE seq = 4", id="a-leaf"),
-        pytest.param("UPDATE audit_leaf SET body = CAST(body AS TEXT) WHERE seq = 4", id="a-leaf-of-another-type"),
-        pytest.param("UPDATE audit_payload SET body = x'5b5d' WHERE seq = 0", id="the-first-payload"),
-        pytest.param("UPDATE audit_leaf SET body = x'00' WHERE seq = 4", id="a-leaf-that-cannot-be-read"),
-        pytest.param("UPDATE audit_leaf SET hash = zeroblob(32) WHERE seq = 4", id="the-hash-of-a-leaf"),
-        pytest.param("UPDATE audit_payload SET body = x'7b7d' WHERE seq = 4", id="a-payload"),
-        pytest.param("UPDATE audit_payload SET salt = zeroblob(16) WHERE seq = 4", id="a-salt"),
-        pytest.param("UPDATE audit_node SET hash = zeroblob(32) WHERE level = 1 AND ix = 1", id="a-node"),
-        pytest.param("UPDATE audit_node SET hash = x'00' WHERE level = 2 AND ix = 0", id="a-node-of-the-wrong-length"),
-        pytest.param("DELETE FROM audit_leaf WHERE seq = 4", id="a-leaf-taken-out"),
-        pytest.param("DELETE FROM audit_leaf WHERE seq = 7", id="the-last-leaf-taken-off"),
-        pytest.param("DELETE FROM audit_node WHERE level = 3", id="the-highest-node-taken-out"),
-        pytest.param("DELETE FROM audit_node WHERE level = 1 AND ix = 0", id="a-low-node-taken-out"),
-        pytest.param(
-            "DELETE FROM audit_leaf WHERE seq > 5; DELETE FROM audit_payload WHERE seq > 5",
-            id="an-end-cut-off-but-for-nodes",
-        ),
-        pytest.param("DELETE FROM audit_leaf; DELETE FROM audit_node", id="every-leaf-taken-out"),
-    ],
-)
-async def test_a_damaged_end_is_frozen_and_a_new_shard_begun(engine: sa.Engine, open_log: OpenLog, damage: str) -> None:
-    log = open_log()
-    for count in range(6):
-        await log.append(EventKind.DENIED, {"code": str(count)})
-    log.close()
-    with engine.begin() as connection:
-        for trigger in TRIGGERS:
-            connection.exec_driver_sql(f"DROP TRIGGER {trigger}")
-        for statement in damage.split(";"):
-            connection.exec_driver_sql(statement)
+DAMAGE = [
+    pytest.param("UPDATE audit_leaf SET body = {other_kind} WHERE seq = 4", id="a-leaf"),
+    pytest.param("UPDATE audit_payload SET body = {list} WHERE seq = 0", id="the-first-payload"),
+    pytest.param("UPDATE audit_leaf SET body = {byte} WHERE seq = 4", id="a-leaf-that-cannot-be-read"),
+    pytest.param("UPDATE audit_leaf SET hash = {zeros} WHERE seq = 4", id="the-hash-of-a-leaf"),
+    pytest.param("UPDATE audit_payload SET body = {object} WHERE seq = 4", id="a-payload"),
+    pytest.param("UPDATE audit_payload SET salt = {zeros} WHERE seq = 4", id="a-salt"),
+    pytest.param("UPDATE audit_node SET hash = {zeros} WHERE level = 1 AND ix = 1", id="a-node"),
+    pytest.param("UPDATE audit_node SET hash = {byte} WHERE level = 2 AND ix = 0", id="a-node-of-the-wrong-length"),
+    pytest.param("DELETE FROM audit_leaf WHERE seq = 4", id="a-leaf-taken-out"),
+    pytest.param("DELETE FROM audit_leaf WHERE seq = 7", id="the-last-leaf-taken-off"),
+    pytest.param("DELETE FROM audit_node WHERE level = 3", id="the-highest-node-taken-out"),
+    pytest.param("DELETE FROM audit_node WHERE level = 1 AND ix = 0", id="a-low-node-taken-out"),
+    pytest.param(
+        "DELETE FROM audit_leaf WHERE seq > 5; DELETE FROM audit_payload WHERE seq > 5",
+        id="an-end-cut-off-but-for-nodes",
+    ),
+    pytest.param("DELETE FROM audit_leaf; DELETE FROM audit_node", id="every-leaf-taken-out"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_a_damaged_end_is_frozen_and_a_new_shard_begun(
+    engine: sa.Engine, owner: sa.Engine, open_log: OpenLog, damage: str
+) -> None:
+    log = await fill(open_log)
+    rewrite(owner, *damage.split(";"))
 
     again = open_log()
 
@@ -173,4 +178,20 @@ async def test_a_damaged_end_is_frozen_and_a_new_shard_begun(engine: sa.Engine, 
     with engine.connect() as connection:
         state = connection.scalar(sa.select(audit_shard.c.state).where(audit_shard.c.id == log.shard))
     assert state == "FROZEN"
-    assert verify(engine).status is Status.TAMPERED
+    assert not is_sound(engine)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_leaf_of_another_type_is_not_continued(engine: sa.Engine, open_log: OpenLog) -> None:
+    log = await fill(open_log)
+    rewrite(engine, "UPDATE audit_leaf SET body = CAST(body AS TEXT) WHERE seq = 4")
+
+    assert open_log().shard != log.shard
+
+
+async def fill(open_log: OpenLog) -> AuditLog:
+    log = open_log()
+    for count in range(6):
+        await log.append(EventKind.DENIED, {"code": str(count)})
+    log.close()
+    return log

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +17,19 @@ from sqlalchemy import event
 
 from gateway.audit.tables import TRIGGERS
 from gateway.migrate import METADATA, migrate
-from gateway.storage import (
-    DatabaseServed,
-    DatabaseUnreadable,
-    DurabilityNotMet,
-    NoDatabase,
-    StorageError,
-    assert_durable,
-    hold_database,
-    open_engine,
-    reserve_database,
-    shield,
-    writing,
-)
+from gateway.storage.engine import assert_durable, open_engine, writing
+from gateway.storage.errors import DatabaseServed, DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
+from gateway.storage.serving import hold_database, reserve_database
+from gateway.storage.tables import shield
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """The embedded one; what PostgreSQL promises is in test_postgresql."""
+    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
 
 
 def test_the_file_and_its_companions_are_private(tmp_path: Path, engine: sa.Engine) -> None:
@@ -93,7 +93,9 @@ def test_a_driver_that_ignores_synchronous_is_not_opened(tmp_path: Path, engine:
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("postgresql://user:secret@host/name", id="another-database"),
+        pytest.param("mysql://user:secret@host/name", id="another-database"),
+        pytest.param("postgresql+asyncpg://user:secret@host/name", id="another-driver-of-postgresql"),
+        pytest.param("postgresql://user:secret@host", id="no-database-named"),
         pytest.param("sqlite+aiosqlite:///file", id="another-driver"),
         pytest.param("sqlite://", id="memory"),
         pytest.param("sqlite:///:memory:", id="memory-by-name"),

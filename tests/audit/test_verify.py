@@ -24,7 +24,8 @@ from gateway.audit.log import AuditLog
 from gateway.audit.tables import TRIGGERS, audit_leaf, audit_node, audit_payload, audit_shard
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.migrate import migrate
-from gateway.storage import DatabaseUnreadable, open_engine
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import DatabaseUnreadable
 
 TABLES = (audit_shard, audit_leaf, audit_payload, audit_node)
 CELLS = [(table.name, column.name) for table in TABLES for column in table.columns]

@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.canaries.marked import Canaries
 
 _ASKED_FOR: Final = {"reason", "case reference", "justification"}

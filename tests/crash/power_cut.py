@@ -19,7 +19,7 @@ from pathlib import Path
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.verify import Status, verify
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.crash import tracing
 from tests.crash.disk import State, states
 from tests.crash.stored_log import Verdict, whole_log

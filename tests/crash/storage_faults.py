@@ -16,7 +16,7 @@ import httpx
 
 from gateway.audit.records import read_records
 from gateway.audit.verify import Status, verify
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.crash import tracing
 from tests.crash.disk import Disk
 from tests.end_to_end.load import Lives, Load, unrecorded

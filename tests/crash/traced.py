@@ -24,7 +24,7 @@ from gateway.audit.log import AuditLog
 from gateway.audit.replica import Replica
 from gateway.audit.signing import LogSigner
 from gateway.migrate import migrate
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 
 DATABASE = "log.db"
 KEYS = "audit.key"

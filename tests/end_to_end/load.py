@@ -26,7 +26,7 @@ import pytest
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
 from gateway.settings import Settings
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.end_to_end.documents import EVERYTHING
 from tests.end_to_end.world import REASON, S16LA, DemoWorld
 

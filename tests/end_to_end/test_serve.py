@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.verify import Status, verify
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.end_to_end.load import wait_until_ready, write_config
 from tests.end_to_end.world import DemoWorld, RunningGateway
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from gateway.audit.events import EventKind
 from gateway.budgets import Allowance, Budgets, Charge, Spent
 from gateway.migrate import migrate
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from schema.vocabulary import InvolvementStatus
 from tests.fixtures.sources import CHILD, UNKNOWN_CHILD, known, row, source
 from tests.fixtures.token_factory import CLIENT

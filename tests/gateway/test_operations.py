@@ -18,7 +18,8 @@ from gateway.demo.configuration import demo_settings
 from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
-from gateway.storage import DatabaseServed, DurabilityNotMet, StorageError, hold_database
+from gateway.storage.errors import DatabaseServed, DurabilityNotMet, StorageError
+from gateway.storage.serving import hold_database
 from schema.vocabulary import Scope
 from tests.fixtures.sources import CHILD, RaisingSource, Remembering, known, row, source
 from tests.fixtures.token_factory import AUDIENCE, ISSUER

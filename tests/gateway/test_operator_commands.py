@@ -21,7 +21,7 @@ from gateway.audit.records import read_records
 from gateway.graphql.query import sdl
 from gateway.settings import audit_key_file, load
 from gateway.shields import DatabaseShields
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.fixtures.sources import CHILD, OTHER_CHILD
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, TokenFactory
 
@@ -184,7 +184,7 @@ def test_the_database_is_brought_to_this_version_and_again_without_harm(file: Pa
 
 
 def test_a_database_that_cannot_be_used_is_one_line(file: Path) -> None:
-    file.write_text(file.read_text().replace("sqlite:///gateway.db", "postgresql://user:SECRET@host/db"))
+    file.write_text(file.read_text().replace("sqlite:///gateway.db", "postgresql://user:SECRET@/db?host=/nowhere"))
 
     for command in ("migrate", "serve"):
         assert "SECRET" not in one_line(run(command, "--config", file))

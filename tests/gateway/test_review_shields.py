@@ -9,7 +9,7 @@ import pytest
 from gateway.audit.keys import AuditKeys
 from gateway.migrate import migrate
 from gateway.shields import DatabaseShields, ShieldWrite
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from schema.identifiers import NHSNumber
 from schema.records import IdentityClaim
 from tests.fixtures.sources import BORN, CHILD, FAMILY, known, row, source

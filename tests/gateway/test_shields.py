@@ -16,7 +16,7 @@ from gateway.audit.events import EventKind, unlisted_keys
 from gateway.audit.keys import AuditKeys
 from gateway.migrate import migrate
 from gateway.shields import DatabaseShields
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from schema.vocabulary import AgencyKind
 from tests.fixtures.sources import (
     CHILD,

@@ -23,7 +23,7 @@ from gateway import app as wiring
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
 from gateway.settings import Settings, audit_key_file, from_values
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
 from tests.noninterference.agreements import write_agreements
 from tests.noninterference.facts import Viewer

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.__main__ import main
 from gateway.audit.events import EventKind, unlisted_keys
 from gateway.audit.records import read_records
-from gateway.storage import open_engine
+from gateway.storage.engine import open_engine
 from tests.fixtures.sources import CHILD, known, row, source
 from tests.fixtures.token_factory import AUDIENCE
 from tests.reviews.conftest import JUSTIFICATION, Running, break_glass, decide, queue

@@ -14,7 +14,7 @@ from gateway.audit.events import EventKind, unlisted_keys
 from gateway.graphql.execution import ROOT_SCOPES
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.graphql.root_fields import REGISTER_FIELDS
-from gateway.storage import review
+from gateway.storage.tables import review
 from tests.fixtures.sources import CHILD, UNKNOWN_CHILD, known, row, source
 from tests.fixtures.world import World
 from tests.reviews.conftest import AUDITOR, JUSTIFICATION, QUEUE, Running, break_glass, decide, queue

@@ -16,7 +16,8 @@ from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
 from gateway.audit.verify import Status, verify
 from gateway.migrate import migrate
-from gateway.storage import budget, open_engine, shield, writing
+from gateway.storage.engine import open_engine, writing
+from gateway.storage.tables import budget, shield
 from tests.fixtures.sources import CHILD, known, row, source
 from tests.reviews.conftest import Running, break_glass, queue
 

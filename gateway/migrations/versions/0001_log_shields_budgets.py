@@ -1,12 +1,14 @@
 """The log, with the triggers that refuse to rewrite it; shields; budgets.
 
-Self-contained: it imports no table of the program, since those go on changing and this may not.
+It imports no table of the program, since those go on changing and this may not.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from gateway.migrations.refusing import only_added_to, refuse, refuse_truncation
 
 revision = "0001"
 down_revision = None
@@ -26,7 +28,7 @@ def upgrade() -> None:
         "budget",
         sa.Column("principal", sa.Text, primary_key=True),
         sa.Column("window", sa.Text, primary_key=True),
-        sa.Column("starts", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("starts", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
         sa.Column("lookups", sa.Integer, nullable=False),
         sa.Column("misses", sa.Integer, nullable=False),
         sqlite_with_rowid=False,
@@ -64,17 +66,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
 
-    _refuse("audit_shard_keep", "DELETE ON audit_shard", "a shard of the log is kept")
-    _refuse("audit_shard_fixed", "UPDATE OF id, origin, opened ON audit_shard", "a shard keeps its identity")
-    for table in ("audit_leaf", "audit_node", "audit_payload"):
-        kept = "no purge announces this row" if table == "audit_payload" else "the log is only added to"
-        _refuse(f"{table}_keep", f"DELETE ON {table}", kept)
-        _refuse(f"{table}_fixed", f"UPDATE ON {table}", "the log is only added to")
+    refuse("audit_shard_keep", "DELETE", "audit_shard", "a shard of the log is kept")
+    refuse("audit_shard_fixed", "UPDATE OF id, origin, opened", "audit_shard", "a shard keeps its identity")
+    refuse_truncation("audit_shard")
+    only_added_to("audit_leaf")
+    only_added_to("audit_node")
+    only_added_to("audit_payload", kept="no purge announces this row")
 
 
 def downgrade() -> None:
     raise NotImplementedError("the log is not taken away; restore a copy of the database instead")
-
-
-def _refuse(name: str, when: str, why: str) -> None:
-    op.execute(f"CREATE TRIGGER {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'); END")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.migrations.refusing import only_added_to, refuse
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -28,17 +30,10 @@ def upgrade() -> None:
         sa.Column("witness", sa.Text, primary_key=True),
         sa.Column("line", sa.LargeBinary, nullable=False),
     )
-    _refuse(
-        "audit_shard_ended", "UPDATE ON audit_shard", "a shard that has ended stays so", " WHERE OLD.state <> 'OPEN'"
-    )
-    for table in ("audit_checkpoint", "audit_cosignature"):
-        _refuse(f"{table}_keep", f"DELETE ON {table}", "the log is only added to")
-        _refuse(f"{table}_fixed", f"UPDATE ON {table}", "the log is only added to")
+    refuse("audit_shard_ended", "UPDATE", "audit_shard", "a shard that has ended stays so", "OLD.state <> 'OPEN'")
+    only_added_to("audit_checkpoint")
+    only_added_to("audit_cosignature")
 
 
 def downgrade() -> None:
     raise NotImplementedError("a checkpoint is not taken away; restore a copy of the database instead")
-
-
-def _refuse(name: str, when: str, why: str, rows: str = "") -> None:
-    op.execute(f"CREATE TRIGGER {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{why}'){rows}; END")

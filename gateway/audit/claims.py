@@ -1,0 +1,146 @@
+"""The right to write to one shard: one process has it, and it is gone with that process.
+
+Two processes on one database therefore write two shards, and neither continues the other's tree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.audit.errors import AuditDamaged, AuditUnavailable
+from gateway.audit.merkle import Frontier
+from gateway.audit.postgresql_writer import PostgreSQLWriter
+from gateway.audit.records import MASTER
+from gateway.audit.recovery import recover
+from gateway.audit.sqlite_writer import SQLiteWriter
+from gateway.audit.tables import audit_shard
+from gateway.audit.writer import ShardWriter
+from gateway.storage.engine import is_postgresql
+
+_NAMESPACE: Final = b"contactpoint/audit/shard/"
+
+
+class ShardClaim(ABC):
+    """The right to write to a shard."""
+
+    def __init__(self, engine: sa.Engine, shard: str) -> None:
+        self.shard = shard
+        self._engine = engine
+
+    @classmethod
+    def first_free(cls, engine: sa.Engine) -> ShardClaim:
+        """Claim the oldest open shard that no process holds, or a new one. Raises AuditDamaged, AuditUnavailable."""
+        with engine.connect() as connection:
+            known = connection.scalars(
+                sa.select(audit_shard.c.id)
+                .where(audit_shard.c.state == "OPEN", ~audit_shard.c.id.startswith(MASTER))
+                .order_by(audit_shard.c.opened, audit_shard.c.id)
+            ).all()
+        for shard in (*known, uuid.uuid4().hex):
+            if (claim := cls.of(engine, shard)) is not None:
+                return claim
+        raise AuditUnavailable("no shard of the log could be claimed")
+
+    @classmethod
+    def of(cls, engine: sa.Engine, shard: str) -> ShardClaim | None:
+        """Claim a shard, or return None when another process holds it. Raises AuditDamaged for a strange name."""
+        if not (shard.isascii() and shard.isalnum()):
+            raise AuditDamaged("a shard has a name that is not one of ours")
+        kind = _PostgreSQLClaim if is_postgresql(engine) else _SQLiteClaim
+        claim: _PostgreSQLClaim | _SQLiteClaim = kind(engine, shard)
+        return claim if claim.take() else None
+
+    @abstractmethod
+    def writer(self, tree: Frontier, key_id: str) -> ShardWriter:
+        """Return the shard's only writer; `tree` is what `recover` gave. Raises DurabilityNotMet."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Let the next process have it, once its writer is closed. May be called again."""
+
+
+class _SQLiteClaim(ShardClaim):
+    """A lock on a file beside the database."""
+
+    _descriptor = -1
+
+    def take(self) -> bool:
+        database = Path(self._engine.url.database or "")
+        file = database.with_name(f"{database.name}-{self.shard}.lock")
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def writer(self, tree: Frontier, key_id: str) -> ShardWriter:
+        return SQLiteWriter(self._engine.connect(), self.shard, tree)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _PostgreSQLClaim(ShardClaim):
+    """An advisory lock of the session that writes: who lost the session has lost the shard."""
+
+    _connection: sa.Connection | None = None
+
+    def take(self) -> bool:
+        # neither SQLAlchemy nor the driver begins a transaction on it: the writer does
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            # before the lock, which a pool would else keep alive behind our back
+            connection.detach()
+            if self._locked(connection):
+                self._connection = connection
+                return True
+        except BaseException:
+            _end(connection)
+            raise
+        _end(connection)
+        return False
+
+    def writer(self, tree: Frontier, key_id: str) -> ShardWriter:
+        if self._connection is None:
+            raise AuditUnavailable("this shard is not claimed")
+        return PostgreSQLWriter(self._connection, self.shard, tree, lambda: self._again(key_id))
+
+    def release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _end(connection)
+
+    def _again(self, key_id: str) -> tuple[sa.Connection | None, Frontier]:
+        """Return a new connection if it has the claim, and what is stored; for a writer that lost its connection."""
+        self.release()
+        try:
+            self.take()
+            with self._engine.connect() as reader:
+                return self._connection, recover(reader, self.shard, key_id).tree
+        except sa.exc.SQLAlchemyError:
+            self.release()
+            raise AuditUnavailable("the database cannot be reached") from None
+
+    def _locked(self, connection: sa.Connection) -> bool:
+        key = int.from_bytes(sha256(_NAMESPACE + self.shard.encode()).digest()[:8], "big", signed=True)
+        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar())
+
+
+def _end(connection: sa.Connection) -> None:
+    with suppress(sa.exc.SQLAlchemyError):
+        # detached: this ends the session, and with it the lock
+        connection.close()

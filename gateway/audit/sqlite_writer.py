@@ -1,0 +1,99 @@
+"""The writer of a shard in an SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gateway.audit.merkle import Frontier
+from gateway.audit.recovery import origin_of
+from gateway.audit.writer import Batch, ShardWriter, driver_error_of
+from gateway.storage.sqlite import check_durable, sqlite_of
+
+# The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
+_LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES (?, ?, ?, ?)"
+_PAYLOAD: Final = "INSERT INTO audit_payload (shard, seq, salt, body) VALUES (?, ?, ?, ?)"
+_NODE: Final = "INSERT INTO audit_node (shard, level, ix, hash) VALUES (?, ?, ?, ?)"
+_SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (?, ?, ?, NULL, 'OPEN')"
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FAULTS_OF_A_STATEMENT: Final = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
+
+
+class SQLiteWriter(ShardWriter):
+    """Writes under SQLite's own lock, which it takes when a transaction begins."""
+
+    def __init__(self, connection: sa.Connection, shard: str, tree: Frontier) -> None:
+        """Raises DurabilityNotMet when the connection would not survive a power cut."""
+        super().__init__(shard, tree)
+        # transactions are begun and ended here, not by SQLAlchemy; and the connection does not go back to the pool
+        self._connection = connection.execution_options(sqlite_begin=None)
+        driver = sqlite_of(connection)
+        connection.detach()
+        self._driver = driver
+        self._cursor = driver.cursor()
+        # waiting is done by `write`, so that it ends when the first waiter's time does
+        self._cursor.execute("PRAGMA busy_timeout=0")
+        check_durable(driver, busy_milliseconds=0)
+
+    def close(self) -> None:
+        self._cursor.close()
+        self._connection.close()
+
+    def abandon(self) -> None:
+        # not even closed: the last connection that closes writes to the file
+        return
+
+    def _begin(self, rows: Batch) -> None:
+        self._cursor.execute("BEGIN IMMEDIATE")
+        if rows.opened is not None:
+            self._cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
+        self._cursor.executemany(_PAYLOAD, rows.payloads)
+        self._cursor.executemany(_LEAF, rows.leaves)
+        if rows.nodes:
+            self._cursor.executemany(_NODE, rows.nodes)
+
+    def _execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+        self._connection.execute(statement, parameters)
+
+    def _commit(self) -> None:
+        self._cursor.execute("COMMIT")
+        if self._connection.in_transaction():
+            # SQLAlchemy began one of its own for the statements alongside; the database has none open
+            self._connection.commit()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction():
+            self._connection.rollback()
+        if self._driver.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
+    def _is_busy(self, error: Exception) -> bool:
+        return _primary_code(error) in _BUSY
+
+    def _is_fault_of_a_statement(self, error: Exception) -> bool:
+        code = _primary_code(error)
+        if code is not None:
+            return code in _FAULTS_OF_A_STATEMENT
+        cause = driver_error_of(error)
+        if isinstance(cause, sqlite3.Error):
+            # the driver refuses parameters that it cannot bind, without asking SQLite
+            return isinstance(cause, sqlite3.ProgrammingError | sqlite3.InterfaceError)
+        return not isinstance(cause, OSError | MemoryError)
+
+
+def _primary_code(error: BaseException) -> int | None:
+    code = getattr(driver_error_of(error), "sqlite_errorcode", None)
+    # the low byte; the rest says which kind of I/O error, or of busy
+    return None if code is None else code & 0xFF

@@ -1,0 +1,75 @@
+"""One engine, whichever database is below it: opened, seen to be durable, and read beside an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+
+from gateway.storage.errors import DatabaseUnreadable
+from gateway.storage.postgresql import check_postgresql, open_postgresql, psycopg_of
+from gateway.storage.sqlite import check_durable, open_sqlite, sqlite_of
+from gateway.storage.urls import parsed_url
+
+_Read = TypeVar("_Read")
+
+_readers: Final = ThreadPoolExecutor(max_workers=12, thread_name_prefix="database")
+
+
+def open_engine(url: str, *, create: bool = True) -> sa.Engine:
+    """Return an engine whose every connection has been set to, and been seen to, survive a power cut.
+
+    `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. An SQLite file is created with mode 0600, and brought to
+    that mode if it exists; with `create=False` a missing file is NoDatabase instead. A PostgreSQL database must be
+    there. Raises StorageError for any other URL, DatabaseUnreadable for a file that is no database or a server that
+    cannot be reached, and DurabilityNotMet when a setting does not hold (some network file systems cannot do WAL).
+
+    A transaction begins as SQLite's DEFERRED; `writing(engine)` gives one that begins as IMMEDIATE.
+    """
+    parsed = parsed_url(url)
+    return open_sqlite(parsed, create=create) if parsed.get_backend_name() == "sqlite" else open_postgresql(parsed)
+
+
+def is_postgresql(engine: sa.Engine) -> bool:
+    """Return whether the engine is of a PostgreSQL database; else it is of an SQLite file."""
+    return engine.dialect.name == "postgresql"
+
+
+def writing(engine: sa.Engine) -> sa.Engine:
+    """Return a view of the engine whose transactions take SQLite's write lock when they begin; PostgreSQL has none.
+
+    A transaction that reads first and writes later cannot wait for the lock (SQLITE_BUSY_SNAPSHOT); one that takes the
+    lock at once waits in turn.
+    """
+    return engine if is_postgresql(engine) else engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+
+
+def assert_durable(engine: sa.Engine) -> None:
+    """Read the durability settings of a pooled connection. Blocks. Raises DurabilityNotMet, DatabaseUnreadable."""
+    try:
+        with engine.connect() as connection:
+            if is_postgresql(engine):
+                check_postgresql(psycopg_of(connection))
+            else:
+                check_durable(sqlite_of(connection))
+    except sa.exc.SQLAlchemyError as error:
+        raise DatabaseUnreadable("the database cannot be read") from error
+
+
+async def reading(engine: sa.Engine, function: Callable[[sa.Connection], _Read]) -> _Read:
+    """Return what the function reads from a connection of its own; raises what it raises, and sqlalchemy errors.
+
+    SQLite is read where we are: it is in this process and costs microseconds. PostgreSQL is read in a thread, so that a
+    slow server holds up nobody else on this event loop.
+    """
+
+    def read() -> _Read:
+        with engine.connect() as connection:
+            return function(connection)
+
+    if not is_postgresql(engine):
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(_readers, read)

@@ -1,0 +1,27 @@
+"""Why a database cannot be used."""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The database cannot be used; the message says why and never holds the URL's credentials."""
+
+
+class DurabilityNotMet(StorageError):
+    """A connection does not promise what the log needs: a commit that survives a power cut."""
+
+
+class NoDatabase(StorageError):
+    """There is no database there."""
+
+
+class DatabaseUnreadable(StorageError):
+    """There is a file there that cannot be read as a database, or a server that cannot be reached or lets nobody in."""
+
+
+class SchemaBehind(StorageError):
+    """The schema is of an earlier version, and this role may not change it."""
+
+
+class DatabaseServed(StorageError):
+    """Another gateway serves this database: its budgets are in that process's memory, and two would double them."""
