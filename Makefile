@@ -1,7 +1,7 @@
 # Every target is one line over a real command; continuous integration runs the same ones.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help demo test check fix bench prove prove-disclosure prove-audit clean
+.PHONY: help demo test check fix bench bench-micro prove prove-disclosure prove-audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ fix: .venv/.test ## mend what can be mended: lint, format, the published SDL, pa
 
 bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/benchmarks.md
 	@$(PY) bench/run.py $(ARGS)
+
+bench-micro: .venv/.test ## what each part of a lookup costs; writes docs/benchmarks-micro.md
+	@$(PY) bench/micro.py $(ARGS)
 
 prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.md
 	@$(PY) -m tests.prove $(ARGS)

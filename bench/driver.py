@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bench.agency import CHILD
 from connectors import answers
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.batches import ask_children
@@ -42,7 +43,14 @@ class _Child(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     involvements: list[_Row]
 
 
-class _Settings(HTTPSettings):
+class _Children(msgspec.Struct, forbid_unknown_fields=True):
+    complete: bool
+    children: list[_Child]
+
+
+class Settings(HTTPSettings):
+    """The keys of driver `bench`."""
+
     agency: str
     batches: bool = False
 
@@ -86,10 +94,12 @@ class BenchConnector:
             deadline=ask.deadline,
             request_id=ask.request_id,
             traceparent=ask.traceparent,
-            decode=list[_Child],
+            decode=_Children,
         )
-        found: list[_Child] = reply.json
-        return found
+        found: _Children = reply.json
+        if not found.complete:
+            raise SourceFailed(FaultCode.SCHEMA)
+        return found.children
 
     async def health(self, ask: Ask) -> bool:
         """The rig has no health call; its sources are about the child."""
@@ -137,6 +147,20 @@ def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
 
 def from_settings(entry: Mapping[str, Any]) -> BenchConnector:
     """Return the connector of an entry."""
-    settings = read(_Settings, entry)
+    settings = read(Settings, entry)
     manifest = settings.manifest(holds=frozenset({"involvements", "involvements.previous"}), can_batch=settings.batches)
     return BenchConnector(manifest, source_client(settings), settings.agency)
+
+
+class InMemory(BenchConnector):
+    """The same answers without a network: what `bench/micro.py` asks."""
+
+    async def _get(self, ref: ChildRef, ask: Ask) -> _Child:
+        return msgspec.json.decode(CHILD, type=_Child)
+
+
+def in_memory(entry: Mapping[str, Any]) -> BenchConnector:
+    """Return a connector that tells of one child."""
+    settings = read(Settings, entry)
+    manifest = settings.manifest(holds=frozenset({"involvements", "involvements.previous"}))
+    return InMemory(manifest, source_client(settings), settings.agency)

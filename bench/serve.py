@@ -22,7 +22,7 @@ AGENCIES = {
 _UNLIMITED = "{ minute = 100000000, hour = 100000000, day = 100000000 }"
 
 
-def write(folder: Path, port: int, upstream: str, jwks: str, batches: bool) -> Path:
+def write(folder: Path, port: int, upstream: str, jwks: str, *, batches: bool, driver: str = "bench") -> Path:
     """Return the configuration file written under `folder`."""
     agreements = folder / "agreements"
     agreements.mkdir()
@@ -30,14 +30,14 @@ def write(folder: Path, port: int, upstream: str, jwks: str, batches: bool) -> P
         '[[organisation]]\nid = "northshire"\nname = "Northshire"\nkind = "CHILDRENS_SERVICES"\n'
     )
     (agreements / "lawful-bases.toml").write_text(
-        '[[basis]]\npurpose = "CIN_S17"\ngateway = "Children Act 1989 s.17"\nregime = "UK_GDPR"\n'
+        '[[basis]]\npurpose = "CP_S47"\ngateway = "Children Act 1989 s.47"\nregime = "UK_GDPR"\n'
         'recipient_regime = "UK_GDPR"\ncommenced = 1991-10-14\n'
     )
     for kind in AGENCIES.values():
         (agreements / f"{kind.lower()}.toml").write_text(
             f'id = "{kind.lower()}"\ntitle = "bench"\ncustodian = "kind:{kind}"\ncontroller = "bench"\n'
             'owner = "bench"\napprover = "bench"\napproved_on = 2026-01-01\nreview_on = 2099-01-01\n[[grant]]\n'
-            'to = ["CHILDRENS_SERVICES"]\nroles = ["social_worker"]\npurposes = ["CIN_S17"]\nrelationship = "NONE"\n'
+            'to = ["CHILDRENS_SERVICES"]\nroles = ["social_worker"]\npurposes = ["CP_S47"]\nrelationship = "NONE"\n'
             'assurance = "STANDARD"\nopens = ["involvements", "involvements.practitioner", "involvements.previous"]\n'
         )
     lines = [
@@ -55,7 +55,7 @@ def write(folder: Path, port: int, upstream: str, jwks: str, batches: bool) -> P
     ]
     for agency, kind in AGENCIES.items():
         lines.append(
-            f'[[connectors]]\nid = "{agency}"\nname = "{agency}"\nkind = "{kind}"\ndriver = "bench"\n'
+            f'[[connectors]]\nid = "{agency}"\nname = "{agency}"\nkind = "{kind}"\ndriver = "{driver}"\n'
             f'base_url = {json.dumps(upstream)}\nagency = "{agency}"\nbatches = {str(batches).lower()}'
         )
     file = folder / "gateway.toml"
@@ -67,9 +67,9 @@ def main() -> None:
     """Serve until stopped."""
     folder = Path(tempfile.mkdtemp(prefix="contactpoint-bench-"))
     batches = os.environ.get("BATCHES", "") == "yes"
-    file = write(folder, int(sys.argv[1]), os.environ["UPSTREAM"], os.environ["JWKS"], batches)
+    file = write(folder, int(sys.argv[1]), os.environ["UPSTREAM"], os.environ["JWKS"], batches=batches)
     # the driver is found through its entry point, which lies beside this file
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     from gateway.__main__ import main as contactpoint  # noqa: PLC0415 - after the path
 
     contactpoint(["serve", "--config", str(file)], prog_name="contactpoint")
