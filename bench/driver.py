@@ -95,6 +95,7 @@ class BenchConnector:
             request_id=ask.request_id,
             traceparent=ask.traceparent,
             decode=_Children,
+            separable=True,
         )
         found: _Children = reply.json
         if not found.complete:

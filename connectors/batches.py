@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from connectors import answers
 from connectors.base import Manifest
-from connectors.faults import REASON_OF, FaultCode, SourceFailed
+from connectors.faults import REASON_OF, Bearing, FaultCode, SourceFailed, bearing_of
 from schema.records import Answer, ChildRef, SubjectRef
 from schema.vocabulary import SourceReason
 
@@ -54,13 +54,25 @@ def _may_be_one_childs(failure: SourceFailed) -> bool:
 
 
 async def _singly(children: Sequence[ChildRef], fetch: Fetch) -> dict[SubjectRef, Answer]:
+    """Return an answer for each, asked alone; a source that fails for the first ones is not asked for the others."""
     free = asyncio.Semaphore(_AT_ONCE)
+    failing: list[SourceFailed] = []
+    well = False
 
     async def ask(child: ChildRef) -> Answer:
+        nonlocal well
         async with free:
+            if not well and len(failing) >= _AT_ONCE:
+                return answers.no_answer(child, failing[-1])  # it is the source, and no child of the call
             try:
-                return (await fetch([child]))[child]
+                answer = (await fetch([child]))[child]
             except SourceFailed as failure:
+                if bearing_of(failure.code) is Bearing.FAILING:
+                    failing.append(failure)
+                else:
+                    well = True
                 return answers.no_answer(child, failure)
+            well = True
+            return answer
 
     return dict(zip(children, await asyncio.gather(*(ask(child) for child in children)), strict=True))

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -23,6 +24,7 @@ from connectors.addresses import AddressRule, CheckedResolver, Lookup, is_loopba
 from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
+from connectors.retries import Repeating, RetryBudget
 from connectors.transport import (
     CONNECT_SECONDS,
     AiohttpExchange,
@@ -41,6 +43,8 @@ DEFAULT_BYTE_CAP = 256 * 1024
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
+_BUDGET = "X-Request-Timeout-Ms"  # how long the gateway still waits: what comes later is work for nobody
+_Received = tuple[int, Mapping[str, str], bytes]
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -114,6 +118,7 @@ class SourceClient:
         self._auth = auth
         self._echoes_request_id = echoes_request_id
         self._free = max_connections
+        self._retries = RetryBudget()
         self._byte_cap = byte_cap
         self._headers = {
             **(headers or {}),
@@ -147,12 +152,15 @@ class SourceClient:
         expect: frozenset[int] = OK,
         decode: type | None = None,
         repeatable: bool = True,
+        separable: bool = False,
     ) -> Reply:
         """Return the source's reply if its status is in `expect`; every other one is a failure with its own code.
 
         `decode` turns a 2xx body into that type (a msgspec Struct, usually). `repeatable` allows one second attempt
-        when the connection ended before the first byte of an answer, as kept-alive connections do: pass False for what
-        must not arrive twice. Redirects are never followed; a 3xx in `expect` is returned for its Location.
+        (see `connectors.retries`) also where the first may have arrived, as when a kept-alive connection ended before
+        the first byte of an answer: pass False for what must not arrive twice. `separable`: after a 5xx the caller asks
+        for each subject alone, which is repetition enough. Redirects are never followed; a 3xx in
+        `expect` is returned for its Location.
 
         Raises SourceFailed.
         """
@@ -167,6 +175,7 @@ class SourceClient:
             **self._headers,
             "Accept": accept if isinstance(accept, str) else ", ".join(accept),
             "X-Request-ID": _header_token(request_id),
+            _BUDGET: _left(deadline),
         }
         if traceparent is not None:
             sent["traceparent"] = _header_token(traceparent)
@@ -177,9 +186,16 @@ class SourceClient:
         self._free -= 1
         try:
             async with asyncio.timeout_at(deadline.at):
-                status, received, body = await self._authenticated(
-                    method, target, sent, content, expect=expect, repeatable=repeatable
+                call = partial(
+                    self._repeated,
+                    method,
+                    target,
+                    content,
+                    expect=expect,
+                    deadline=deadline,
+                    rule=Repeating(repeatable, separable),
                 )
+                status, received, body = await self._authenticated(call, sent)
         except TimeoutError:
             raise SourceFailed(FaultCode.DEADLINE) from None
         finally:
@@ -199,49 +215,43 @@ class SourceClient:
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
-    async def _authenticated(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        content: bytes | None,
-        *,
-        expect: frozenset[int],
-        repeatable: bool,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def _authenticated(self, call: Callable[..., Awaitable[_Received]], headers: dict[str, str]) -> _Received:
         if self._auth is None:
-            return await self._repeated(method, target, headers, content, expect=expect, repeatable=repeatable)
+            return await call(headers)
         identity = await self._auth.headers()
         try:
-            return await self._repeated(
-                method, target, {**headers, **identity}, content, expect=expect, repeatable=repeatable
-            )
+            return await call({**headers, **identity})
         except Unauthenticated:
             if not self._auth.refused(identity):
                 raise
-        fresh = await self._auth.headers()
-        return await self._repeated(method, target, {**headers, **fresh}, content, expect=expect, repeatable=repeatable)
+        return await call({**headers, **await self._auth.headers()})
 
     async def _repeated(
         self,
         method: str,
         target: str,
-        headers: Mapping[str, str],
         content: bytes | None,
+        headers: Mapping[str, str],
         *,
         expect: frozenset[int],
-        repeatable: bool,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+        deadline: Deadline,
+        rule: Repeating,
+    ) -> _Received:
+        self._retries.earn()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             return await self._once(method, target, headers, content, expect)
         except SourceFailed as failure:
-            if failure.code is not FaultCode.RESET or not repeatable:
+            pause = rule.pause_before(failure, deadline, took_seconds=loop.time() - started)
+            if pause is None or not self._retries.spend():
                 raise
-        return await self._once(method, target, headers, content, expect)
+        await asyncio.sleep(pause)
+        return await self._once(method, target, {**headers, _BUDGET: _left(deadline)}, content, expect)
 
     async def _once(
         self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, expect: frozenset[int]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> _Received:
         answer = await self._exchange.send(method, target, headers, content)
         try:
             if answer.status not in expect:
@@ -294,6 +304,10 @@ def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, s
     if json is not None:
         return msgspec.json.encode(json), "application/json"
     return None, None
+
+
+def _left(deadline: Deadline) -> str:
+    return str(int(deadline.remaining() * 1000))
 
 
 def _header_token(value: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -75,9 +75,10 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response of a lookup whose OUTCOME is durable."""
+    """The response of a lookup whose OUTCOME is durable; `within` if it had less than the usual time by request."""
 
     body: bytes
+    within: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,13 @@ class Lookups:
         arguments: Mapping[str, Any],
         request_id: str,
         encode: Callable[[Any, dict[str, Any]], Encoded],
+        *,
+        within: int | None = None,
     ) -> Answer:
         """Return the answer once its OUTCOME is on disk.
 
-        `encode` answers the operation from the tree. Raises GatewayError.
+        `encode` answers the operation from the tree; `within`: the seconds that the client waits, which can only
+        shorten a lookup. Raises GatewayError.
         """
         started = time.monotonic()
         today = legal_today()
@@ -142,13 +146,14 @@ class Lookups:
             self.budgets.cancel(charge)
             raise
         # 7. to 9. Ask, corroborate, merge, disclose; whatever happens, INTENT gets its OUTCOME.
-        run = Gathering(
-            self.sources, self.shields, self.keys, self.limits, caller, access, key, plan, today, record.ask_id
-        )
+        limits = self.limits
+        if within is not None and within < limits.total_seconds:
+            limits = replace(limits, total_seconds=within)
+        run = Gathering(self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id)
         left = "FAILED"
         try:
             encoded, left = await self._run(record, intent, run, charge, encode)
-            return Answer(encoded.body)
+            return Answer(encoded.body, None if limits is self.limits else within)
         finally:
             # after the hold: who reads the metrics would else see how long it took to find nothing
             note_lookup(left, run.outcomes.values(), time.monotonic() - run.started)

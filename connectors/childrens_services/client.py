@@ -49,7 +49,10 @@ class ChildrensServicesConnector:
 
         async def fetch(children: Sequence[ChildRef]) -> Mapping[SubjectRef, Answer]:
             body = await self._post(
-                documents.children(mask), {"nhsNumbers": [str(child.nhs_number) for child in children]}, ask
+                documents.children(mask),
+                {"nhsNumbers": [str(child.nhs_number) for child in children]},
+                ask,
+                separable=len(subjects) > 1,
             )
             return mapping.answers_of(
                 body, children, agency=self._manifest.agency, mask=mask, today=datetime.now(UTC).date()
@@ -85,7 +88,7 @@ class ChildrensServicesConnector:
         """Close connections."""
         await self._client.aclose()
 
-    async def _post(self, document: str, variables: Mapping[str, Any], ask: Ask) -> Any:
+    async def _post(self, document: str, variables: Mapping[str, Any], ask: Ask, *, separable: bool = False) -> Any:
         reply = await self._client.request(
             "POST",
             "/graphql",
@@ -94,6 +97,7 @@ class ChildrensServicesConnector:
             deadline=ask.deadline,
             request_id=ask.request_id,
             traceparent=ask.traceparent,
+            separable=separable,
         )
         return reply.json
 

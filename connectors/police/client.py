@@ -50,6 +50,7 @@ class PoliceConnector:
                 json=_search(children, mask, ask),
                 headers=headers_of(ask),
                 expect=TOLD_OR_RESTRICTED,
+                separable=len(subjects) > 1,
                 deadline=ask.deadline,
                 request_id=ask.request_id,
                 traceparent=ask.traceparent,

@@ -28,6 +28,7 @@ from gateway.graphql.body import (
 )
 from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
+from gateway.graphql.preferences import wait_of
 from gateway.randomness import RANDOM
 
 Scope = MutableMapping[str, Any]
@@ -52,6 +53,7 @@ class RequestContext:
     method: str
     started: float
     variables: Mapping[str, Any] = field(repr=False)
+    wait_seconds: int | None = None  # the most that the client waits, if it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class GraphQLEndpoint(Generic[Caller]):
         context = RequestContext(request_id, method, time.monotonic(), {})
         try:
             request = await self._read(scope, method, receive, headers)
-            context = RequestContext(request_id, method, context.started, request.variables)
+            context = RequestContext(request_id, method, context.started, request.variables, wait_of(headers))
             self._documents.check_source(request)
             credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
             caller = await self._authenticate(credentials)

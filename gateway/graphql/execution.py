@@ -98,8 +98,11 @@ class Execution:
             return Encoded(_body(data, extensions), *disclosed_fields(compiled, data, tree))
 
         arguments = _arguments(nodes[0], variables)
-        answer = await self._lookups.answer(caller, operation, variables, arguments, context.request_id, encode)
-        return ExecutedAnswer(body=answer.body)
+        answer = await self._lookups.answer(
+            caller, operation, variables, arguments, context.request_id, encode, within=context.wait_seconds
+        )
+        kept = [(b"preference-applied", b"wait=%d" % answer.within)] if answer.within is not None else ()
+        return ExecutedAnswer(body=answer.body, headers=kept)
 
     async def _check_scopes(self, caller: Caller, operation: Operation, context: RequestContext) -> None:
         """Raise Forbidden unless the token has the scope that each root field declares; a lookup has its own policy."""

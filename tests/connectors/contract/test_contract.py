@@ -37,7 +37,7 @@ every_networked_case = pytest.mark.parametrize("case", networked_cases(), ids=la
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MAY_BE_SENT = {
     "host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "content-type",
-    "x-request-id", "traceparent", "x-purpose-class",
+    "x-request-id", "x-request-timeout-ms", "traceparent", "x-purpose-class",
 }  # fmt: skip
 
 
