@@ -48,6 +48,10 @@ class Frontier:
         twin._peaks = self._peaks.copy()
         return twin
 
+    def peaks(self) -> list[bytes]:
+        """Return the roots of the complete subtrees, largest first."""
+        return self._peaks.copy()
+
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf hash; return (level, ix, hash) of every subtree of two leaves or more that it completes."""
         completed = []

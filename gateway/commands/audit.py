@@ -1,19 +1,35 @@
-"""`contactpoint audit verify`: whether what is stored is what was written."""
+"""`contactpoint audit`: whether what is stored is what was written, and what others can hold us to."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.progress import Progress
 
+from gateway.audit.keys import AuditKeys, KeyFileRefused
+from gateway.audit.notes import NoteRefused, VerifierKey, parse_verifier_key
+from gateway.audit.signing import LogSigner
+from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
+from gateway.settings import audit_key_file
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
 
 _EXIT = {Status.GOOD: 0, Status.TAMPERED: 4, Status.INCOMPLETE: 3}
+_PROGRESS_AFTER_SECONDS = 2.0
+
+_CONFIG = click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration.")
+_DATA = click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="A demo's data folder instead.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
 @click.group(cls=OneLineGroup)
@@ -22,26 +38,54 @@ def audit() -> None:
 
 
 @audit.command("verify", cls=OneLineCommand)
-@click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration.")
-@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="A demo's data folder instead.")
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
-def verify_log(file: Path | None, data: Path | None, as_json: bool) -> None:
-    """Check every record, payload and tree node of the log against each other.
+@_CONFIG
+@_DATA
+@click.option("--log-key", "log_keys", metavar="VKEY", multiple=True, help="Who signs checkpoints; may be repeated.")
+@click.option("--witness", "witnesses", metavar="VKEY", multiple=True, help="Who cosigns them; may be repeated.")
+@click.option(
+    "--checkpoint",
+    "kept",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A signed checkpoint that somebody kept: the log must still contain it. May be repeated.",
+)
+@click.option("--processes", metavar="N", type=click.IntRange(1, 64), help="Instead of one for each processor.")
+@_JSON
+def verify_log(
+    file: Path | None,
+    data: Path | None,
+    log_keys: tuple[str, ...],
+    witnesses: tuple[str, ...],
+    kept: tuple[Path, ...],
+    processes: int | None,
+    as_json: bool,
+) -> None:
+    """Check every record, payload, tree node, checkpoint and cosignature of the log against each other.
 
     \b
     Exit 0: consistent (open INTENTs are reported). 4: tampered. 3: something needed cannot be read. 2: no log there.
-    The running server is not needed. What this version cannot see: an end that was cut off cleanly.
+    The running server is not needed. Whoever has the signing key can write another log that is consistent in itself:
+    a checkpoint that somebody else has kept, or a witness's store, is what shows it.
 
     \b
     Examples:
       contactpoint audit verify --config gateway.toml
       contactpoint audit verify --data ./demo-data --json
+      contactpoint audit verify --config gateway.toml --checkpoint yesterday.txt --log-key "$VKEY"
     """
-    if (file is None) == (data is None):
-        raise CommandError("give one of --config and --data")
-    url = loaded(file).database.url if file is not None else f"sqlite:///{data}/contactpoint.db"
+    url, keys = place(file, data)
+    trust = Trust(
+        log_keys=tuple(verifier_key(text) for text in log_keys) or keys[:1],
+        cosigners=keys[1:],
+        witnesses=tuple(verifier_key(text) for text in witnesses),
+        held=tuple(_held(each) for each in kept),
+    )
     try:
-        found = verify(open_engine(url, create=False))
+        with _progress("records", shown=not as_json) as progress:
+            found = verify(
+                open_engine(url, create=False), trust, processes=processes or os.cpu_count() or 1, progress=progress
+            )
     except (NoDatabase, NoLog):
         raise CommandError("there is no log there") from None
     except (DatabaseUnreadable, DurabilityNotMet) as fault:
@@ -49,19 +93,88 @@ def verify_log(file: Path | None, data: Path | None, as_json: bool) -> None:
         found = Verification(Status.INCOMPLETE, [str(fault)], records=0, open_intents=0, root="")
     except StorageError as fault:
         raise CommandError(str(fault)) from None
+    _print(found, as_json=as_json)
+    raise SystemExit(_EXIT[found.status])
+
+
+def _print(found: Verification, *, as_json: bool) -> None:
     if as_json:
         report = {
             "status": found.status,
             "records": found.records,
             "openIntents": found.open_intents,
+            "checkpoints": found.checkpoints,
+            "cosignatures": found.cosignatures,
+            "unsealed": found.unsealed,
             "root": found.root,
             "findings": list(found.findings),
         }
         click.echo(json.dumps(report))
-    else:
-        click.echo(f"{found.status}: {found.records} records, {found.open_intents} open INTENTs")
-        for finding in found.findings:
-            click.echo(f"  {finding}")
-        if found.open_intents:
-            click.echo("  An open INTENT is a lookup of unknown outcome: treat it as disclosed.")
-    raise SystemExit(_EXIT[found.status])
+        return
+    click.echo(f"{found.status}: {found.records} records, {found.open_intents} open INTENTs")
+    click.echo(
+        f"  {found.checkpoints} checkpoints, {found.cosignatures} cosignatures, "
+        f"{found.unsealed} records not yet under a checkpoint"
+    )
+    for finding in found.findings:
+        click.echo(f"  {finding}")
+    if found.open_intents:
+        click.echo("  An open INTENT is a lookup of unknown outcome: treat it as disclosed.")
+
+
+def place(file: Path | None, data: Path | None) -> tuple[str, tuple[VerifierKey, ...]]:
+    """Return the URL of a database, and the verifier keys of its signer: none where the key file is not there.
+
+    Raises CommandError unless one of a configuration and a demo's folder is given.
+    """
+    if (file is None) == (data is None):
+        raise CommandError("give one of --config and --data")
+    if file is not None:
+        settings = loaded(file)
+        return settings.database.url, signer_keys(settings.audit.signing_key_file or audit_key_file(settings))
+    url = f"sqlite:///{data}/contactpoint.db"
+    return url, signer_keys(Path(f"{data}/contactpoint.audit-key.json"))
+
+
+def signer_keys(file: Path) -> tuple[VerifierKey, ...]:
+    """Return the verifier keys of whoever signs with a key file; none if the file is not there or cannot be used."""
+    if not file.exists():
+        return ()
+    try:
+        signer = LogSigner.of(AuditKeys.load_or_create(file, create=False))
+    except KeyFileRefused:
+        return ()
+    return (signer.key,) if signer.cosigner is None else (signer.key, signer.cosigner)
+
+
+def verifier_key(text: str) -> VerifierKey:
+    """Return the key of a vkey. Raises CommandError."""
+    try:
+        return parse_verifier_key(text.strip())
+    except NoteRefused as refused:
+        raise CommandError(str(refused)) from None
+
+
+def _held(file: Path) -> Held:
+    try:
+        return held(f"the checkpoint in {file.name}", file.read_bytes())
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from None
+    except NoteRefused as refused:
+        raise CommandError(f"{file}: this is no signed checkpoint: {refused}") from None
+
+
+@contextmanager
+def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give what is told how far the work is; shown on a terminal, once the work has taken two seconds."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda done, of: None
+        return
+    began = time.monotonic()
+    with Progress(transient=True) as bar:
+        task = bar.add_task(what, visible=False, total=None)
+
+        def told(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of, visible=time.monotonic() - began >= _PROGRESS_AFTER_SECONDS)
+
+        yield told
