@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -36,7 +37,7 @@ from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
 from gateway.audit.signing import LogSigner
 from gateway.auditing import AuditEvents
-from gateway.budgets import Allowance, Budgets
+from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
@@ -64,6 +65,7 @@ log = structlog.get_logger("gateway.app")
 
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _LIST_SECONDS = 5.0
+_FORGET_SECONDS = 3600.0
 _INDEX_EVERY = 60.0
 _INDEX_SECONDS = 10.0
 
@@ -102,6 +104,10 @@ class Gateway:
     async def index_events(self) -> None:
         """Bring the index of events up with the log, as far as a few seconds take it; not on the event loop."""
         await asyncio.to_thread(self.index.catch_up, seconds=_INDEX_SECONDS)
+
+    async def forget_counts(self) -> None:
+        """Delete the counts of budgets whose windows ended long ago. Raises sqlalchemy errors."""
+        await asyncio.to_thread(forget_counts, self.engine, time.time())
 
     async def _read_shield_list(self, source: Source) -> None:
         ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(_LIST_SECONDS), None)
@@ -187,7 +193,7 @@ def _build(
         agreements=lambda: in_force.current,
         planner=Planner([s.custodian for s in sources if s.enabled]),
         shields=shields,
-        budgets=Budgets(engine, _allowances(settings.limits)),
+        budgets=Budgets(_allowances(settings.limits)),
         log=audit,
         keys=keys,
         limits=LookupLimits(
@@ -259,6 +265,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             asyncio.create_task(_every(30.0, gateway.key_sets.keep_fresh)),
             asyncio.create_task(_every(gateway.settings.agreements.reload_seconds, gateway.agreements.look)),
             asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
+            asyncio.create_task(_every(_FORGET_SECONDS, gateway.forget_counts)),
             asyncio.create_task(_every(_INDEX_EVERY, gateway.index_events)),
         ]
         try:

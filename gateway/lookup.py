@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 import structlog
 
 from auth.appointments import AppointmentRegister
@@ -26,7 +25,8 @@ from auth.standing import NO_STANDING, Standing, strongest
 from connectors.faults import FaultCode
 from gateway.asked import Access, AdultRefused, Key, access_from, key_from
 from gateway.audit.canonical import NotCanonical
-from gateway.audit.errors import AuditError
+from gateway.audit.charging import Count
+from gateway.audit.errors import AuditError, BudgetSpent
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
@@ -140,11 +140,9 @@ class Lookups:
         await self._permit(caller, access, plan, record, agreements, charge)
         # 6. INTENT.
         basis = agreements.basis(access.purpose, today)
-        try:
-            intent = await self._append(EventKind.INTENT, record.intent(plan, agreements, basis), charge.statements)
-        except AuditUnavailable:
-            self.budgets.cancel(charge)
-            raise
+        intent = await self._charged(
+            EventKind.INTENT, record.intent(plan, agreements, basis), charge, record, agreements
+        )
         # 7. to 9. Ask, corroborate, merge, disclose; whatever happens, INTENT gets its OUTCOME.
         limits = self.limits
         if within is not None and within < limits.total_seconds:
@@ -222,26 +220,45 @@ class Lookups:
             await asyncio.sleep(step - spent % step)
 
     async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
+        """Return what this lookup is charged; it is taken in the transaction of its first record, by `_charged`."""
         opaque = self.keys.opaque_id
-        person = opaque("person", caller.issuer, caller.person)
-        principals = (
-            # break-glass has a budget of its own in place of the person's
-            f"person:{person}" if record.access.justification is None else f"override:{person}",
-            f"client:{opaque('client', caller.issuer, caller.client_id)}",
-            f"organisation:{opaque('organisation', caller.organisation)}",
+        person = self._person(caller)
+        charge = self.budgets.charge(
+            (
+                # break-glass has a budget of its own in place of the person's
+                f"person:{person}" if record.access.justification is None else f"override:{person}",
+                f"client:{opaque('client', caller.issuer, caller.client_id)}",
+                f"organisation:{opaque('organisation', caller.organisation)}",
+            )
         )
-        try:
-            charge = self.budgets.charge(principals)
-        except sa.exc.SQLAlchemyError:
-            raise AuditUnavailable(1) from None
         if isinstance(charge, Spent):
-            code = f"BUDGET {charge.budget}"
-            try:
-                await self.refusals.note(person, code, record.denied(code, None, agreements))
-            except AuditError:
-                raise AuditUnavailable(1) from None
-            raise RateLimited(charge.retry_after_seconds)
+            await self._refuse(charge, record, agreements)
         return charge
+
+    async def _charged(
+        self,
+        kind: EventKind,
+        payload: Mapping[str, Any],
+        charge: Charge,
+        record: LookupRecord,
+        agreements: AgreementSet,
+    ) -> int:
+        """Return the seq of the record with which the lookup was charged. Raises RateLimited: then it was not."""
+        try:
+            return await self._append(kind, payload, charges=charge.counts)
+        except BudgetSpent as spent:
+            await self._refuse(self.budgets.refused(spent.passed), record, agreements)
+
+    async def _refuse(self, spent: Spent, record: LookupRecord, agreements: AgreementSet) -> NoReturn:
+        code = f"BUDGET {spent.budget}"
+        try:
+            await self.refusals.note(self._person(record.caller), code, record.denied(code, None, agreements))
+        except AuditError:
+            raise AuditUnavailable(1) from None
+        raise RateLimited(spent.retry_after_seconds)
+
+    def _person(self, caller: Caller) -> str:
+        return self.keys.opaque_id("person", caller.issuer, caller.person)
 
     async def _permit(
         self,
@@ -267,7 +284,7 @@ class Lookups:
         if decision:
             return
         reason = getattr(decision, "reason", "")
-        await self._append(EventKind.DENIED, record.denied(reason, decision, agreements), charge.statements)
+        await self._charged(EventKind.DENIED, record.denied(reason, decision, agreements), charge, record, agreements)
         if reason in {Refusal.STEP_UP_REQUIRED, Refusal.SIGN_IN_TOO_OLD}:
             if access.justification is None:
                 raise Unauthenticated(self.step_up(None), "A stronger sign-in is needed for this.")
@@ -279,7 +296,7 @@ class Lookups:
     async def _note_adult(self, record: LookupRecord, agreements: AgreementSet) -> None:
         """Record that somebody asked about an adult, and charge it; not about whom: nothing of an adult is kept."""
         charge = await self._charge(record.caller, record, agreements)
-        await self._append(EventKind.DENIED, record.denied("ADULT", None, agreements), charge.statements)
+        await self._charged(EventKind.DENIED, record.denied("ADULT", None, agreements), charge, record, agreements)
 
     async def _alarm(self, run: Gathering) -> None:
         """An answer about another identifier is not only no answer: somebody must look at that source."""
@@ -321,13 +338,16 @@ class Lookups:
             sections=encoded.sections,
             body=encoded.body,
         )
-        statements = [*run.shield_write.statements, *self.budgets.settling(charge, disclosed=disclosed)]
-        await self._append(EventKind.OUTCOME, payload, statements)
-        self.budgets.settle(charge, disclosed=disclosed)
+        statements = run.shield_write.statements
+        await self._append(EventKind.OUTCOME, payload, statements, charge.settled(disclosed=disclosed))
 
-    async def _append(self, kind: EventKind, payload: Mapping[str, Any], alongside: Sequence[Any] = ()) -> int:
+    async def _append(
+        self, kind: EventKind, payload: Mapping[str, Any], alongside: Sequence[Any] = (), charges: Sequence[Count] = ()
+    ) -> int:
         try:
-            return (await self.log.append(kind, payload, alongside=alongside)).seq
+            return (await self.log.append(kind, payload, alongside=alongside, charges=charges)).seq
+        except BudgetSpent:
+            raise
         except AuditError:
             raise AuditUnavailable(1) from None
 

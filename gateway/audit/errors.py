@@ -4,6 +4,7 @@
         AuditUnavailable      the record was not written; the log is whole and may work in a moment
             AuditClosed       the log has been closed
         AuditFailed           nobody knows what is on disk; nothing may be acknowledged again by this process
+        BudgetSpent           the record was not written, for a count that it carries would pass its limit
         AlongsideRefused      the record was not written, for what was to be written with it is at fault
         AuditDamaged          what is stored cannot be continued: it contradicts itself
         AnotherKey            the log was begun with another audit key
@@ -12,6 +13,10 @@ Whatever is raised, the caller discloses nothing.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.audit.charging import Passed
 
 
 class AuditError(Exception):
@@ -31,6 +36,22 @@ class AuditFailed(AuditError):
 
     SQLite reports a failed fsync once and then acknowledges commits that are on no disk.
     """
+
+
+class BudgetSpent(AuditError):
+    """A count that the record carries would pass its limit; the record was not written and nothing was counted."""
+
+    def __init__(self, passed: Passed) -> None:
+        super().__init__("a budget is spent")
+        self.passed = passed
+
+
+class ChargesRefused(AuditError):
+    """Records of a batch, by index, whose counts would pass a limit; nothing of the batch was written."""
+
+    def __init__(self, refused: Mapping[int, Passed]) -> None:
+        super().__init__("budgets are spent")
+        self.refused = refused
 
 
 class AlongsideRefused(AuditError):

@@ -19,6 +19,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.audit.canonical import canonical
+from gateway.audit.charging import Count
 from gateway.audit.claims import ShardClaim
 from gateway.audit.errors import (
     AlongsideRefused,
@@ -27,6 +28,8 @@ from gateway.audit.errors import (
     AuditError,
     AuditFailed,
     AuditUnavailable,
+    BudgetSpent,
+    ChargesRefused,
 )
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.freezing import freeze
@@ -58,12 +61,13 @@ class Receipt:
 class _Entry:
     """A record on its way to the disk, and who waits for it."""
 
-    __slots__ = ("alongside", "body", "closes", "future", "kind", "loop", "since")
+    __slots__ = ("alongside", "body", "charges", "closes", "future", "kind", "loop", "since")
 
-    def __init__(self, kind: EventKind, body: bytes, alongside: Alongside) -> None:
+    def __init__(self, kind: EventKind, body: bytes, alongside: Alongside, charges: Sequence[Count] = ()) -> None:
         self.kind = kind
         self.body = body
         self.alongside = alongside
+        self.charges = charges
         self.closes: int | None = None
         self.since = time.monotonic()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -160,16 +164,23 @@ class AuditLog:
         """Whether storage has failed. It stays so: only a new process may try again."""
         return self._refusal is AuditFailed
 
-    async def append(self, kind: EventKind, payload: Mapping[str, Any], *, alongside: Alongside = ()) -> Receipt:
+    async def append(
+        self,
+        kind: EventKind,
+        payload: Mapping[str, Any],
+        *,
+        alongside: Alongside = (),
+        charges: Sequence[Count] = (),
+    ) -> Receipt:
         """Return when the record, and all of `alongside`, is on disk; the statements run in the record's transaction.
 
-        Cancelling the wait does not cancel the write. Raises NotCanonical for a payload that has no canonical form,
-        AuditUnavailable, AuditFailed, or AlongsideRefused; in no case was anything acknowledged, and after
-        AuditUnavailable and AlongsideRefused nothing was written either.
+        So do the counts of `charges`. Cancelling the wait does not cancel the write. Raises NotCanonical for a payload
+        that has no canonical form, AuditUnavailable, AuditFailed, BudgetSpent, or AlongsideRefused; in no case was
+        anything acknowledged, and but for AuditFailed nothing was written either.
         """
         if type(kind) is not EventKind:
             raise TypeError("the kind of a record is an EventKind")
-        entry = _Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside)
+        entry = _Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside, charges)
         entry.closes = payload.get("intent")
         loop = entry.loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
@@ -244,6 +255,10 @@ class AuditLog:
         while batch:
             try:
                 first = self._writer.write(batch, until=batch[0].since + RETRY_SECONDS)
+            except ChargesRefused as refused:
+                for index, passed in sorted(refused.refused.items(), reverse=True):
+                    _answer([batch.pop(index)], [BudgetSpent(passed)])
+                continue
             except AlongsideRefused as refused:
                 # one caller's mistake is not everybody's: the others go on without that record
                 _answer([batch.pop(refused.index)], AlongsideRefused)
@@ -292,9 +307,12 @@ def _error(kind: type[AuditError]) -> AuditError:
     return kind("the log is closed" if kind is AuditClosed else "the log has failed; this process must stop")
 
 
-def _answer(batch: Sequence[_Entry], answers: Sequence[Receipt] | type[AuditError]) -> None:
+_Answer = Receipt | AuditError | type[AuditError]
+
+
+def _answer(batch: Sequence[_Entry], answers: Sequence[Receipt | AuditError] | type[AuditError]) -> None:
     """Wake every waiter of the batch: one call into its event loop, of which there is nearly always just one."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], Receipt | type[AuditError]]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], _Answer]]] = {}
     for index, entry in enumerate(batch):
         if entry.loop is not None and entry.future is not None:
             answer = answers if isinstance(answers, type) else answers[index]
@@ -305,11 +323,11 @@ def _answer(batch: Sequence[_Entry], answers: Sequence[Receipt] | type[AuditErro
             loop.call_soon_threadsafe(_settle, answered)
 
 
-def _settle(answered: Sequence[tuple[asyncio.Future[Receipt], Receipt | type[AuditError]]]) -> None:
+def _settle(answered: Sequence[tuple[asyncio.Future[Receipt], _Answer]]) -> None:
     for future, answer in answered:
         # a waiter that was cancelled no longer asks; its record stands
         if not future.done():
             if isinstance(answer, Receipt):
                 future.set_result(answer)
             else:
-                future.set_exception(_error(answer))
+                future.set_exception(answer if isinstance(answer, AuditError) else _error(answer))

@@ -14,6 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
+from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
 from gateway.audit.errors import AuditDamaged, AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
@@ -35,7 +36,14 @@ INSERT INTO audit_node (shard, level, ix, hash)
 SELECT %(shard)b, * FROM unnest(%(levels)b::integer[], %(indices)b::bigint[], %(nodes)b::bytea[])
 """
 
+_CHARGE: Final = f"""
+INSERT INTO budget ({COLUMNS})
+SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::integer[], %b::integer[]) {ON_CONFLICT}
+"""  # noqa: S608 the names are ours
+
 _LOCK_TIMEOUT: Final = "SET lock_timeout TO '100ms'"
+# a process that stands still in the middle of a transaction holds up the budgets of everybody else
+_IDLE_TIMEOUT: Final = "SET idle_in_transaction_session_timeout TO '1s'"
 
 _BUSY: Final = frozenset(
     {
@@ -105,11 +113,12 @@ class PostgreSQLWriter(ShardWriter):
         self._cursor = self._driver.cursor()
         # `write` waits, so that it ends when the first waiter's time does
         self._cursor.execute(_LOCK_TIMEOUT)
+        self._cursor.execute(_IDLE_TIMEOUT)
         self._warnings: list[str] = []
         self._driver.add_notice_handler(lambda notice: self._warnings.append(notice.sqlstate or ""))
         self._connection = connection
 
-    def _begin(self, rows: Batch) -> None:
+    def _begin(self) -> None:
         if self._connection is None:
             connection, stored = self._reclaim()
             if (stored.size, stored.root()) != (self._tree.size, self._tree.root()):
@@ -118,8 +127,14 @@ class PostgreSQLWriter(ShardWriter):
                 # the server may not have noticed yet that the old session ended
                 raise AuditUnavailable("the shard is still claimed")
             self._use(connection)
+        self._cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+
+    def _count(self, charges: Counts) -> Counts:
+        columns = zip(*((*slot, *counts) for slot, counts in charges.items()), strict=True)
+        return counts_of(self._cursor.execute(_CHARGE, [list(column) for column in columns], prepare=True).fetchall())
+
+    def _insert(self, rows: Batch) -> None:
         cursor = self._cursor
-        cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
         if rows.opened is not None:
             cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
         content = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
 from gateway.audit.writer import Batch, ShardWriter, driver_error_of
@@ -18,6 +20,14 @@ _LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES (?, ?, ?,
 _PAYLOAD: Final = "INSERT INTO audit_payload (shard, seq, salt, body) VALUES (?, ?, ?, ?)"
 _NODE: Final = "INSERT INTO audit_node (shard, level, ix, hash) VALUES (?, ?, ?, ?)"
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (?, ?, ?, NULL, 'OPEN')"
+
+# One text whatever the number of rows. "WHERE true" tells the parser that ON CONFLICT is not part of a join.
+_CHARGE: Final = f"""
+INSERT INTO budget ({COLUMNS})
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+       json_extract(value, '$[3]'), json_extract(value, '$[4]')
+FROM json_each(?) WHERE true {ON_CONFLICT}
+"""  # noqa: S608 the names are ours
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FAULTS_OF_A_STATEMENT: Final = frozenset(
@@ -55,8 +65,14 @@ class SQLiteWriter(ShardWriter):
         # not even closed: the last connection that closes writes to the file
         return
 
-    def _begin(self, rows: Batch) -> None:
+    def _begin(self) -> None:
         self._cursor.execute("BEGIN IMMEDIATE")
+
+    def _count(self, charges: Counts) -> Counts:
+        rows = json.dumps([(*slot, *counts) for slot, counts in charges.items()])
+        return counts_of(self._cursor.execute(_CHARGE, (rows,)).fetchall())
+
+    def _insert(self, rows: Batch) -> None:
         if rows.opened is not None:
             self._cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
         self._cursor.executemany(_PAYLOAD, rows.payloads)

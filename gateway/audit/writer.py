@@ -1,4 +1,4 @@
-"""One transaction of the log: a batch of records, their tree nodes, and what belongs with them, all or nothing."""
+"""One transaction of the log: a batch of records, their tree nodes, and what belongs with them: all or nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from gateway.audit.errors import AlongsideRefused, AuditUnavailable
+from gateway.audit.charging import Count, Counts, passed_limits, total
+from gateway.audit.errors import AlongsideRefused, AuditUnavailable, ChargesRefused
 from gateway.audit.events import EventKind
 from gateway.audit.merkle import Frontier
 from gateway.audit.records import SALT_SIZE, leaf_bytes
@@ -30,6 +31,7 @@ class Recordable(Protocol):
     kind: EventKind
     body: bytes
     alongside: Alongside
+    charges: Sequence[Count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,22 @@ class ShardWriter(ABC):
         """Commit the batch, in order; return the seq of its first record, which is durable when this returns.
 
         A database that is busy, or not to be reached, is tried again until the monotonic time `until`, and at least
-        once. Raises AuditUnavailable and AlongsideRefused with nothing written. After any other exception the state of
-        the disk is unknown, and the writer must not be used again.
+        once. Raises AuditUnavailable, ChargesRefused and AlongsideRefused with nothing written. After any other
+        exception the state of the disk is unknown, and the writer must not be used again.
         """
         first = self._tree.size
         rows = self._rows(batch, time.time_ns() // 1_000_000)
+        charges = total(batch)
         while True:
             try:
-                self._begin(rows)
+                self._begin()
+                if charges:
+                    self._charge(batch, charges)
+                self._insert(rows)
                 self._write_alongside(batch)
                 break
             except Exception as error:
-                if not self._is_busy(error):
+                if isinstance(error, ChargesRefused | AlongsideRefused) or not self._is_busy(error):
                     raise
                 self._roll_back()
                 if time.monotonic() >= until:
@@ -96,8 +102,16 @@ class ShardWriter(ABC):
         """Leave a connection whose state is unknown, without another word to the database."""
 
     @abstractmethod
-    def _begin(self, rows: Batch) -> None:
-        """Begin a transaction and write the rows in it."""
+    def _begin(self) -> None:
+        """Begin a transaction."""
+
+    @abstractmethod
+    def _count(self, charges: Counts) -> Counts:
+        """Add to the budgets, in the order given, and return what stands there now."""
+
+    @abstractmethod
+    def _insert(self, rows: Batch) -> None:
+        """Write the rows."""
 
     @abstractmethod
     def _commit(self) -> None:
@@ -118,6 +132,19 @@ class ShardWriter(ABC):
     @abstractmethod
     def _is_fault_of_a_statement(self, error: Exception) -> bool:
         """Say whether an error comes from the statement rather than from storage. In doubt it comes from storage."""
+
+    def _charge(self, batch: Sequence[Recordable], charges: Counts) -> None:
+        try:
+            counted = self._count(charges)
+        except Exception as error:
+            if self._is_busy(error) or not self._is_fault_of_a_statement(error):
+                raise
+            self._roll_back()
+            # their table is no part of the log: nobody may look up, and the log is as sound as before
+            raise AuditUnavailable("the budgets cannot be counted") from None
+        if refused := passed_limits(batch, charges, counted):
+            self._roll_back()
+            raise ChargesRefused(refused)
 
     def _write_alongside(self, batch: Sequence[Recordable]) -> None:
         for index, record in enumerate(batch):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from dataclasses import replace
 from typing import Any
 
+from gateway.audit.events import EventKind
 from gateway.gathering import Gathering
 from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.lookup import Lookups
@@ -135,9 +137,10 @@ def _miss_returned(honest: Any) -> Any:
         self: Lookups, record: Any, intent: Any, run: Gathering, charge: Any, *rest: Any, **more: Any
     ) -> None:
         await honest(self, record, intent, run, charge, *rest, **more)
-        encoded = rest[1] if len(rest) > 1 else None
+        encoded = rest[2] if len(rest) > 2 else None
         if encoded is not None and unfiltered(run) and not (encoded.entries or encoded.sections):
-            self.budgets.settle(charge, disclosed=True)
+            # as if it were on the record
+            await self.log.append(EventKind.HEARTBEAT, {}, charges=charge.settled(disclosed=True))
 
     return close
 
@@ -148,7 +151,8 @@ def _hidden_costs_more(honest: Any) -> Any:
     ) -> None:
         await honest(self, record, intent, run, charge, *rest, **more)
         if run.shielded_by:
-            self.budgets.charge(charge.principals)
+            again = [replace(count, most_lookups=None, most_misses=None) for count in charge.counts]
+            await self.log.append(EventKind.HEARTBEAT, {}, charges=again)
 
     return close
 
