@@ -18,6 +18,8 @@ from gateway.audit.notes import NoteRefused, VerifierKey, parse_verifier_key
 from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
+from gateway.commands.audit_index import events, index
+from gateway.commands.audit_report import report as reports
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
 from gateway.settings import audit_key_file
@@ -178,3 +180,7 @@ def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
             bar.update(task, completed=done, total=of, visible=time.monotonic() - began >= _PROGRESS_AFTER_SECONDS)
 
         yield told
+
+
+for _command in (index, events, reports):
+    audit.add_command(_command)

@@ -1,0 +1,155 @@
+"""How a command reads the log: with its index brought up, and with a READ record before anything is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import sqlalchemy as sa
+
+from auth.sharing import AgreementSet
+from gateway.audit.errors import AuditError
+from gateway.audit.events import EventKind, Reading
+from gateway.audit.events_query import NotWhatWasWritten
+from gateway.audit.index import EventIndex
+from gateway.audit.keys import AuditKeys, KeyFileRefused
+from gateway.audit.log import AuditLog
+from gateway.audit.recovery import keys_of_log
+from gateway.audit.signing import LogSigner
+from gateway.audit.tables import audit_leaf
+from gateway.commands.errors import CommandError
+from gateway.commands.serve import loaded
+from gateway.configured import load_agreements
+from gateway.migrate import migrate
+from gateway.settings import Settings, SettingsFault, audit_key_file, from_values
+from gateway.storage.engine import open_engine
+from gateway.storage.errors import NoDatabase, StorageError
+from schema.vocabulary import AgencyKind
+
+_INDEX_SECONDS: Final = 600.0
+
+config_option: Final = click.option(
+    "--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration."
+)
+data_option: Final = click.option(
+    "--data", metavar="DIR", type=click.Path(path_type=Path), help="A demo's data folder instead."
+)
+
+
+@dataclass(frozen=True)
+class OpenedLog:
+    """The log of a deployment, opened to be read. `record` writes what was read before it is shown."""
+
+    engine: sa.Engine
+    keys: AuditKeys
+    log: AuditLog
+    index: EventIndex
+    settings: Settings
+
+    def record(self, reading: Reading, command: str, payload: Mapping[str, Any]) -> None:
+        """Put a reading on record, with the operator's name on this machine. Raises AuditError."""
+        caller = {"command": command, "user": _operator()}
+        asyncio.run(self._append({"caller": caller, "reading": reading, **payload}))
+
+    async def _append(self, payload: Mapping[str, Any]) -> None:
+        await self.log.append(EventKind.READ, payload)
+
+    def agreements(self) -> AgreementSet:
+        """Return the configured agreements. Raises SettingsFault."""
+        return load_agreements(self.settings)
+
+    def kinds(self) -> dict[str, AgencyKind]:
+        """Return of which kind each connector is."""
+        found = {}
+        for entry in self.settings.connectors:
+            if entry.get("kind") in AgencyKind.__members__:
+                found[str(entry.get("id"))] = AgencyKind(entry["kind"])
+        return found
+
+
+@contextmanager
+def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -> Iterator[OpenedLog]:
+    """Open the log that one of `--config` and `--data` names, its index brought up; a fault is one line, exit 2."""
+    if (file is None) == (data is None):
+        raise CommandError("give one of --config and --data")
+    try:
+        settings = loaded(file) if file is not None else _of_data(data or Path())
+        engine = open_engine(settings.database.url, create=False)
+        try:
+            _check_log(engine)
+            migrate(engine)
+            keys = keys_of_log(engine, audit_key_file(settings))
+            signer = LogSigner.of(keys, settings.audit.signing_key_file)
+            log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
+            try:
+                index = EventIndex(engine, keys)
+                if catch_up and not index.catch_up(seconds=_INDEX_SECONDS):
+                    raise CommandError("the index is too far behind the log; run `contactpoint audit index` first")
+                yield OpenedLog(engine, keys, log, index, settings)
+            finally:
+                log.close()
+        finally:
+            engine.dispose()
+    except NoDatabase:
+        raise CommandError("there is no log there") from None
+    except NotWhatWasWritten as fault:
+        raise CommandError(f"{fault}; run `contactpoint audit verify` and `contactpoint audit index --check`") from None
+    except SettingsFault as fault:
+        raise CommandError(fault.faults[0]) from None
+    except (StorageError, AuditError, KeyFileRefused) as fault:
+        raise CommandError(str(fault)) from None
+    except sa.exc.SQLAlchemyError:
+        # its text holds the statement's parameters
+        raise CommandError("the log cannot be read") from None
+
+
+def moment_of(text: str | None) -> int | None:
+    """Return the milliseconds of a day or a time with an offset. Raises CommandError."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-11-26"):
+            day = date.fromisoformat(text)
+            return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError("a time is a day such as 2026-11-26, or 2026-11-26T09:30:00+00:00") from None
+    if found.tzinfo is None:
+        raise CommandError("a time needs an offset, such as +00:00")
+    return int(found.timestamp() * 1000)
+
+
+def period_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--since` and `--until`."""
+    command = click.option("--until", metavar="TIME", help="Before this moment.")(command)
+    return click.option("--since", metavar="TIME", help="From this day or moment on, included (UTC).")(command)
+
+
+def _check_log(engine: sa.Engine) -> None:
+    if not sa.inspect(engine).has_table(audit_leaf.name):
+        raise CommandError("there is no log there")
+
+
+def _of_data(folder: Path) -> Settings:
+    agreements = folder / "agreements"
+    values: dict[str, Any] = {
+        "resource": {"identifier": "https://demo.example/graphql"},
+        "database": {"url": f"sqlite:///{folder / 'contactpoint.db'}"},
+    }
+    if agreements.is_dir():
+        values["agreements"] = {"directory": str(agreements)}
+    return from_values(values, "demo", relative_to=Path.cwd())
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "(no name)"
