@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 Address = IPv4Address | IPv6Address
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -80,7 +78,7 @@ def literal_address(host: str) -> Address | None:
         return None
 
 
-class CheckedResolver(AbstractResolver):
+class CheckedResolver:
     """Resolves names within a time, and refuses the whole answer if any address in it is forbidden."""
 
     def __init__(self, rule: AddressRule, *, seconds: float, lookup: Lookup | None = None) -> None:
@@ -89,11 +87,26 @@ class CheckedResolver(AbstractResolver):
         self._lookup = lookup or self._system
         # Its own threads: a name server that hangs must not occupy those that the rest of the process shares.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="resolve")
+        self._asking: dict[str, asyncio.Task[list[Address]]] = {}
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the permitted addresses. Raises LookupFailed or ForbiddenAddress."""
+    async def resolve(self, host: str) -> list[Address]:
+        """Return the permitted addresses. Raises LookupFailed or ForbiddenAddress.
+
+        Who asks for a name that is being asked for shares the answer; no answer is kept.
+        """
+        asking = self._asking.get(host)
+        if asking is None:
+            asking = self._asking[host] = asyncio.ensure_future(self._asked(host))
+            asking.add_done_callback(lambda task: self._told(host, task))
+        # whose deadline ends first must not take the answer from the others
+        return await asyncio.shield(asking)
+
+    def _told(self, host: str, asking: asyncio.Task[list[Address]]) -> None:
+        del self._asking[host]
+        if not asking.cancelled():
+            asking.exception()  # looked at, though nobody may wait for it any more
+
+    async def _asked(self, host: str) -> list[Address]:
         try:
             async with asyncio.timeout(self._seconds):
                 found = [ip_address(text) for text in await self._lookup(host)]
@@ -103,17 +116,7 @@ class CheckedResolver(AbstractResolver):
             raise LookupFailed("the name did not resolve")
         if not all(self._rule.permits(address) for address in found):
             raise ForbiddenAddress("the name resolved to a forbidden address")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address),
-                port=port,
-                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for address in found
-        ]
+        return found
 
     async def _system(self, host: str) -> Sequence[str]:
         loop = asyncio.get_running_loop()
@@ -124,4 +127,6 @@ class CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Let the threads go without waiting for a name server."""
+        for asking in list(self._asking.values()):
+            asking.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)

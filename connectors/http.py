@@ -1,6 +1,6 @@
 """The one way out: every call that a connector makes to its source goes through `SourceClient`.
 
-The timeouts of httpx and aiohttp are not deadlines (a body that drips resets them), an answer ended by the closing of
+The timeouts of the usual clients are not deadlines (a body that drips resets them), an answer ended by the closing of
 the connection cannot be told from one cut short, and a dying source's `[]` reads as "nobody". So: one deadline around
 everything, framed answers only, a byte cap while streaming, strict JSON, no redirects, no proxies, no cookies, no
 compression, and addresses checked as they are connected to. Whatever goes wrong is a SourceFailed with a closed code.
@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -25,15 +24,8 @@ from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
 from connectors.retries import Repeating, RetryBudget
-from connectors.transport import (
-    CONNECT_SECONDS,
-    AiohttpExchange,
-    Answer,
-    Exchange,
-    HttpxExchange,
-    require_verifying,
-    system_trust,
-)
+from connectors.transport import Answer, Exchange, HttpxExchange, require_verifying, system_trust
+from connectors.wire import CONNECT_SECONDS, WireExchange
 
 __all__ = ["ApiKey", "Credentials", "Deadline", "FaultCode", "Reply", "SourceClient", "SourceFailed", "StaticHeaders"]
 
@@ -92,6 +84,18 @@ def ApiKey(header: str, value: str) -> StaticHeaders:  # noqa: N802 (reads as th
     return StaticHeaders({header: value})
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is the same however often a request is sent."""
+
+    method: str
+    target: str
+    content: bytes | None
+    deadline: Deadline
+    expect: frozenset[int]
+    rule: Repeating
+
+
 class SourceClient:
     """A hardened HTTP client for one source, with its own pool and bulkhead.
 
@@ -129,7 +133,7 @@ class SourceClient:
         self._exchange: Exchange = (
             HttpxExchange(origin, transport)
             if transport
-            else AiohttpExchange(
+            else WireExchange(
                 origin,
                 resolver=CheckedResolver(rule, seconds=CONNECT_SECONDS, lookup=lookup),
                 ssl_context=context,
@@ -183,19 +187,14 @@ class SourceClient:
             sent["Content-Type"] = content_type
         if headers:
             sent.update(headers)
+        call = _Call(method, target, content, deadline, expect, Repeating(repeatable, separable))
         self._free -= 1
         try:
-            async with asyncio.timeout_at(deadline.at):
-                call = partial(
-                    self._repeated,
-                    method,
-                    target,
-                    content,
-                    expect=expect,
-                    deadline=deadline,
-                    rule=Repeating(repeatable, separable),
-                )
-                status, received, body = await self._authenticated(call, sent)
+            if self._auth is None and self._exchange.keeps_time:
+                status, received, body = await self._repeated(call, sent)
+            else:
+                async with asyncio.timeout_at(deadline.at):
+                    status, received, body = await self._authenticated(call, sent)
         except TimeoutError:
             raise SourceFailed(FaultCode.DEADLINE) from None
         finally:
@@ -215,46 +214,34 @@ class SourceClient:
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
-    async def _authenticated(self, call: Callable[..., Awaitable[_Received]], headers: dict[str, str]) -> _Received:
+    async def _authenticated(self, call: _Call, headers: dict[str, str]) -> _Received:
         if self._auth is None:
-            return await call(headers)
+            return await self._repeated(call, headers)
         identity = await self._auth.headers()
         try:
-            return await call({**headers, **identity})
+            return await self._repeated(call, {**headers, **identity})
         except Unauthenticated:
             if not self._auth.refused(identity):
                 raise
-        return await call({**headers, **await self._auth.headers()})
+        return await self._repeated(call, {**headers, **await self._auth.headers()})
 
-    async def _repeated(
-        self,
-        method: str,
-        target: str,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        *,
-        expect: frozenset[int],
-        deadline: Deadline,
-        rule: Repeating,
-    ) -> _Received:
+    async def _repeated(self, call: _Call, headers: Mapping[str, str]) -> _Received:
         self._retries.earn()
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            return await self._once(method, target, headers, content, expect)
+            return await self._once(call, headers)
         except SourceFailed as failure:
-            pause = rule.pause_before(failure, deadline, took_seconds=loop.time() - started)
+            pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - started)
             if pause is None or not self._retries.spend():
                 raise
         await asyncio.sleep(pause)
-        return await self._once(method, target, {**headers, _BUDGET: _left(deadline)}, content, expect)
+        return await self._once(call, {**headers, _BUDGET: _left(call.deadline)})
 
-    async def _once(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, expect: frozenset[int]
-    ) -> _Received:
-        answer = await self._exchange.send(method, target, headers, content)
+    async def _once(self, call: _Call, headers: Mapping[str, str]) -> _Received:
+        answer = await self._exchange.send(call.method, call.target, headers, call.content, call.deadline.at)
         try:
-            if answer.status not in expect:
+            if answer.status not in call.expect:
                 raise failure_of_status(answer)
             return answer.status, answer.headers, await self._body(answer)
         finally:
@@ -264,6 +251,8 @@ class SourceClient:
         length = announced_length(answer)
         if length is not None and length > self._byte_cap:
             raise SourceFailed(FaultCode.TOO_LARGE)
+        if (whole := answer.whole()) is not None:
+            return self._checked(whole, length)
         parts = []
         size = 0
         async for chunk in answer.chunks():
@@ -271,9 +260,14 @@ class SourceClient:
             if size > self._byte_cap:
                 raise SourceFailed(FaultCode.TOO_LARGE)
             parts.append(chunk)
-        if length is not None and size != length:
+        return self._checked(b"".join(parts), length)
+
+    def _checked(self, body: bytes, length: int | None) -> bytes:
+        if len(body) > self._byte_cap:
+            raise SourceFailed(FaultCode.TOO_LARGE)
+        if length is not None and len(body) != length:
             raise SourceFailed(FaultCode.TRUNCATED)
-        return b"".join(parts)
+        return body
 
 
 def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, AddressRule]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -18,9 +19,11 @@ from connectors.http import Deadline, FaultCode, Reply, SourceClient, SourceFail
 from schema.vocabulary import NOT_ASKED_REASONS
 from tests.fixtures.fault_server import (
     FAULTS,
+    GOOD_BODY,
     Fault,
     FaultServer,
     Received,
+    chunked,
     drips,
     good,
     head,
@@ -237,6 +240,91 @@ async def test_bytes_after_an_answer_never_become_the_next_answer(pause: float, 
         second = await ask(client)
 
     assert first.json["nhsNumber"] == second.json["nhsNumber"] == "9990000018"
+
+
+async def test_an_answer_may_come_byte_by_byte(clients: list[SourceClient]) -> None:
+    async def slowly(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for byte in chunked(GOOD_BODY[:5], GOOD_BODY[5:], extra="X-Trailed: a\r\n"):
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with FaultServer(slowly) as server:
+        client = client_of(server, clients)
+        first = await ask(client, seconds=5, decode=Envelope)
+        await ask(client, seconds=5)
+
+    assert first.json.complete
+    assert server.connections == 1
+
+
+async def test_a_large_answer_within_the_cap_gets_through(clients: list[SourceClient]) -> None:
+    body = b'{"filler":"' + b"a" * 2_000_000 + b'"}'
+    async with FaultServer(says(response(body))) as server:
+        reply = await ask(client_of(server, clients, byte_cap=4_000_000), seconds=5)
+
+    assert len(reply.json["filler"]) == 2_000_000
+
+
+async def test_an_interim_response_is_not_the_answer(clients: list[SourceClient]) -> None:
+    async with FaultServer(says(b"HTTP/1.1 103 Early Hints\r\nX-Hint: a\r\n\r\n" + response())) as server:
+        client = client_of(server, clients)
+        reply = await ask(client)
+        await ask(client)
+
+    assert reply.status == 200
+    assert "x-hint" not in {name.lower() for name in reply.headers}
+    assert server.connections == 1
+
+
+async def test_a_connection_is_used_again_the_last_one_first(clients: list[SourceClient]) -> None:
+    async with FaultServer(good) as server:
+        client = client_of(server, clients, max_connections=8)
+        for _ in range(3):
+            await asyncio.gather(*(ask(client, seconds=5) for _ in range(4)))
+
+    assert server.connections <= 4
+    assert len(server.received) == 12
+
+
+async def test_a_connection_that_the_source_closed_while_idle_is_not_used(clients: list[SourceClient]) -> None:
+    async with FaultServer(in_turn(says(response(), then_close=True), good)) as server:
+        client = client_of(server, clients)
+        await ask(client)
+        await asyncio.sleep(0.05)
+        reply = await client.request("POST", "/notify", deadline=Deadline.after(2), request_id="7d1c", repeatable=False)
+
+    assert reply.status == 200
+    assert server.connections == 2
+
+
+async def test_an_answer_that_ends_the_connection_is_an_answer(clients: list[SourceClient]) -> None:
+    async with FaultServer(says(response(extra="Connection: close\r\n"), then_close=True)) as server:
+        client = client_of(server, clients)
+        assert (await ask(client)).status == 200
+        assert (await ask(client)).status == 200
+
+    assert server.connections == 2
+
+
+async def test_a_source_that_took_the_connection_is_not_dead_because_we_were_busy(clients: list[SourceClient]) -> None:
+    async with FaultServer(good) as server:
+        asked = asyncio.create_task(ask(client_of(server, clients), seconds=5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(0.4)  # noqa: ASYNC251 - the busy loop is what is under test
+        reply = await asked
+
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_of_more_than_one_line_is_our_own_mistake(value: str, clients: list[SourceClient]) -> None:
+    async with FaultServer(good) as server:
+        with pytest.raises(ValueError, match="header"):
+            await ask(client_of(server, clients), headers={"X-Agency": value})
+
+    assert server.connections == 0
 
 
 @pytest.mark.parametrize(

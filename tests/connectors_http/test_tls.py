@@ -30,7 +30,7 @@ def stranger(tmp_path: Path) -> Authority:
 
 
 async def ask(server: FaultServer, trust: ssl.SSLContext | None) -> Reply:
-    # aiohttp leaves the aborted handshake of a refused server for the loop to report; that is not what is under test
+    # the aborted handshake of a refused server is left for the loop to report; that is not what is under test
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     client = SourceClient(server.url, allow_private=False, ssl_context=trust)
     try:

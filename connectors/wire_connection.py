@@ -1,0 +1,278 @@
+"""One kept-alive connection to a source: a request out, its answer in, never the answer to anything else.
+
+The parser is llhttp, through httptools as in uvicorn: it refuses a length beside chunks, two lengths, bare line feeds,
+folded headers and bytes after `Connection: close` (RFC 9112, sections 2.2, 5.2, 6.3). What it leaves open is bounded
+here: how long a head may be, and that an answer belongs to what was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import cast
+
+import httptools
+
+from connectors.faults import FaultCode, SourceFailed
+
+MOST_HEADER_BYTES = 8190
+MOST_HEADERS = 64
+_MOST_HEAD_BYTES = 64 * 1024  # and of anything else that is no body
+_MOST_UNREAD_BYTES = 256 * 1024
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an answer, looked up without regard to case; of one that stands twice, the first."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower().encode("latin-1")
+        for each, value in self._raw:
+            if each.lower() == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._raw))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class WireAnswer:
+    """An answer as it arrives: the head first, then the body, whole or in parts."""
+
+    __slots__ = ("_connection", "_failure", "_more", "complete", "headers", "parts", "raw_headers", "size", "status")
+
+    def __init__(self, connection: Connection) -> None:
+        self.status = 0
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        self.headers: Mapping[str, str] = Headers(self.raw_headers)
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.complete = False
+        self._connection: Connection | None = connection
+        self._failure: FaultCode | None = None
+        self._more: asyncio.Future[None] | None = None
+
+    def whole(self) -> bytes | None:
+        """Return the body if all of it has come."""
+        return b"".join(self.parts) if self.complete else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises SourceFailed."""
+        while True:
+            if self.parts:
+                data, self.parts, self.size = b"".join(self.parts), [], 0
+                yield data
+                continue
+            if self.complete:
+                return
+            if self._failure is not None:
+                raise SourceFailed(self._failure)
+            if self._connection is not None:
+                self._connection.resume()
+            self._more = asyncio.get_running_loop().create_future()
+            await self._more
+
+    async def release(self) -> None:
+        """Let the connection go: kept for the next call if all of the answer has arrived, else closed."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    # What follows is called by the connection.
+
+    def told(self) -> None:
+        """Wake who waits for more."""
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    def ended(self, failure: FaultCode | None) -> None:
+        """Note that nothing more comes: the answer is complete, or failed."""
+        self._connection = None
+        self.complete = failure is None
+        self._failure = failure
+        self.told()
+
+
+class Connection(asyncio.Protocol):
+    """A connection of a pool. `idle` is called when the next request may be sent, `lost` when no more can be."""
+
+    __slots__ = (
+        "_answer",
+        "_fed",
+        "_head",
+        "_idle",
+        "_interim",
+        "_lost",
+        "_parser",
+        "_paused",
+        "_spoiled",
+        "_transport",
+        "at",
+        "since",
+    )
+
+    def __init__(self, idle: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
+        self._idle = idle
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: WireAnswer | None = None
+        self._head: asyncio.Future[WireAnswer] | None = None
+        self._fed = 0
+        self._interim = False
+        self._spoiled = False
+        self._paused = False
+        self.at = math.inf
+        """Until when the answer under way is waited for."""
+        self.since = 0.0
+        """Since when the connection is idle."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent."""
+        return self._transport is not None and not self._spoiled and not self._transport.is_closing()
+
+    def ask(self, request: bytes, at: float, loop: asyncio.AbstractEventLoop) -> asyncio.Future[WireAnswer]:
+        """Send a request; the head of its answer comes, or SourceFailed."""
+        self._answer = WireAnswer(self)
+        self._fed = 0
+        self.at = at
+        head: asyncio.Future[WireAnswer] = loop.create_future()
+        self._head = head
+        # not lost: a connection that is lost is not usable
+        cast("asyncio.Transport", self._transport).write(request)
+        return head
+
+    def expire(self) -> None:
+        """End the answer under way: its time is over."""
+        self._end(FaultCode.DEADLINE)
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._end(FaultCode.RESET)
+
+    def resume(self) -> None:
+        """Read on, after so much came that reading was stopped."""
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclass
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            # bytes that nobody asked for would be taken for the answer to the next question: another child's
+            self.abort()
+            return
+        self._fed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._spoiled = True
+            if not answer.complete:
+                self._end(FaultCode.GARBAGE if self._waits_for_head() else FaultCode.TRUNCATED)
+                return
+        if answer.complete:
+            self._done(answer)
+        elif self._fed > _MOST_HEAD_BYTES:
+            self._end(FaultCode.GARBAGE if self._waits_for_head() else FaultCode.TRUNCATED)
+        elif not self._waits_for_head():
+            answer.told()
+            if answer.size > _MOST_UNREAD_BYTES and not self._paused and self._transport is not None:
+                self._paused = True
+                self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if not self._waits_for_head():
+            code = FaultCode.TRUNCATED
+        elif isinstance(exc, ssl.SSLError):
+            # with TLS 1.3 a refused client certificate is told only when the first byte is read
+            code = FaultCode.TLS
+        else:
+            code = FaultCode.GARBAGE if self._fed else FaultCode.RESET
+        self._end(code)
+        self._lost(self)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self._answer is None or self._answer.complete:
+            self._spoiled = True  # more than was asked for
+        self._interim = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.complete or not self._waits_for_head():
+            return  # of what nobody asked for, or of a trailer
+        if len(name) + len(value) > MOST_HEADER_BYTES or len(answer.raw_headers) >= MOST_HEADERS:
+            raise ValueError("a head is too long")
+        answer.raw_headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        answer, head = self._answer, self._head
+        if answer is None or answer.complete or head is None:
+            return
+        if self._parser.get_http_version() not in {"1.1", "1.0"}:
+            raise ValueError("another protocol")
+        status = self._parser.get_status_code()
+        if status < 200:
+            # an interim response (RFC 9110, section 15.2): the answer is still to come
+            answer.raw_headers.clear()
+            self._interim = True
+            return
+        answer.status = status
+        self._head = None
+        if not head.done():
+            head.set_result(answer)
+
+    def on_body(self, body: bytes) -> None:
+        answer = self._answer
+        if answer is not None and not answer.complete:
+            answer.parts.append(body)
+            answer.size += len(body)
+            self._fed = 0  # counts what is neither body nor bounded by who reads it: heads, chunk extensions, trailers
+
+    def on_message_complete(self) -> None:
+        answer = self._answer
+        if answer is None or answer.complete or self._interim:
+            return
+        answer.complete = True
+        if not self._parser.should_keep_alive():
+            self._spoiled = True
+
+    def _waits_for_head(self) -> bool:
+        return self._head is not None
+
+    def _done(self, answer: WireAnswer) -> None:
+        """The answer is whole: the connection is free, unless it said more than it was asked."""
+        self._answer = None
+        answer.ended(None)
+        if self.usable:
+            self._idle(self)
+        else:
+            self.abort()
+
+    def _end(self, code: FaultCode) -> None:
+        """Fail what is under way, and close."""
+        self._spoiled = True
+        answer, head = self._answer, self._head
+        self._answer = self._head = None
+        if answer is not None:
+            answer.ended(code)
+        if head is not None and not head.done():
+            head.set_exception(SourceFailed(code))
+        if self._transport is not None:
+            self._transport.abort()
