@@ -14,7 +14,7 @@ from gateway.audit.index_tables import Flag, event_index
 from gateway.audit.reports.counting import Period
 from gateway.audit.reports.report import Report, Table, moment
 from gateway.storage.tables import review
-from schema.vocabulary import ReviewState
+from schema.vocabulary import ReviewKind, ReviewState
 
 NO_REVIEW = "NO REVIEW"
 _WAITING = (ReviewState.OPEN.value, ReviewState.ESCALATED.value)
@@ -55,7 +55,15 @@ def overrides(connection: sa.Connection, period: Period) -> list[Override]:
             review.c.due_at,
             review.c.decided_at,
         )
-        .outerjoin_from(event_index, review, sa.and_(review.c.shard == of.shard, review.c.seq == of.override_seq))
+        .outerjoin_from(
+            event_index,
+            review,
+            sa.and_(
+                review.c.shard == of.shard,
+                review.c.seq == of.override_seq,
+                review.c.kind == ReviewKind.BREAK_GLASS.value,
+            ),
+        )
         .where(of.override_seq.is_not(None), _used(), *period.conditions())
         .order_by(of.at_ms, of.shard, of.seq)
     )
