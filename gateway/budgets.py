@@ -14,11 +14,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.audit.charging import Count, Passed, Slot
+from gateway.remembered import Remembered
 from gateway.storage.tables import budget
 
 WINDOWS: Final = {"minute": 60, "hour": 3600, "day": 86400}
@@ -40,18 +42,27 @@ ORGANISATION = Allowance({"minute": 600, "hour": 12_000, "day": 100_000}, {"hour
 OVERRIDE = Allowance({"hour": 10, "day": 20}, {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Charge:
     """What a lookup is charged: the counts that go with its INTENT or DENIED."""
 
     counts: tuple[Count, ...]
+    minute: int  # in which the slots are the current ones
 
     def settled(self, *, disclosed: bool) -> tuple[Count, ...]:
         """Return what goes with OUTCOME: the reserved miss returned if something was disclosed, else left.
 
         The same counts either way: the write has one shape.
         """
-        return tuple(Count(count.slot, 0, -1 if disclosed else 0, None, None) for count in self.counts)
+        return self._returned if disclosed else self._left
+
+    @cached_property
+    def _returned(self) -> tuple[Count, ...]:
+        return tuple(Count(count.slot, 0, -1, None, None) for count in self.counts)
+
+    @cached_property
+    def _left(self) -> tuple[Count, ...]:
+        return tuple(Count(count.slot, 0, 0, None, None) for count in self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,8 @@ class Budgets:
         self._allowances = allowances
         self._clock = clock
         self._spent: dict[Slot, Spent] = {}
+        # the same person again within the minute: the same slots
+        self._charges: Remembered[tuple[str, ...], Charge] = Remembered(4096)
 
     def charge(self, principals: Sequence[str]) -> Charge | Spent:
         """Return what to count for every principal: one lookup and one reserved miss in each window.
@@ -77,6 +90,10 @@ class Budgets:
         Or what is known to be spent, which saves a transaction; only the log's transaction says that it is not.
         """
         now = self._clock()
+        minute = int(now // WINDOWS["minute"])
+        key = tuple(principals)
+        if not self._spent and (known := self._charges.get(key)) is not None and known.minute == minute:
+            return known
         counts = []
         for principal in principals:
             allowance = self._allowances[principal.partition(":")[0]]
@@ -85,7 +102,9 @@ class Budgets:
                 if slot in self._spent:
                     return self._told(Passed(Count(slot, 1, 1, None, None), lookups=True), now)
                 counts.append(Count(slot, 1, 1, allowance.lookups.get(window), allowance.misses.get(window)))
-        return Charge(tuple(counts))
+        charge = Charge(tuple(counts), minute)
+        self._charges.keep(key, charge)
+        return charge
 
     def refused(self, passed: Passed) -> Spent:
         """Return what is spent, when the log has refused a record for it."""

@@ -187,7 +187,9 @@ class Gathering:
             facts = self._facts()
             if self._hidden():
                 return nothing(facts, HeldBack.SHIELDED)
-        viewer = Viewer(self._caller, self._opaque_id)
+        caller = self._caller
+        entry_ids = self._keys.opaque_ids("entry", caller.issuer, caller.person, self.key.nhs_number)
+        viewer = Viewer(caller, entry_ids)
         return disclose(facts, entitlements, self.standing, viewer, self._today)
 
     def _hidden(self) -> bool:
@@ -211,10 +213,6 @@ class Gathering:
         if kept is not answer:
             log.warning("entries_about_somebody_else", source=source)
         return kept
-
-    def _opaque_id(self, custodian: str, local_id: str) -> str:
-        caller = self._caller
-        return self._keys.opaque_id("entry", caller.issuer, caller.person, self.key.nhs_number, custodian, local_id)
 
     def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""

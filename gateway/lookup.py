@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -48,6 +48,7 @@ from gateway.metrics import note_lookup
 from gateway.plan import Plan, Planner
 from gateway.randomness import RANDOM
 from gateway.register_requests import RegisterRequest
+from gateway.remembered import Remembered
 from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
@@ -98,6 +99,7 @@ class Lookups:
     appointments: AppointmentRegister
     reviews: Reviews
     refusals: RepeatedRefusals
+    principals: Remembered[Hashable, tuple[str, str, str]] = field(default_factory=lambda: Remembered(4096), repr=False)
 
     def entitlements(self, caller: Caller, purpose: Purpose, floor: Standing = NO_STANDING) -> Entitlements:
         """Return what is open to a caller for a purpose today, before anything is known of a child but the floor."""
@@ -221,19 +223,24 @@ class Lookups:
 
     async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
         """Return what this lookup is charged; it is taken in the transaction of its first record, by `_charged`."""
-        opaque = self.keys.opaque_id
-        person = self._person(caller)
-        charge = self.budgets.charge(
-            (
-                # break-glass has a budget of its own in place of the person's
-                f"person:{person}" if record.access.justification is None else f"override:{person}",
-                f"client:{opaque('client', caller.issuer, caller.client_id)}",
-                f"organisation:{opaque('organisation', caller.organisation)}",
-            )
-        )
+        charge = self.budgets.charge(self._principals(caller, override=record.access.justification is not None))
         if isinstance(charge, Spent):
             await self._refuse(charge, record, agreements)
         return charge
+
+    def _principals(self, caller: Caller, *, override: bool) -> tuple[str, str, str]:
+        """Return who is charged; break-glass has a budget of its own in place of the person's."""
+        key = (caller.issuer, caller.person, caller.client_id, caller.organisation, override)
+        found = self.principals.get(key)
+        if found is None:
+            opaque = self.keys.opaque_id
+            found = (
+                f"{'override' if override else 'person'}:{self._person(caller)}",
+                f"client:{opaque('client', caller.issuer, caller.client_id)}",
+                f"organisation:{opaque('organisation', caller.organisation)}",
+            )
+            self.principals.keep(key, found)
+        return found
 
     async def _charged(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
@@ -63,7 +64,7 @@ def watch_source(source: str, watched: Watched) -> None:
 
 def note_batch(source: str, size: int) -> None:
     """Count one call to a source and the subjects asked about in it."""
-    _BATCHES.labels(source).observe(size)
+    _batches(source).observe(size)
 
 
 def note_reviews(waiting: float, overdue: float) -> None:
@@ -79,8 +80,15 @@ def note_agreements(outcome: str) -> None:
 
 def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:
     """Count one lookup and what its sources did."""
-    _LOOKUPS.labels(outcome).inc()
+    _lookups(outcome).inc()
     _SECONDS.observe(seconds)
     for source in sources:
-        _SOURCES.labels(source.source, source.status, source.code or "").inc()
-        _SOURCE_SECONDS.labels(source.source).observe(source.milliseconds / 1000)
+        _sources(source.source, source.status, source.code or "").inc()
+        _source_seconds(source.source).observe(source.milliseconds / 1000)
+
+
+# To find a series by its labels costs more than to count in it. The labels are of closed lists: none is a caller's.
+_lookups = cache(_LOOKUPS.labels)
+_sources = cache(_SOURCES.labels)
+_source_seconds = cache(_SOURCE_SECONDS.labels)
+_batches = cache(_BATCHES.labels)

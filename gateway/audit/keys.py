@@ -12,6 +12,8 @@ import hashlib
 import json
 import os
 import secrets
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,10 +22,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.randomness import RANDOM
+
 _VERSION: Final = 1
 _SECRET_SIZE: Final = 32
 _NONCE_SIZE: Final = 12
 _OPAQUE_SIZE: Final = 18  # 144 bits: 24 characters without padding
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class KeyFileRefused(Exception):
@@ -97,7 +102,7 @@ class AuditKeys:
 
     def encrypt(self, plaintext: str, *, about: bytes) -> str:
         """Return base64 of nonce and AES-256-GCM ciphertext, which opens only with the same `about`."""
-        nonce = secrets.token_bytes(_NONCE_SIZE)
+        nonce = RANDOM.take(_NONCE_SIZE)
         return base64.b64encode(nonce + self._aead.encrypt(nonce, plaintext.encode(), about)).decode()
 
     def decrypt(self, ciphertext: str, *, about: bytes) -> str:
@@ -125,10 +130,23 @@ class AuditKeys:
 
     def opaque_id(self, *parts: str) -> str:
         """Return 24 URL-safe characters that depend on every part and its place, and tell nothing about them."""
-        # with its length before each part, ("ab", "c") and ("a", "bc") differ
-        message = b"".join(b"%d:%b" % (len(each), each) for each in (part.encode() for part in parts))
-        digest = hashlib.blake2b(message, key=self._opaque, digest_size=_OPAQUE_SIZE).digest()
-        return base64.urlsafe_b64encode(digest).decode()
+        return self.opaque_ids()(*parts)
+
+    def opaque_ids(self, *begin: str) -> Callable[..., str]:
+        """Return `opaque_id` for parts that begin alike: the beginning is hashed once."""
+        begun = hashlib.blake2b(_framed(begin), key=self._opaque, digest_size=_OPAQUE_SIZE)
+
+        def of(*parts: str) -> str:
+            digest = begun.copy()
+            digest.update(_framed(parts))
+            return b2a_base64(digest.digest(), newline=False).translate(_URL_SAFE).decode()
+
+        return of
+
+
+def _framed(parts: Sequence[str]) -> bytes:
+    # with its length before each part, ("ab", "c") and ("a", "bc") differ
+    return b"".join([b"%d:%b" % (len(each), each) for each in [part.encode() for part in parts]])
 
 
 def _subkey(secret: bytes, use: bytes) -> bytes:

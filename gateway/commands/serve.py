@@ -18,6 +18,7 @@ from gateway import configured
 from gateway import settings as configuration
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
+from gateway.collecting import spare_what_stays
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
@@ -125,6 +126,7 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
     _end_by_ourselves()
     for each in sockets:
         log.info("listening", address=each.getsockname()[0], port=each.getsockname()[1])
+    spare_what_stays()
     server.run(sockets)
     if gateway.log.failed:
         raise SystemExit(70)  # EX_SOFTWARE: storage failed, nothing after it was acknowledged
