@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
 
 from tests.fixtures.postgresql import postgresql_database, postgresql_server
+from tests.recorded.listening import TALLY, listen, settle
 
 __all__ = ["postgresql_database", "postgresql_server"]
+
+listen()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,6 +38,16 @@ def record_testsuite_property(
 ) -> Callable[[str, object], None]:
     """Record a figure of a proof with its test: what a worker process says of the suite reaches no report."""
     return record_property
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Hold the log against every answer that was sent in a test, but where the test makes them differ on purpose."""
+    yield
+    found = settle()
+    if found and not item.get_closest_marker("records_otherwise"):
+        TALLY.differences += len(found)
+        raise AssertionError(f"the log and what was sent differ: {'; '.join(sorted(set(found)))}")
 
 
 @pytest.fixture

@@ -67,6 +67,14 @@ PROOFS = {
         "CONTACTPOINT_TEST_KILLS",
         500,
     ),
+    "recorded-equals-sent": Proof(
+        "OUTCOME holds exactly what its answer holds, for every answer that the tests ask for",
+        "tests/gateway tests/appointments tests/reviews tests/review tests/graphql tests/scenarios "
+        "tests/end_to_end tests/canaries tests/monotonicity tests/noninterference/test_two_worlds.py "
+        "tests/recorded",
+        "CONTACTPOINT_TEST_RECORDED",
+        1,
+    ),
     "compiled": Proof(
         "A compiled answer is what the executor gives, for random operations over random trees",
         "tests/graphql/test_compiled.py",

@@ -51,6 +51,7 @@ async def test_no_canary_comes_out_anywhere(
 _QUICK: Final = ("logs", "standard error", "metrics", "columns, by a digest", "payloads, of the hidden", "answers")
 
 
+@pytest.mark.records_otherwise
 @pytest.mark.parametrize("place", [name for name in FAULTS if _FULL or name in _QUICK])
 async def test_a_seeded_fault_is_found_where_it_comes_out(
     place: str,

@@ -7,9 +7,8 @@ fragments, `@include` and merged fields are understood as the specification says
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,30 +18,9 @@ from graphql import DocumentNode, ExecutionResult, GraphQLResolveInfo, build_sch
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record
 from tests.end_to_end.world import Exchange
+from tests.recorded.sent import ENTRIES, FRAME, Held, Place, differences
 
 SCHEMA = build_schema((Path(__file__).parents[2] / "schema" / "directory.graphql").read_text(encoding="utf-8"))
-_FRAME = {"outcome", "complete", "advice", "sources", "receipt"}
-_ENTRIES = {"involvements", "leadPractitioner"}
-Place = tuple[Any, ...]
-
-
-@dataclass
-class Held:
-    """What a body holds: the fields of each entry by where it stands, its id and name if given, and the sections."""
-
-    entries: dict[Place, set[str]] = field(default_factory=dict)
-    ids: dict[Place, str] = field(default_factory=dict)
-    sections: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=set)
-
-    def by_id(self) -> dict[str, set[str]] | None:
-        """The fields of each entry by its id; None when some entry came without one."""
-        if self.entries.keys() != self.ids.keys():
-            return None
-        found: dict[str, set[str]] = {}
-        for place, fields in self.entries.items():
-            found.setdefault(self.ids[place], set()).update(fields)
-        return found
 
 
 @dataclass(frozen=True)
@@ -81,7 +59,7 @@ def _read(held: Held, source: _Node, name: str, key: str | int) -> Any:
     if value is None:
         return None
     about_child = names[0] == "child"
-    if about_child and len(names) == 2 and name in _ENTRIES:
+    if about_child and len(names) == 2 and name in ENTRIES:
         if isinstance(value, list):
             return [_entry(held, each, names, (*place, index)) for index, each in enumerate(value)]
         return _entry(held, value, names, place)
@@ -106,7 +84,7 @@ def _note(held: Held, entry: Place | None, names: tuple[str, ...], value: Any) -
             held.ids[entry] = value
         if names[2:] == ("practitioner", "name"):
             held.names.add(value)
-    elif names[1] not in _FRAME:
+    elif names[1] not in FRAME:
         held.sections.add(".".join(names[1:]))
 
 
@@ -156,22 +134,4 @@ def _lookup_of(exchange: Exchange) -> dict[str, Any] | None:
 
 def _differences(exchange: Exchange, disclosed: Mapping[str, Any]) -> Iterable[str]:
     held = held_in(exchange.document, exchange.variables, exchange.body["data"])
-    told = {entry["entry"]: _told(entry["fields"]) for entry in disclosed["entries"]}
-    if len(told) != len(disclosed["entries"]):
-        yield "OUTCOME names an entry twice"
-    by_id = held.by_id()
-    if by_id is not None:
-        if by_id != told:
-            yield f"entries: body {sorted(by_id)} and OUTCOME {sorted(told)} differ, or their fields"
-    elif Counter(map(frozenset, held.entries.values())) != Counter(map(frozenset, told.values())):
-        yield "the fields of the entries differ"
-    recorded = {entry["practitioner"]["name"] for entry in disclosed["entries"] if entry["practitioner"]}
-    if not held.names <= recorded:
-        yield f"named and not recorded: {len(held.names - recorded)}"
-    if held.sections != _told(disclosed["sections"]):
-        yield f"sections: body {sorted(held.sections)}, OUTCOME {disclosed['sections']}"
-
-
-def _told(paths: Iterable[str]) -> set[str]:
-    """The paths without type names, which tell nothing that the schema does not."""
-    return {path for path in paths if not path.endswith("__typename")}
+    yield from differences(held, disclosed)

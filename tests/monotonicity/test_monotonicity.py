@@ -54,6 +54,7 @@ async def test_who_loses_something_is_never_told_more(
     assert sum(tally.losing.values()) > (0.1 if DROPS >= 2_000 else 0.02) * tally.total
 
 
+@pytest.mark.records_otherwise
 @pytest.mark.parametrize("name", [name for name in FAULTS if DROPS >= 5_000 or name not in _RARE])
 async def test_a_fault_that_adds_for_a_loss_is_noticed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_testsuite_property: Callable[[str, object], None]

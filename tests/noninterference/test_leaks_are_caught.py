@@ -19,6 +19,9 @@ from tests.noninterference.mutants.judging import Verdict, judge, judge_all, wha
 from tests.noninterference.mutants.mutant import CHANNELS, Mutant, SeenBy
 from tests.noninterference.mutants.registry import MUTANTS
 
+# mutants change what is sent after it was recorded
+pytestmark = pytest.mark.records_otherwise
+
 SEEDS = int(os.environ.get("CONTACTPOINT_TEST_LEAK_SEEDS", "1"))
 TURN = int(os.environ.get("CONTACTPOINT_TEST_SEED", "7"))
 BUDGET = 2_000
