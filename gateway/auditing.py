@@ -110,7 +110,7 @@ class AuditEvents:
             return page(connection, wanted, after, most)
 
     def _wanted(self, given: Mapping[str, Any], audited: frozenset[str] | None) -> Wanted:
-        of = given.get("organisation")
+        of = _text(given, "organisation")
         outcomes, kinds, purposes = given.get("outcome"), given.get("kind"), given.get("purpose")
         flags = given.get("flags") or ()
         return Wanted(

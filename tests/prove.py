@@ -87,6 +87,12 @@ PROOFS = {
         "CONTACTPOINT_TEST_PAIRS",
         20_000,
     ),
+    "auditors": Proof(
+        "No auditor reads in the log what the answers kept from their practitioners",
+        "tests/noninterference/test_auditors.py",
+        "CONTACTPOINT_TEST_AUDITED_PAIRS",
+        4_000,
+    ),
     "leaks": Proof(
         "Every seeded leak is caught, in each of the 26 channels",
         "tests/noninterference/test_leaks_are_caught.py",
@@ -138,7 +144,7 @@ PROOFS = {
 
 GROUPS = {
     "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
-    "audit": ("power-cuts", "storage-faults", "kills"),
+    "audit": ("power-cuts", "storage-faults", "kills", "auditors"),
 }
 """Names for several proofs, in the order in which they run."""
 

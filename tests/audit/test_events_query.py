@@ -122,6 +122,26 @@ async def test_a_payload_that_is_not_what_its_leaf_binds_is_not_shown(
         page(connection, Wanted(None, kinds=frozenset({"INTENT"})), None, 10)
 
 
+async def test_what_was_purged_a_moment_ago_is_shown_as_no_more_than_its_leaf(
+    owner: sa.Engine, open_log: Callable[..., AuditLog], indexed: Callable[[], sa.Connection]
+) -> None:
+    await look_up(open_log(), "r1")
+    indexed().close()
+    with owner.begin() as connection:
+        if owner.dialect.name == "sqlite":
+            for (name,) in connection.execute(sa.text("SELECT name FROM sqlite_schema WHERE type = 'trigger'")).all():
+                connection.execute(sa.text(f"DROP TRIGGER {name}"))
+        else:
+            connection.execute(sa.text("ALTER TABLE audit_payload DISABLE TRIGGER ALL"))
+        connection.execute(sa.text("DELETE FROM audit_payload WHERE seq = 1"))
+
+    with indexed() as connection:
+        (event,), _ = page(connection, Wanted(None, kinds=frozenset({"INTENT"})), None, 10)
+
+    assert (event.row["kind"], event.flags, event.first) == ("INTENT", Flag.PURGED, None)
+    assert event.row["subject"] is event.row["organisation"] is event.row["receipt"] is None
+
+
 @pytest.mark.parametrize(
     ("by", "value"), [("registration", "SWE:SW900001"), ("name", "Zoë Brook"), ("entry", "e1"), ("name", "Brook")]
 )

@@ -7,11 +7,14 @@ import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.audit.reports.counting import Period, Person, Rate, outliers, peers_report, rates_report
+from gateway.audit.reports.counting import TIMES, Period, Person, Rate, outliers, peers_report, rates_report
 from gateway.audit.reports.decisions import DecisionsUnreadable, read
 from gateway.audit.reports.ledger import NO_REVIEW, Override, ledger_report
 from gateway.audit.reports.rendering import FORMS
@@ -100,6 +103,19 @@ def test_one_who_stands_out_does_not_raise_their_own_measure() -> None:
     peers = [person(f"p{n}", 1) for n in range(5)]
 
     assert [p.person for p, _ in outliers([*peers, person("much", 3)])] == ["much"]
+
+
+@given(counts=st.lists(st.integers(0, 300), min_size=6, max_size=60))
+def test_who_stands_out_is_measured_against_exactly_the_others(counts: list[int]) -> None:
+    members = [person(str(place), count) for place, count in enumerate(counts)]
+
+    expected = set()
+    for place, count in enumerate(counts):
+        others = counts[:place] + counts[place + 1 :]
+        if count > TIMES * round(quantiles(others, n=100, method="inclusive")[94], 1):
+            expected.add(str(place))
+
+    assert {p.person for p, _ in outliers(members)} == expected
 
 
 def test_of_a_small_group_nothing_is_said() -> None:
