@@ -79,6 +79,21 @@ def test_its_record_stands_between_intent_and_outcome_and_waits_for_review(world
     assert [record.kind for record in world.records_of(queue)] == ["REVIEW"]
 
 
+def test_the_auditor_reads_what_was_told_by_it_and_the_reading_is_on_record(world: DemoWorld) -> None:
+    answer = world.ask("social-worker", "shielded", override=OVERRIDE)
+    document = (
+        "query E($f: AuditFilter) { auditEvents(filter: $f) "
+        "{ edges { node { receipt justification outcome disclosed { entry fields } } } } }"
+    )
+    wanted = {"flags": ["OVERRIDE"], "receipt": answer.child["receipt"]}
+    read = world.post("security-auditor", {"query": document, "variables": {"f": wanted}})
+
+    (edge,) = read.body["data"]["auditEvents"]["edges"]
+    assert edge["node"]["justification"] == OVERRIDE["justification"]
+    assert {each["entry"] for each in edge["node"]["disclosed"]} == {entry["id"] for entry in answer.entries}
+    assert [record.kind for record in world.records_of(read)] == ["READ"]
+
+
 def test_an_override_that_was_not_needed_is_reviewed_like_any_other(world: DemoWorld) -> None:
     answer = world.ask("social-worker", "ordinary", override=OVERRIDE)
 
