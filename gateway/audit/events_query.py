@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.audit.index_tables import Flag, event_index
+from gateway.audit.indexed import FORGOTTEN
 from gateway.audit.records import parse_leaf, payload_hash
 from gateway.audit.tables import audit_checkpoint, audit_leaf, audit_payload
 
@@ -131,8 +133,7 @@ def with_payloads(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
     """
     places = {(row["shard"], row[name]) for row in rows for name in ("seq", "closing_seq") if row[name] is not None}
     payloads = _payloads(connection, places)
-    for row in rows:
-        _check(row, payloads.get((row["shard"], row["seq"])))
+    rows = [_as_the_log_has_it(row, payloads.get((row["shard"], row["seq"]))) for row in rows]
     ends = _ends_of_checkpoints(connection, {row["shard"] for row in rows})
     return [
         Event(
@@ -145,14 +146,20 @@ def with_payloads(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
     ]
 
 
-def _check(row: Mapping[str, Any], payload: Mapping[str, Any] | None) -> None:
-    """Raise NotWhatWasWritten if the index holds an event to be another organisation's, or about another child."""
-    if payload is None or row["flags"] & (Flag.PURGED | Flag.UNREADABLE):
-        return
+def _as_the_log_has_it(row: Mapping[str, Any], payload: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return a row, emptied if its payload is gone: it was purged a moment ago, and the index has yet to forget it.
+
+    Raises NotWhatWasWritten if the index holds an event to be another organisation's, or about another child.
+    """
+    if row["flags"] & (Flag.PURGED | Flag.UNREADABLE):
+        return row
+    if payload is None:
+        return {**row, **FORGOTTEN}
     caller = payload.get("caller")
     organisation = caller.get("organisation") if isinstance(caller, dict) else None
     if row["organisation"] != organisation or row["subject"] != payload.get("subject"):
         raise NotWhatWasWritten("the index says another thing than the log")
+    return row
 
 
 def _payloads(connection: sa.Connection, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Any]:
@@ -173,7 +180,8 @@ def _payloads(connection: sa.Connection, places: Collection[tuple[str, int]]) ->
         for seq, leaf, salt, body in connection.execute(query):
             if payload_hash(salt, body) != parse_leaf(leaf).ph:
                 raise NotWhatWasWritten("a payload is not the one that its leaf binds")
-            found[shard, seq] = msgspec.json.decode(body)
+            with suppress(msgspec.DecodeError):  # the index says that it is unreadable
+                found[shard, seq] = msgspec.json.decode(body)
     return found
 
 

@@ -15,6 +15,7 @@ import click
 import sqlalchemy as sa
 
 from auth.sharing import AgreementSet
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind, Reading
 from gateway.audit.events_query import NotWhatWasWritten
@@ -95,6 +96,8 @@ def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -
                 yield OpenedLog(engine, keys, log, index, settings)
             finally:
                 log.close()
+                # the record of the reading is not left for the next gateway to sign
+                Checkpointer(engine, log, keys.key_id, signer).close()
         finally:
             engine.dispose()
     except NoDatabase:

@@ -125,6 +125,11 @@ class Tokens:
             }
         return self.factory.bearer(claims=claims)
 
+    def auditor(self, organisation: str) -> str:
+        """Return the Authorization header of a security auditor."""
+        who = {"sub": "auditor", "client_id": CLIENT, "org": organisation, "roles": ["security_auditor"]}
+        return self.factory.bearer(claims=who | {"scope": "audit:read"})
+
     def court(self) -> str:
         """Return the Authorization header of the body that appoints."""
         claims = {"sub": "clerk", "client_id": "court", "org": COURT, "roles": [], "scope": "appointment:write"}

@@ -12,6 +12,7 @@ import asyncio
 import json
 import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -74,8 +75,13 @@ async def run_pairs(
     stop_at_first: bool = False,
     first: int = 0,
     faults: tuple[str, ...] = FAULTS,
+    after: Callable[[Running, Running, Tokens, frozenset[str]], Awaitable[None]] | None = None,
 ) -> Report:
-    """Run the pairs `first` to `first + pairs` of a seed in a folder that is empty; return what was found."""
+    """Run the pairs `first` to `first + pairs` of a seed in a folder that is empty; return what was found.
+
+    `after` is called when all pairs are through, with both gateways and the request ids of the lookups that were
+    compared: those beside them were made by others, who may know more.
+    """
     today = datetime.now(ZoneInfo("Europe/London")).date()
     report = Report()
     async with two_gateways(folder) as (one, two):
@@ -85,6 +91,8 @@ async def run_pairs(
             if stop_at_first and report.differences:
                 break
         run.hold_the_log_against_the_answers()
+        if after is not None:
+            await after(one, two, run.tokens, frozenset(run.watched))
     return report
 
 
@@ -96,6 +104,7 @@ class _Run:
     report: Report
     today: date
     exchanges: list[tuple[Pair, Exchange]] = field(default_factory=list)
+    watched: set[str] = field(default_factory=set)
 
     async def through(self, pair: Pair) -> None:
         """Take one pair through both gateways."""
@@ -121,6 +130,7 @@ class _Run:
             first, second = await asyncio.gather(self.one.post(body, headers), self.two.post(body, headers))
             if not step.watched:
                 continue
+            self.watched.add(request_id)
             self.report.lookups += 1
             low = next(lows)
             answered |= self._judge(pair, place, step, low, first, second, request_id)

@@ -6,9 +6,9 @@ Counted by the database over the index; nobody is named, and no child.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -169,7 +169,14 @@ def peers_report(found: Sequence[Person], period: Period, made_at: str, *, most:
     for person in found:
         groups[person.organisation, person.role].append(person)
     rows = [
-        (organisation, role, len(members), _middle(members), _high(m.lookups for m in members), _largest(members))
+        (
+            organisation,
+            role,
+            len(members),
+            _middle(members),
+            _high(sorted(m.lookups for m in members)),
+            _largest(members),
+        )
         for (organisation, role), members in sorted(groups.items())
     ]
     standing_out = sorted(
@@ -211,9 +218,11 @@ def outliers(members: Sequence[Person]) -> list[tuple[Person, float]]:
     found = []
     if len(members) <= LEAST_PEERS:
         return []
-    for person in members:
+    ordered = sorted(members, key=lambda member: member.lookups)
+    counts = [member.lookups for member in ordered]
+    for place, person in enumerate(ordered):
         # the others alone: in a small group somebody who stands out would else raise their own measure
-        against = _high(other.lookups for other in members if other is not person)
+        against = _high(counts, without=place)
         if person.lookups > TIMES * against:
             found.append((person, against))
     return found
@@ -227,12 +236,19 @@ def _largest(members: Sequence[Person]) -> int:
     return max(member.lookups for member in members)
 
 
-def _high(counts: Iterable[int]) -> float:
-    """Return the 95th percentile."""
-    values = sorted(counts)
-    if len(values) < 2:
-        return float(values[0]) if values else 0.0
-    return round(quantiles(values, n=100, method="inclusive")[94], 1)
+def _high(ordered: Sequence[int], without: int | None = None) -> float:
+    """Return the 95th percentile of ordered values, interpolated, with one of them left out."""
+    size = len(ordered) - (without is not None)
+    if size < 1:
+        return 0.0
+
+    def value(place: int) -> int:
+        return ordered[place if without is None or place < without else place + 1]
+
+    below, beyond = divmod(95 * (size - 1), 100)
+    if not beyond:
+        return float(value(below))
+    return round(value(below) + (value(below + 1) - value(below)) * beyond / 100, 1)
 
 
 def _has(flag: Flag) -> sa.ColumnElement[bool]:
