@@ -26,6 +26,7 @@ from starlette.routing import Mount
 
 from gateway import app as wiring
 from gateway.audit.records import Record, read_records
+from gateway.breaker import Breaker
 from gateway.commands.serve import server_for
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.appointing import STORIES, appoint_guardian
@@ -302,11 +303,18 @@ class DemoWorld:
     @contextmanager
     def stopped(self, connector: str) -> Iterator[None]:
         """Take an agency down for the length of the block."""
+        self.close_circuits()
         self.agencies.stop(connector)
         try:
             yield
         finally:
             self.agencies.start(connector)
+            self.close_circuits()
+
+    def close_circuits(self) -> None:
+        """Let every source be asked as at the start, whatever the tests before this one did to it."""
+        for source in self.gateway.sources:
+            source.upstream._breaker = Breaker()
 
 
 def families_for_tests() -> World:

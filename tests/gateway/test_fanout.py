@@ -91,7 +91,7 @@ async def test_whatever_three_sources_do_each_has_its_own_outcome_and_no_row_is_
 @pytest.mark.parametrize("deed", DOES)
 async def test_each_kind_of_trouble_reads_as_its_reason_beside_a_source_that_answers(deed: str) -> None:
     flaw, reason = DOES[deed]
-    outcomes = await ask(flaw(police("odd")), police("good"), source_seconds=0.02)
+    outcomes = await ask(flaw(police("odd")), police("good"), source_seconds=0.2)
 
     assert outcomes["odd"].reason == reason
     assert outcomes["good"].status is SourceStatus.ANSWERED
