@@ -32,12 +32,12 @@ class QueueRequest:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRequest:
-    """Who decides what. `organisation` is that of the person whose override it was; None if there is no such review."""
+    """Who decides what. `organisation` is that of the person whose access it was; None if there is no such review."""
 
     caller: Caller
     organisation: str | None
     state: ReviewState | None
-    own: bool  # the override was the caller's
+    own: bool  # the access was the caller's
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class IsReviewer:
 
 @dataclass(frozen=True, slots=True)
 class OfTheirOrganisation:
-    """The override was one of the caller's own organisation."""
+    """The access was one of the caller's own organisation."""
 
     def decide(self, asked: VerdictRequest) -> Decision:
         """Deny NOT_THEIR_REVIEW, the same for another organisation's and for one that does not exist."""

@@ -39,6 +39,7 @@ from gateway.audit.signing import LogSigner
 from gateway.auditing import AuditEvents
 from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
+from gateway.detection.watch import Watch
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
@@ -91,6 +92,7 @@ class Gateway:
     registers: Registers
     refused_tokens: RefusedTokens
     index: EventIndex
+    watch: Watch
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -241,6 +243,7 @@ def _build(
         registers,
         refused_tokens,
         index,
+        Watch(engine, keys, audit, settings.detection),
         revoked,
     )
 
@@ -268,6 +271,8 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             asyncio.create_task(_every(_FORGET_SECONDS, gateway.forget_counts)),
             asyncio.create_task(_every(_INDEX_EVERY, gateway.index_events)),
         ]
+        if gateway.settings.detection.every_seconds:
+            tasks.append(asyncio.create_task(_every(gateway.settings.detection.every_seconds, gateway.watch.turn)))
         try:
             yield
         finally:

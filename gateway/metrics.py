@@ -31,8 +31,10 @@ _BATCHES = Histogram(
 )
 _CIRCUITS = Gauge("contactpoint_source_circuit", "0 closed, 1 half-open, 2 open", ["source"])
 _UNDER_WAY = Gauge("contactpoint_source_asks_under_way", "How much of a source's bulkhead is in use", ["source"])
-_REVIEWS = Gauge("contactpoint_reviews_open", "Overrides that wait for review")
-_OVERDUE = Gauge("contactpoint_reviews_overdue", "Overrides whose review is overdue")
+_REVIEWS = Gauge("contactpoint_reviews_open", "Items that wait for review")
+_OVERDUE = Gauge("contactpoint_reviews_overdue", "Items whose review is overdue")
+_ALERTS = Counter("contactpoint_detection_alerts", "Items that detection opened, by each rule that spoke", ["rule"])
+_DETECTED = Gauge("contactpoint_detection_last_run_seconds", "When detection last ran, in seconds since the epoch")
 
 
 class Watched(Protocol):
@@ -71,6 +73,13 @@ def note_reviews(waiting: float, overdue: float) -> None:
     """Show how many overrides wait for review; NaN for a number that cannot be read."""
     _REVIEWS.set(waiting)
     _OVERDUE.set(overdue)
+
+
+def note_detection(rules: Iterable[str], at: float) -> None:
+    """Count what a run of detection found, and say when it ran."""
+    _DETECTED.set(at)
+    for rule in rules:
+        _ALERTS.labels(rule).inc()
 
 
 def note_agreements(outcome: str) -> None:

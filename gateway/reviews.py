@@ -1,12 +1,14 @@
-"""The queue of overrides that wait for review, by the reviewers of the organisation whose person broke the glass.
+"""The queue of what waits for review, by the reviewers of the organisation whose person it was.
 
-An item is made with the OVERRIDE record, in its transaction; a verdict with its REVIEW record. To read the queue is a
+An item of break-glass is made with the OVERRIDE record, one of detection with a REVIEW record, each in its transaction
+(`gateway.detection.findings`); a verdict with its REVIEW record. To read the queue is a
 REVIEW record too. Person and child are in it as keyed pseudonyms.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,9 +27,10 @@ from gateway.randomness import RANDOM
 from gateway.register_requests import NotPermitted, RegisterRequest
 from gateway.storage.tables import review
 from schema.reviewing import Review
-from schema.vocabulary import Purpose, ReviewKind, ReviewState, ReviewVerdict
+from schema.vocabulary import AccessGround, Purpose, ReviewKind, ReviewSeverity, ReviewState, ReviewVerdict
 
 WAITING: Final = frozenset({ReviewState.OPEN, ReviewState.ESCALATED})
+_SEVERITIES: Final = tuple(ReviewSeverity)
 _MOST_NOTE = 500
 _SATURDAY = 5
 
@@ -93,7 +96,9 @@ class Reviews:
         return Opening(row["id"], due_at, row)
 
     async def read(self, request: RegisterRequest, states: Collection[ReviewState]) -> list[Review]:
-        """Return the items of the reviewer's own organisation once the reading is on record, the oldest first.
+        """Return the items of the reviewer's own organisation once the reading is on record.
+
+        What nothing explains comes first, then what presses most, then the oldest.
 
         Raises NotPermitted, AuditError, sqlalchemy errors.
         """
@@ -109,7 +114,7 @@ class Reviews:
             rows = [dict(row) for row in found]
         payload = {**request.words(), "filter": {"states": wanted}, "count": len(rows)}
         await self._log.append(EventKind.REVIEW, payload)
-        return [self._seen(row) for row in rows]
+        return [self._seen(row) for row in sorted(rows, key=pressing)]
 
     async def decide(self, request: RegisterRequest, review_id: str, verdict: ReviewVerdict, note: str) -> Review:
         """Return the item once the verdict is on record. Raises BadUserInput, NotPermitted, AuditError."""
@@ -157,6 +162,7 @@ class Reviews:
         return None if found is None else dict(found)
 
     def _seen(self, row: Mapping[str, Any]) -> Review:
+        found = found_of(row)
         state, due_at = ReviewState(row["state"]), datetime.fromisoformat(row["due_at"])
         return Review(
             id=strawberry.ID(row["id"]),
@@ -172,7 +178,37 @@ class Reviews:
             decided_at=datetime.fromisoformat(row["decided_at"]) if row["decided_at"] else None,
             decided_by=strawberry.ID(row["decided_by"]) if row["decided_by"] else None,
             note=row["note"],
+            severity=severity_of(row),
+            rules=found["rules"],
+            findings=found["words"],
+            explained_by=AccessGround(found["explained"]) if found["explained"] else None,
+            related_receipts=[strawberry.ID(receipt) for receipt in found["receipts"]],
         )
+
+
+_BREAK_GLASS_FOUND: Final = {
+    "rules": ["D5"],
+    "words": ["Break-glass was used."],
+    "explained": None,
+    "receipts": [],
+}
+
+
+def found_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which rules found an item, their words, what explains it, and the receipts of what belongs to it."""
+    stored: dict[str, Any] = json.loads(row["found"]) if row["found"] else {}
+    return _BREAK_GLASS_FOUND | stored
+
+
+def severity_of(row: Mapping[str, Any]) -> ReviewSeverity:
+    """Return how soon an item must be looked at; break-glass at once."""
+    return ReviewSeverity(row["severity"]) if row["severity"] else ReviewSeverity.IMMEDIATE
+
+
+def pressing(row: Mapping[str, Any]) -> tuple[bool, int, str, str]:
+    """Return what items are ordered by: the unexplained first, then what presses most, then the oldest."""
+    explained = found_of(row)["explained"] is not None
+    return explained, -_SEVERITIES.index(severity_of(row)), row["opened_at"], row["id"]
 
 
 def a_working_day_after(moment: datetime) -> datetime:

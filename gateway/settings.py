@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.detection.settings import DetectionSection
 from schema.vocabulary import AgencyKind
 
 PREFIX: Final = "CONTACTPOINT_"
@@ -179,6 +180,7 @@ class Settings(BaseSettings):
     connectors: tuple[dict[str, Any], ...] = ()  # each is checked by its driver
     brokers: tuple[BrokerSection, ...] = ()
     limits: LimitsSection = LimitsSection()
+    detection: DetectionSection = DetectionSection()
     telemetry: TelemetrySection = TelemetrySection()
 
     @classmethod
@@ -233,6 +235,12 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
             ),
             "agreements": settings.agreements.model_copy(
                 update={"directory": _beside(relative_to, settings.agreements.directory)}
+            ),
+            "detection": settings.detection.model_copy(
+                update={
+                    "workforce_file": _beside(relative_to, settings.detection.workforce_file),
+                    "canaries_file": _beside(relative_to, settings.detection.canaries_file),
+                }
             ),
             "database": settings.database.model_copy(update={"url": _database(relative_to, settings.database.url)}),
             "connectors": tuple(_entry(relative_to, entry) for entry in settings.connectors),

@@ -272,6 +272,29 @@ class ReviewKind(StrEnum):
     """Why something waits for review."""
 
     BREAK_GLASS = "BREAK_GLASS"
+    DETECTION = "DETECTION"
+
+
+class ReviewSeverity(StrEnum):
+    """How soon somebody must look at what waits for review; the later in the list, the sooner."""
+
+    QUEUE = "QUEUE"
+    REVIEW = "REVIEW"
+    ALERT = "ALERT"
+    IMMEDIATE = "IMMEDIATE"
+    PAGE = "PAGE"
+
+
+class AccessGround(StrEnum):
+    """What makes an access reasonable, as the records themselves show it; the strongest first."""
+
+    OWN_WORK = "OWN_WORK"
+    TEAM = "TEAM"
+    FOLLOW_UP = "FOLLOW_UP"
+    SHARED_CASE = "SHARED_CASE"
+    DUTY = "DUTY"
+    ORGANISATION = "ORGANISATION"
+    LATER = "LATER"
 
 
 class ReviewState(StrEnum):
@@ -284,7 +307,7 @@ class ReviewState(StrEnum):
 
 
 class ReviewVerdict(StrEnum):
-    """What a reviewer decided of an override."""
+    """What a reviewer decided of an override, or of an access that detection found."""
 
     UPHELD = "UPHELD"
     NOT_UPHELD = "NOT_UPHELD"

@@ -132,6 +132,12 @@ PROOFS = {
         60,
         processes=2,
     ),
+    "detection": Proof(
+        "Planted misuse is found among a million lookups, with few alerts, by rules that the simulation does not know",
+        "tests/detection/test_evaluation.py",
+        "CONTACTPOINT_TEST_DETECTION",
+        1_000_000,
+    ),
     "monotonicity": Proof(
         "Nobody is told more for losing a scope, a role, a relationship or an agreement",
         "tests/monotonicity",
@@ -144,7 +150,7 @@ PROOFS = {
 
 GROUPS = {
     "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
-    "audit": ("power-cuts", "storage-faults", "kills", "auditors"),
+    "audit": ("power-cuts", "storage-faults", "kills", "auditors", "detection"),
 }
 """Names for several proofs, in the order in which they run."""
 

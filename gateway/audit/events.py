@@ -181,6 +181,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "note",
             "filter",  # a reading: which states were asked for
             "count",  # a reading: how many items were shown
+            "detection",  # an item that detection opened: rules, severity, explanation, words, receipts
         },
         EventKind.READ: _WHO
         | {
@@ -196,6 +197,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
             "withheld",  # how many events were kept out of it, by exemption
             "released",  # receipts that the approver let out all the same
             "digest",  # SHA-256 of what was shown
+            "detection",  # a run of detection: how much was explained and found, and with which rules
         },
         EventKind.HEARTBEAT: frozenset(),
         EventKind.SHARD: frozenset(

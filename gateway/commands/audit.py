@@ -20,7 +20,8 @@ from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.commands.audit_index import events, index
 from gateway.commands.audit_report import report as reports
-from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
+from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.lazy import LazyGroup
 from gateway.commands.serve import loaded
 from gateway.settings import audit_key_file
 from gateway.storage.engine import open_engine
@@ -34,7 +35,7 @@ _DATA = click.option("--data", metavar="DIR", type=click.Path(path_type=Path), h
 _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-@click.group(cls=OneLineGroup)
+@click.group(cls=LazyGroup, commands={"detect": ("gateway.commands.audit_detect", "detect")})
 def audit() -> None:
     """The audit log."""
 

@@ -1,4 +1,4 @@
-"""`contactpoint reviews`: the overrides that wait for review, with what a reviewer needs to judge each."""
+"""`contactpoint reviews`: what waits for review, with what a reviewer needs to judge each."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.rendering import plain
 from gateway.commands.serve import loaded
 from gateway.migrate import migrate
-from gateway.reviews import WAITING
+from gateway.reviews import WAITING, found_of, pressing, severity_of
 from gateway.settings import Settings, audit_key_file
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.tables import review
 from schema.vocabulary import ReviewState
 
-_SHOWN: Final = ("id", "state", "organisation", "purpose", "opened_at", "due_at", "decided_at", "note")
+_SHOWN: Final = ("id", "kind", "state", "organisation", "purpose", "opened_at", "due_at", "decided_at", "note")
 
 
 @click.command(name="reviews", cls=OneLineCommand)
 @click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration.")
-@click.option("--organisation", metavar="ID", help="Only overrides of this organisation's people.")
+@click.option("--organisation", metavar="ID", help="Only of this organisation's people.")
 @click.option("--all", "everything", is_flag=True, help="Also those that were decided.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def reviews(file: Path | None, organisation: str | None, everything: bool, as_json: bool) -> None:
-    """List the overrides that wait for review: who, when, for what purpose, with which justification.
+    """List what waits for review, break-glass and what detection found: who, when, and why.
 
+    What nothing explains comes first, then what presses most.
     The child is not named. That somebody read the list is put on the log. The running server is not needed.
 
     \b
@@ -78,7 +79,8 @@ async def _read(settings: Settings, states: frozenset[ReviewState], organisation
         if organisation is not None:
             query = query.where(review.c.organisation == organisation)
         with engine.connect() as connection:
-            found = [_item(dict(row)) for row in connection.execute(query).mappings()]
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        found = [_item(row) for row in sorted(rows, key=pressing)]
         said = {"states": wanted, "organisation": organisation}
         payload = {"caller": {"command": "contactpoint reviews"}, "filter": said, "count": len(found)}
         await log.append(EventKind.REVIEW, payload)
@@ -89,11 +91,18 @@ async def _read(settings: Settings, states: frozenset[ReviewState], organisation
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item with what its OVERRIDE record says; nothing of the child, and nothing for a purged record."""
+    """Return an item with what its record in the log says; nothing of the child, and nothing for a purged record."""
     recorded: Mapping[str, Any] = msgspec.json.decode(row["body"]) if row["body"] is not None else {}
     caller = recorded.get("caller") or {}
     named = caller.get("onBehalfOf") or {}
+    found = found_of(row)
     return {name: row[name] for name in _SHOWN} | {
+        "severity": severity_of(row).value,
+        "rules": found["rules"],
+        "findings": found["words"],
+        "explainedBy": found["explained"],
+        "receipt": row["receipt"],
+        "relatedReceipts": found["receipts"],
         "person": named.get("subject") or caller.get("subject"),
         "name": caller.get("name"),
         "roles": caller.get("roles"),
@@ -105,12 +114,16 @@ def _item(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lines(item: Mapping[str, Any]) -> str:
     who = f"{item['name'] or '(no name)'} ({item['person']}), {', '.join(item['roles'] or ())}, {item['organisation']}"
-    return "\n".join(
-        plain(line)
-        for line in (
-            f"{item['state']}  due {item['due_at']}  opened {item['opened_at']}  {item['id']}",
-            f"  {who}",
-            f"  {item['purpose']}: {item['reason']}",
-            f"  Justification: {item['justification']}",
-        )
-    )
+    lines = [
+        f"{item['state']}  {item['severity']}  due {item['due_at']}  opened {item['opened_at']}  {item['id']}",
+        f"  {item['kind']} {' '.join(item['rules'])}"
+        + (f", explained by {item['explainedBy']}" if item["explainedBy"] else ""),
+    ]
+    if item["organisation"]:
+        lines += [f"  {who}", f"  {item['purpose']}: {item['reason']}"]
+    lines += [f"  {words}" for words in item["findings"]]
+    if item["justification"]:
+        lines.append(f"  Justification: {item['justification']}")
+    if item["relatedReceipts"]:
+        lines.append(f"  With {len(item['relatedReceipts'])} other lookups: see --json")
+    return "\n".join(plain(line) for line in lines)

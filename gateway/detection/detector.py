@@ -75,6 +75,7 @@ class Detector:
         off: Collection[str] = (),
     ) -> None:
         self.workforce = workforce
+        self.canaries = canaries
         self.thresholds = thresholds
         self.looked_up = 0
         self.grounds: Counter[Ground] = Counter()
@@ -91,7 +92,7 @@ class Detector:
             TwoHands(),
             Reasons(),
             Leavers(),
-            CanaryChild(canaries),
+            CanaryChild(lambda: self.canaries),
         )
         self._rules = [rule for rule in rules if rule.id not in off]
         self._claims = NeverCorroborated()

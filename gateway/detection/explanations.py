@@ -9,37 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from gateway.detection.lookups import SeenLookup
 from gateway.detection.past import DAY, Past, View
 from gateway.detection.thresholds import Thresholds
 from gateway.detection.workforce import Member, Workforce
+from schema.vocabulary import AccessGround
 
-
-class Ground(StrEnum):
-    """What makes an access reasonable, the strongest first."""
-
-    OWN_WORK = "OWN_WORK"
-    """A source says that the asker works with the child, or the asker is appointed for them."""
-
-    TEAM = "TEAM"
-    """A colleague of the same team works with the child: cover, handover, supervision."""
-
-    FOLLOW_UP = "FOLLOW_UP"
-    """The asker looked this child up before, and that was explained."""
-
-    SHARED_CASE = "SHARED_CASE"
-    """The same case reference was used for this child by somebody whose access is explained: a referral, a meeting."""
-
-    DUTY = "DUTY"
-    """The asker is on duty at a front door (MASH, emergency department), which takes enquiries about any child."""
-
-    ORGANISATION = "ORGANISATION"
-    """A source says that the asker's organisation works with the child."""
-
-    LATER = "LATER"
-    """Involvement of the asker, of their team or under the same case reference was found within the days after."""
+Ground = AccessGround
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class SeenLookup:
     receipt: str
     person: str  # pseudonym, the same as in budgets and reviews
     organisation: str
+    team: str | None  # as the token says; the workforce feed stands over it
     role: str
     client: str
     token: str  # hash
@@ -104,6 +105,7 @@ def seen_from(
         receipt=str(asked.get("receipt") or ""),
         person=keys.opaque_id("person", issuer, subject),
         organisation=str(caller.get("organisation")),
+        team=caller.get("team"),
         role=str(behind.get("role") or (roles[0] if roles else "")),
         client=str(caller.get("client")),
         token=str(caller.get("token")),

@@ -46,7 +46,7 @@ class View:
             receipt=seen.receipt,
             person=seen.person,
             organisation=seen.organisation,
-            team=member.team if member is not None else None,
+            team=member.team if member is not None else seen.team,
             role=seen.role,
             subject=seen.subject,
             case_reference=seen.case_reference,

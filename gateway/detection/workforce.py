@@ -38,7 +38,7 @@ COLUMNS: Final = (
 )
 REQUIRED: Final = frozenset({"organisation", "team"})
 _MOST_LINES: Final = 2_000_000
-_PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
+PSEUDONYM: Final = re.compile(r"[0-9a-f]{64}")
 _DISTRICT: Final = re.compile(r"[A-Z]{1,2}[0-9][0-9A-Z]?")
 _YES: Final = {"yes": True, "no": False, "": False}
 
@@ -204,7 +204,7 @@ def _children(row: Mapping[str, str], name: str, child_of: Callable[[str], str])
     for text in (part.strip() for part in row[name].split(";")):
         if not text:
             continue
-        if _PSEUDONYM.fullmatch(text):
+        if PSEUDONYM.fullmatch(text):
             found.add(text)
             continue
         try:

@@ -85,8 +85,23 @@ review = sa.Table(
     sa.Column("decided_by", sa.Text),
     sa.Column("decided_at", sa.Text),
     sa.Column("note", sa.Text),
+    sa.Column("severity", sa.Text),
+    sa.Column("found", sa.Text),
     sqlite_with_rowid=False,
 )
-"""What waits for review, by the place of its record in the log; the person and the child only as keyed pseudonyms."""
+"""What waits for review, by the place of its record in the log; the person and the child only as keyed pseudonyms.
+
+`severity` and `found` are of an item of detection: how soon to look, and in JSON which rules found it and why.
+"""
 
 sa.Index("review_of", review.c.organisation, review.c.state, review.c.opened_at)
+
+detection_position = sa.Table(
+    "detection_position",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("at_ms", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How far detection has read each shard of the log; under the empty name, until when it has looked at all."""

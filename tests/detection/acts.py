@@ -68,6 +68,7 @@ def seen_of(act: Act, seq: int, person_of: PersonOf, child_of: ChildOf) -> SeenL
         receipt=act.receipt,
         person=person_of(ISSUER, act.worker.id),
         organisation=act.worker.organisation,
+        team=None,
         role=act.worker.role,
         client=act.client,
         token=act.token,

@@ -21,7 +21,7 @@ from tests.detection.misuses import CANARIES, PROMINENT_GROUP, Misuse, Planted, 
 from tests.detection.working_days import Town, working_day
 from tests.detection.workplaces import DAYS, feed, workforce
 
-_LOOKUPS_OF_A_PLACE = 21_200
+_LOOKUPS_OF_A_PLACE = 20_600
 _CHILDREN_OF_A_PLACE = 8_000
 _FAULTS = (
     ("OPEN_INTENT", "a look-up has no OUTCOME"),

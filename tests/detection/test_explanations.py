@@ -34,6 +34,7 @@ def look(person: str, child: str = "kim", *, at: int = MONDAY, **differs: Any) -
         receipt=f"r{number}",
         person=person,
         organisation="amber",
+        team=None,
         role="social_worker",
         client="cases",
         token=f"{person}-token",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final, Protocol
 
 from gateway.detection.explanations import Explanation, Ground
@@ -12,27 +11,9 @@ from gateway.detection.lookups import SeenLookup
 from gateway.detection.past import Past, View
 from gateway.detection.thresholds import Thresholds
 from gateway.detection.workforce import Member, Workforce
+from schema.vocabulary import ReviewSeverity
 
-
-class Severity(StrEnum):
-    """How soon somebody must look."""
-
-    QUEUE = "QUEUE"
-    """With the other items, once 72 hours have brought no explanation."""
-
-    REVIEW = "REVIEW"
-    """Within one working day."""
-
-    ALERT = "ALERT"
-    """The same day: it may be going on."""
-
-    IMMEDIATE = "IMMEDIATE"
-    """At once, however well it is explained."""
-
-    PAGE = "PAGE"
-    """At once, by whoever is on call for security."""
-
-
+Severity = ReviewSeverity
 _ORDER: Final = tuple(Severity)
 
 

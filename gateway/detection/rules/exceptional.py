@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.detection.lookups import SeenLookup
 from gateway.detection.past import DAY
 from gateway.detection.rules.base import NOTHING, Severity, Signal, Situation, Stateless
@@ -57,11 +59,11 @@ class CanaryChild(Stateless):
     id = "D14"
     severity = Severity.PAGE
 
-    def __init__(self, canaries: frozenset[str]) -> None:
-        """`canaries` are pseudonyms."""
+    def __init__(self, canaries: Callable[[], frozenset[str]]) -> None:
+        """`canaries` gives their pseudonyms: the list may change while the detector runs."""
         self._canaries = canaries
 
     def judge(self, seen: SeenLookup, around: Situation) -> Signal | None:
-        if seen.subject not in self._canaries:
+        if seen.subject not in self._canaries():
             return None
         return Signal(self.id, 1.0, self.severity, "The child does not exist: it was placed to be found.", NOTHING)

@@ -1,0 +1,174 @@
+"""`contactpoint audit detect`, and how what it opens shows to reviewers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.__main__ import main
+from gateway.detection.settings import DetectionSection
+from gateway.detection.watch import Watch
+from tests.fixtures.sources import CHILD, known, row, source
+from tests.fixtures.token_factory import AUDIENCE
+from tests.fixtures.world import World
+from tests.reviews.conftest import AUDITOR, Running, break_glass, decide, running
+
+__all__ = ["running"]
+
+QUEUE = "{ reviews { id kind state severity rules findings explainedBy person child receipt relatedReceipts dueAt } }"
+
+
+def configured(folder: Path, *more: str) -> list[str]:
+    file = folder / "gateway.toml"
+    lines = [f'[resource]\nidentifier = "{AUDIENCE}"', f'[database]\nurl = "sqlite:///{folder}/gateway.db"', *more]
+    file.write_text("\n".join(lines) + "\n")
+    return ["--config", str(file)]
+
+
+def run(folder: Path, *arguments: str, command: tuple[str, ...] = ("audit", "detect")) -> Result:
+    return CliRunner().invoke(main, [*command, *configured(folder), *arguments])
+
+
+def canaries(folder: Path) -> Path:
+    file = folder / "canaries.txt"
+    file.write_text(f"{CHILD}\n")
+    return file
+
+
+def found(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
+async def lookups(running: Running) -> None:
+    async with running(source("cs-amber", known(CHILD, row()))) as world:
+        await world.ask()
+        await break_glass(world)
+
+
+def test_it_opens_what_rules_find_and_says_how_much_is_explained(tmp_path: Path, running: Running) -> None:
+    asyncio.run(lookups(running))
+
+    told = found(run(tmp_path, "--canaries", str(canaries(tmp_path)), "--json"))
+    again = run(tmp_path, "--canaries", str(canaries(tmp_path)))
+
+    assert told["lookups"] == 2
+    assert [(i["severity"], i["rules"]) for i in told["opened"]] == [("PAGE", ["D14"]), ("PAGE", ["D14", "D5"])]
+    assert "0 lookups" in again.output
+    assert "0 opened" in again.output
+    assert str(CHILD) not in json.dumps(told)
+
+
+def test_break_glass_that_waits_already_does_not_wait_twice(tmp_path: Path, running: Running) -> None:
+    asyncio.run(lookups(running))
+
+    assert found(run(tmp_path, "--verify", "--json"))["opened"] == []
+    assert len(json.loads(run(tmp_path, "--json", command=("reviews",)).stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("feed", "said"),
+    [("person,organisation\n", "line 1: team: the column is missing"), ("person,organisation,team\na,b\n", "line 2:")],
+)
+def test_a_faulty_feed_ends_with_2_and_names_the_line(tmp_path: Path, running: Running, feed: str, said: str) -> None:
+    asyncio.run(lookups(running))
+    file = tmp_path / "feed.csv"
+    file.write_text(feed)
+
+    result = run(tmp_path, "--workforce", str(file))
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_where_there_is_no_database_it_ends_with_2(tmp_path: Path) -> None:
+    result = run(tmp_path)
+
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_list_of_reviews_shows_both_kinds(tmp_path: Path, running: Running) -> None:
+    asyncio.run(lookups(running))
+    run(tmp_path, "--canaries", str(canaries(tmp_path)))
+
+    told = json.loads(run(tmp_path, "--json", command=("reviews",)).stdout)
+    shown = run(tmp_path, command=("reviews",)).output
+
+    assert {item["kind"] for item in told} == {"BREAK_GLASS", "DETECTION"}
+    assert [item["severity"] for item in told] == ["PAGE", "PAGE", "IMMEDIATE"]
+    assert "DETECTION D14 D5" in shown
+    assert "Break-glass was used." in shown
+
+
+@pytest.mark.anyio
+async def test_a_reviewer_reads_and_decides_what_detection_found(tmp_path: Path, running: Running) -> None:
+    async with running(source("cs-amber", known(CHILD, row()))) as world:
+        receipt = (await break_glass(world)).child["receipt"]
+        await look(world, tmp_path)
+        told = await world.post(QUEUE, **AUDITOR)
+        item = next(i for i in told.body["data"]["reviews"] if i["kind"] == "DETECTION")
+        decided = await decide(world, item["id"], "NOT_UPHELD", "The child was a neighbour's.")
+
+    assert (item["severity"], item["rules"], item["receipt"]) == ("PAGE", ["D14", "D5"], receipt)
+    assert item["findings"][1] == "Break-glass was used."
+    assert decided.body["data"]["decideReview"]["state"] == "NOT_UPHELD"
+
+
+@pytest.mark.anyio
+async def test_another_organisation_sees_nothing_of_it(tmp_path: Path, running: Running) -> None:
+    async with running(source("cs-amber", known(CHILD, row()))) as world:
+        await break_glass(world)
+        await look(world, tmp_path)
+        told = await world.post(QUEUE, **(AUDITOR | {"org": "brook-council"}))
+
+    assert told.body["data"]["reviews"] == []
+
+
+@pytest.mark.anyio
+async def test_nobody_decides_what_was_found_of_themselves(tmp_path: Path, running: Running) -> None:
+    async with running(source("cs-amber", known(CHILD, row()))) as world:
+        await break_glass(world)
+        await look(world, tmp_path)
+        told = await world.post(QUEUE, **AUDITOR)
+        item = next(i for i in told.body["data"]["reviews"] if i["kind"] == "DETECTION")
+        refused = await decide(world, item["id"], sub="amber-worker-17")
+
+    assert refused.code == "FORBIDDEN"
+
+
+@pytest.mark.anyio
+async def test_alerts_are_counted_by_rule_and_name_nobody(tmp_path: Path, running: Running) -> None:
+    async with running(source("cs-amber", known(CHILD, row()))) as world:
+        await break_glass(world)
+        await look(world, tmp_path)
+        metrics = await shown(world)
+
+    assert 'contactpoint_detection_alerts_total{rule="D14"}' in metrics
+    assert "contactpoint_detection_last_run_seconds" in metrics
+    assert str(CHILD) not in metrics
+
+
+async def look(world: World, folder: Path) -> None:
+    gateway = world.gateway
+    section = DetectionSection(canaries_file=canaries(folder))
+    await Watch(gateway.engine, gateway.keys, gateway.log, section).run()
+
+
+async def shown(world: World) -> str:
+    return (await world.client.get("/metrics")).text
+
+
+def test_a_day_is_read_in_the_form_of_a_date(tmp_path: Path, running: Running) -> None:
+    asyncio.run(lookups(running))
+
+    assert run(tmp_path, "--since", "yesterday").exit_code == 2
+    assert found(run(tmp_path, "--since", time.strftime("%Y-%m-%d"), "--json"))["lookups"] == 2
