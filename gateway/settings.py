@@ -89,6 +89,7 @@ class DatabaseSection(_Section):
     """Where the log, budgets and shields are kept."""
 
     url: str = "sqlite:///contactpoint.db"
+    purge_url: str | None = None
 
 
 class AuditSection(_Section):
@@ -96,6 +97,11 @@ class AuditSection(_Section):
 
     key_file: Path | None = None
     signing_key_file: Path | None = None
+    lookups_retention_days: Annotated[int, Field(ge=30)] | None = None
+    refusals_retention_days: Annotated[int, Field(ge=30)] | None = None
+    reviews_retention_days: Annotated[int, Field(ge=30)] | None = None
+    readings_retention_days: Annotated[int, Field(ge=30)] | None = None
+    legal_holds: tuple[str, ...] = ()
 
 
 class AgreementsSection(_Section):

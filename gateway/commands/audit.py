@@ -19,6 +19,7 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.commands.audit_index import events, index
+from gateway.commands.audit_purge import purge
 from gateway.commands.audit_report import report as reports
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.lazy import LazyGroup
@@ -183,5 +184,5 @@ def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         yield told
 
 
-for _command in (index, events, reports):
+for _command in (index, events, reports, purge):
     audit.add_command(_command)
