@@ -6,7 +6,7 @@ tree says which entry stands where, and what is not null in the data has left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.graphql.compiled import CompiledLookup, matching
@@ -20,8 +20,9 @@ def disclosed_fields(
 
     `fields` are schema paths inside the entry whose value is not null. Raises ValueError if body and tree disagree.
     """
-    entries: dict[str, dict[str, Any]] = {}
-    sections: set[str] = set()
+    rows_shown: dict[str, types.Involvement] = {}
+    found: dict[str, int] = {}
+    sections = 0
     body = data[compiled.lookup_key]
     for place in compiled.entries:
         value = body[place.key]
@@ -30,22 +31,23 @@ def disclosed_fields(
         if len(rows) != len(shown):
             raise ValueError("the body and the tree disagree")
         for row, entry in zip(rows, shown, strict=True):
-            known = entries.get(row.id) or entries.setdefault(row.id, _named(row))
-            known["fields"].update(path for path, read in place.leaves if read(entry) is not None)
+            rows_shown.setdefault(row.id, row)
+            found[row.id] = found.get(row.id, 0) | place.found(entry)
     for section in compiled.sections:
         value = body[section.key]
         for item in value if isinstance(value, list) else [] if value is None else [value]:
-            sections.update(f"{section.name}.{path}" for path, read in section.leaves if read(item) is not None)
-    return [{**entry, "fields": sorted(entry["fields"])} for entry in entries.values()], sorted(sections)
+            sections |= section.found(item)
+    names = compiled.leaves.names
+    return [_named(row, names(found[of])) for of, row in rows_shown.items()], list(names(sections))
 
 
-def _named(row: types.Involvement) -> dict[str, Any]:
+def _named(row: types.Involvement, fields: Sequence[str]) -> dict[str, Any]:
     return {
         "entry": str(row.id),
         "agency": str(row.agency.id),
         "sources": [str(a.id) for a in row.sources],
         "practitioner": _person(row),
-        "fields": set(),
+        "fields": list(fields),
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import strawberry
@@ -187,9 +187,7 @@ class Gathering:
             facts = self._facts()
             if self._hidden():
                 return nothing(facts, HeldBack.SHIELDED)
-        caller = self._caller
-        entry_ids = self._keys.opaque_ids("entry", caller.issuer, caller.person, self.key.nhs_number)
-        viewer = Viewer(caller, entry_ids)
+        viewer = Viewer(self._caller, self._opaque_id)
         return disclose(facts, entitlements, self.standing, viewer, self._today)
 
     def _hidden(self) -> bool:
@@ -213,6 +211,13 @@ class Gathering:
         if kept is not answer:
             log.warning("entries_about_somebody_else", source=source)
         return kept
+
+    @cached_property
+    def _entry_id(self) -> Callable[..., str]:
+        return self._keys.opaque_ids("entry", self._caller.issuer, self._caller.person, self.key.nhs_number)
+
+    def _opaque_id(self, custodian: str, local_id: str) -> str:
+        return self._entry_id(custodian, local_id)
 
     def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""

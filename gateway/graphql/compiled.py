@@ -6,10 +6,10 @@ test runs random operations both ways and requires equal answers. What is not a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import ast
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from operator import attrgetter
 from typing import Any
 
 from graphql import (
@@ -19,12 +19,13 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLScalarType,
-    SelectionSetNode,
 )
 
+from gateway.graphql import generated
 from gateway.graphql.documents import Operation
+from gateway.graphql.leaves import Found, Leaves, Selected, collected, named_or_none
 from gateway.graphql.query import GRAPHQL_SCHEMA
-from gateway.graphql.selection import EntryFilter, Variables, entry_filter, fields_of
+from gateway.graphql.selection import EntryFilter, Variables, entry_filter
 from schema import types
 
 Read = Callable[[Any], Any]
@@ -36,20 +37,19 @@ FRAME = frozenset({"__typename", "outcome", "complete", "advice", "sources", "re
 
 @dataclass(frozen=True, slots=True)
 class EntriesInBody:
-    """Where entries stand in the body, and which of their leaves do: (schema path, reader of the entry's object)."""
+    """Where entries stand in the body, and what finds their leaves that are not null."""
 
     key: str
     wanted: EntryFilter
-    leaves: tuple[tuple[str, Read], ...]
+    found: Found
 
 
 @dataclass(frozen=True, slots=True)
 class SectionInBody:
-    """Where a section stands in the body, its leaves readable from the value."""
+    """Where a section stands in the body, and what finds its leaves that are not null."""
 
     key: str
-    name: str
-    leaves: tuple[tuple[str, Read], ...]
+    found: Found
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class CompiledLookup:
     lookup_key: str
     entries: tuple[EntriesInBody, ...]
     sections: tuple[SectionInBody, ...]
+    leaves: Leaves
 
 
 def compile_lookup(operation: Operation, variables: Variables) -> CompiledLookup:
@@ -73,28 +74,19 @@ def compile_lookup(operation: Operation, variables: Variables) -> CompiledLookup
     shape = _root(query, roots, key, operation, variables) if alone else None
     lookup = _named(query.fields[nodes[0].name.value].type)
     inner = collected((n.selection_set for n in nodes), operation, variables)
-    entries, sections = [], []
+    entries, sections, leaves = [], [], Leaves()
     for response_key, found in inner.items():
         name = found[0].name.value
         if name in FRAME:
             continue
-        leaves = tuple(_leaves(_named(lookup.fields[name].type), found, operation, variables))
+        selection = Selected(operation, variables)
+        kind = _named(lookup.fields[name].type)
         if name in ENTRY_FIELDS:
-            entries.append(EntriesInBody(response_key, entry_filter(found[0], variables), leaves))
+            find = leaves.of(kind, found, selection, "")
+            entries.append(EntriesInBody(response_key, entry_filter(found[0], variables), find))
         else:
-            sections.append(SectionInBody(response_key, name, leaves))
-    return CompiledLookup(shape, key, tuple(entries), tuple(sections))
-
-
-def collected(
-    selection_sets: Iterable[SelectionSetNode | None], operation: Operation, variables: Variables
-) -> dict[str, list[FieldNode]]:
-    """Return the fields of selection sets by response key, in order (GraphQL, section 6.3.2)."""
-    found: dict[str, list[FieldNode]] = {}
-    for selection_set in selection_sets:
-        for node in fields_of(selection_set, operation.fragments, variables):
-            found.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-    return found
+            sections.append(SectionInBody(response_key, leaves.of(kind, found, selection, f"{name}.")))
+    return CompiledLookup(shape, key, tuple(entries), tuple(sections), leaves)
 
 
 def _root(
@@ -126,69 +118,39 @@ def _value(kind: GraphQLOutputType, nodes: list[FieldNode], operation: Operation
 
 
 def _object(kind: GraphQLObjectType, nodes: list[FieldNode], operation: Operation, variables: Variables) -> Read:
-    members: list[tuple[str, Read]] = []
+    """Return a function made for this selection: a display of a dict costs a third of putting one together."""
+    reads: dict[str, Read] = {}
+    members: dict[str, ast.expr] = {}
     for key, found in collected((n.selection_set for n in nodes), operation, variables).items():
         name = found[0].name.value
         if name == "__typename":
-            members.append((key, _constant(kind.name)))
+            members[key] = ast.Constant(kind.name)
             continue
         value = _value(kind.fields[name].type, found, operation, variables)
-        members.append((key, _member(kind, name, found[0], value, variables)))
-    shaped = tuple(members)
-    return lambda source: None if source is None else {key: read(source) for key, read in shaped}
+        read: ast.expr = generated.name("source")
+        if kind.name == "ChildLookup" and name in ENTRY_FIELDS:
+            value = _entries(found[0], value, variables)
+        else:
+            read = generated.attribute(read, types.python_name(name))
+        if value is not _itself:
+            reader = f"read_{len(reads)}"
+            reads[reader] = value
+            read = generated.call(reader, read)
+        members[key] = read
+    return generated.function("source", [generated.none_or("source", generated.display(members))], reads)
 
 
-def _member(kind: GraphQLObjectType, name: str, node: FieldNode, value: Read, variables: Variables) -> Read:
-    if kind.name == "ChildLookup" and name in ENTRY_FIELDS:
-        wanted = entry_filter(node, variables)
-        if wanted.leads_only:
-            return lambda tree: value(next(iter(matching(tree.rows, wanted)), None))
-        return lambda tree: value(matching(tree.rows, wanted))
-    get = attrgetter(types.python_name(name))
-    if value is _itself:
-        return get
-    return lambda source: value(get(source))
+def _entries(node: FieldNode, value: Read, variables: Variables) -> Read:
+    wanted = entry_filter(node, variables)
+    if wanted.leads_only:
+        return lambda tree: value(next(iter(matching(tree.rows, wanted)), None))
+    return lambda tree: value(matching(tree.rows, wanted))
 
 
 def matching(rows: list[types.Involvement], wanted: EntryFilter) -> list[types.Involvement]:
     """Return the rows that one selection of entries takes, in their order."""
     found = [r for r in rows if r.status in wanted.statuses and (wanted.kinds is None or r.agency.kind in wanted.kinds)]
     return [r for r in found if r.lead][:1] if wanted.leads_only else found
-
-
-def _leaves(
-    kind: GraphQLObjectType, nodes: list[FieldNode], operation: Operation, variables: Variables
-) -> Iterable[tuple[str, Read]]:
-    """Yield (schema path, reader) for every leaf below an object of the data; the reader gives None or a value."""
-    for key, found in collected((n.selection_set for n in nodes), operation, variables).items():
-        name = found[0].name.value
-        if name == "__typename":
-            yield name, _constant(kind.name)
-            continue
-        inner = _named_or_none(kind.fields[name].type)
-        if inner is None:
-            yield name, _at(key)
-            continue
-        for path, read in _leaves(inner, found, operation, variables):
-            yield f"{name}.{path}", _below(key, read)
-
-
-def _at(key: str) -> Read:
-    return lambda data: data[key]
-
-
-def _below(key: str, read: Read) -> Read:
-    def below(data: Mapping[str, Any]) -> Any:
-        value = data[key]
-        if isinstance(value, list):
-            return next((found for found in map(read, value) if found is not None), None)
-        return None if value is None else read(value)
-
-    return below
-
-
-def _constant(value: Any) -> Read:
-    return lambda _: value
 
 
 def _itself(value: Any) -> Any:
@@ -212,13 +174,7 @@ def _present(read: Read) -> Read:
 
 
 def _named(kind: GraphQLOutputType) -> GraphQLObjectType:
-    found = _named_or_none(kind)
+    found = named_or_none(kind)
     if found is None:
         raise TypeError("not an object type")
     return found
-
-
-def _named_or_none(kind: Any) -> GraphQLObjectType | None:
-    while isinstance(kind, GraphQLNonNull | GraphQLList):
-        kind = kind.of_type
-    return kind if isinstance(kind, GraphQLObjectType) else None

@@ -52,10 +52,10 @@ async def _work(world: World, connectors: list[Remembering], asking: Callable[[W
         beats.append(seconds)
         await sleep(0)
 
-    async def appended(self: AuditLog, kind: Any, payload: Any, *, alongside: Any = ()) -> Any:
+    async def appended(self: AuditLog, kind: Any, payload: Any, *, alongside: Any = (), charges: Any = ()) -> Any:
         rows = [len(given) if isinstance(given, list) else 1 for _, given in alongside]
-        records.append((str(kind), rows))
-        return await append(self, kind, payload, alongside=alongside)
+        records.append((str(kind), [*rows, len(charges)]))
+        return await append(self, kind, payload, alongside=alongside, charges=charges)
 
     def taken(self: Randomness, count: int) -> bytes:
         drawn.append(count)

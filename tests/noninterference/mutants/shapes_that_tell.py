@@ -120,9 +120,8 @@ def _id_of_secret(honest: Any) -> Any:
 
 
 def _for_anybody(honest: Any) -> Any:
-    def opaque(self: AuditKeys, *parts: str) -> str:
-        made: str = honest(self, *(("entry", *parts[3:]) if parts[0] == "entry" else parts))
-        return made
+    def opaque(self: AuditKeys, *begin: str) -> Any:
+        return honest(self, *(("entry", *begin[3:]) if begin[:1] == ("entry",) else begin))
 
     return opaque
 
@@ -219,7 +218,7 @@ MUTANTS = (
         "one-id-for-all-viewers",
         9,
         "An id does not depend on who looks: two viewers can join their answers.",
-        wrapping(AuditKeys, "opaque_id", _for_anybody),
+        wrapping(AuditKeys, "opaque_ids", _for_anybody),
         SeenBy.SEQUENCE,
     ),
     Mutant(
