@@ -36,6 +36,8 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
 from gateway.audit.signing import LogSigner
+from gateway.audit.witnessing.configured import witness_watch
+from gateway.audit.witnessing.watch import WitnessWatch
 from gateway.auditing import AuditEvents
 from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
@@ -81,6 +83,7 @@ class Gateway:
     keys: AuditKeys
     log: AuditLog
     checkpointer: Checkpointer
+    witnesses: WitnessWatch
     sources: Sequence[Source]
     agreements: AgreementsInForce
     key_sets: KeySets
@@ -132,6 +135,7 @@ class Gateway:
             await source.connector.aclose()
         await asyncio.to_thread(self.log.close)
         await asyncio.to_thread(self.checkpointer.close)
+        await asyncio.to_thread(self.witnesses.close)
         self.shields.close()
         self.engine.dispose()
         self.hold.release()
@@ -168,7 +172,9 @@ def _build(
     if keys.created:
         log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
     signer = LogSigner.of(keys, settings.audit.signing_key_file)
-    audit = AuditLog.open(engine, keys, on_fatal=_stop, signer=signer)
+    audit = AuditLog.open(
+        engine, keys, on_fatal=_stop, signer=signer, witnesses=[w.vkey for w in settings.audit.witnesses]
+    )
     directory = settings.agreements.directory or SHIPPED
     in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
     revoked: set[str] = set()
@@ -232,6 +238,7 @@ def _build(
         keys,
         audit,
         Checkpointer(engine, audit, keys.key_id, signer),
+        witness_watch(engine, audit, keys.key_id, settings.audit),
         sources,
         in_force,
         key_sets,
@@ -261,6 +268,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         gateway.checkpointer.start()
+        await asyncio.to_thread(gateway.witnesses.start)
         await gateway.key_sets.load()
         await gateway.agreements.start()
         await gateway.read_shield_lists()

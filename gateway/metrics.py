@@ -69,6 +69,16 @@ def note_batch(source: str, size: int) -> None:
     _batches(source).observe(size)
 
 
+_WITNESS_LAG = Gauge(
+    "contactpoint_audit_witness_lag_seconds", "For how long no witness has cosigned the newest of the audit log"
+)
+
+
+def note_witness_lag(seconds: float) -> None:
+    """Show for how long no witness has seen the log."""
+    _WITNESS_LAG.set(seconds)
+
+
 def note_reviews(waiting: float, overdue: float) -> None:
     """Show how many overrides wait for review; NaN for a number that cannot be read."""
     _REVIEWS.set(waiting)

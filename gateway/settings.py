@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.audit.notes import NoteRefused, SignatureType, parse_verifier_key
 from gateway.detection.settings import DetectionSection
 from schema.vocabulary import AgencyKind
 
@@ -89,19 +90,33 @@ class DatabaseSection(_Section):
     """Where the log, budgets and shields are kept."""
 
     url: str = "sqlite:///contactpoint.db"
-    purge_url: str | None = None
+
+
+def _cosigner_key(text: str) -> str:
+    try:
+        key = parse_verifier_key(text)
+    except NoteRefused as refused:
+        raise PydanticCustomError("setting", "must be a verifier key: {why}", {"why": str(refused)}) from None
+    if key.kind is SignatureType.ED25519:
+        raise PydanticCustomError("setting", "must be the verifier key of a witness, of type 04 or 06")
+    return text
+
+
+class WitnessSection(_Section):
+    """Somebody else's process that cosigns checkpoints: where it is, and its verifier key."""
+
+    url: Annotated[str, AfterValidator(_resource_url)]
+    vkey: Annotated[str, AfterValidator(_cosigner_key)]
 
 
 class AuditSection(_Section):
-    """The audit key, and who signs checkpoints. Absent, a key is made beside the database, with a warning."""
+    """The audit key (absent, one is made beside the database, with a warning); who signs and cosigns checkpoints."""
 
     key_file: Path | None = None
     signing_key_file: Path | None = None
-    lookups_retention_days: Annotated[int, Field(ge=30)] | None = None
-    refusals_retention_days: Annotated[int, Field(ge=30)] | None = None
-    reviews_retention_days: Annotated[int, Field(ge=30)] | None = None
-    readings_retention_days: Annotated[int, Field(ge=30)] | None = None
-    legal_holds: tuple[str, ...] = ()
+    witnesses: tuple[WitnessSection, ...] = ()
+    alarm_after_seconds: Annotated[float, Field(ge=1)] = 300.0  # without a cosignature from any of the witnesses
+    refuse_after_seconds: Annotated[float, Field(ge=1)] = 14_400.0
 
 
 class AgreementsSection(_Section):

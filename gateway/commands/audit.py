@@ -18,8 +18,8 @@ from gateway.audit.notes import NoteRefused, VerifierKey, parse_verifier_key
 from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
+from gateway.audit.witnessing.store import WitnessStoreRefused, witnessed_notes
 from gateway.commands.audit_index import events, index
-from gateway.commands.audit_purge import purge
 from gateway.commands.audit_report import report as reports
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.lazy import LazyGroup
@@ -36,7 +36,13 @@ _DATA = click.option("--data", metavar="DIR", type=click.Path(path_type=Path), h
 _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-@click.group(cls=LazyGroup, commands={"detect": ("gateway.commands.audit_detect", "detect")})
+_OTHERS = {
+    "detect": ("gateway.commands.audit_detect", "detect"),
+    "witness": ("gateway.commands.audit_witness", "witness"),
+}
+
+
+@click.group(cls=LazyGroup, commands=_OTHERS)
 def audit() -> None:
     """The audit log."""
 
@@ -54,6 +60,14 @@ def audit() -> None:
     type=click.Path(path_type=Path),
     help="A signed checkpoint that somebody kept: the log must still contain it. May be repeated.",
 )
+@click.option(
+    "--from-witness",
+    "witnessed",
+    metavar="FILE|DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A witness's folder, its witness.db, or a note that it serves: the log must still contain it.",
+)
 @click.option("--processes", metavar="N", type=click.IntRange(1, 64), help="Instead of one for each processor.")
 @_JSON
 def verify_log(
@@ -62,6 +76,7 @@ def verify_log(
     log_keys: tuple[str, ...],
     witnesses: tuple[str, ...],
     kept: tuple[Path, ...],
+    witnessed: tuple[Path, ...],
     processes: int | None,
     as_json: bool,
 ) -> None:
@@ -83,7 +98,7 @@ def verify_log(
         log_keys=tuple(verifier_key(text) for text in log_keys) or keys[:1],
         cosigners=keys[1:],
         witnesses=tuple(verifier_key(text) for text in witnesses),
-        held=tuple(_held(each) for each in kept),
+        held=(*map(_held, kept), *(each for place in witnessed for each in _witnessed(place))),
     )
     try:
         with _progress("records", shown=not as_json) as progress:
@@ -168,6 +183,15 @@ def _held(file: Path) -> Held:
         raise CommandError(f"{file}: this is no signed checkpoint: {refused}") from None
 
 
+def _witnessed(place: Path) -> list[Held]:
+    try:
+        return [held(f"what the witness of {place.name} has seen", note) for note in witnessed_notes(place)]
+    except WitnessStoreRefused as refused:
+        raise CommandError(str(refused)) from None
+    except NoteRefused as refused:
+        raise CommandError(f"{place}: this is no signed checkpoint: {refused}") from None
+
+
 @contextmanager
 def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
     """Give what is told how far the work is; shown on a terminal, once the work has taken two seconds."""
@@ -184,5 +208,5 @@ def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         yield told
 
 
-for _command in (index, events, reports, purge):
+for _command in (index, events, reports):
     audit.add_command(_command)

@@ -22,7 +22,7 @@ from connectors.settings import (
     SafeguardingLead,
 )
 from gateway import settings as configuration
-from gateway.settings import Settings, WindowSection
+from gateway.settings import Settings, WindowSection, WitnessSection
 from tests.docs.markdown import codes, rows, text_of
 
 DOCUMENT = "docs/configuration.md"
@@ -32,6 +32,7 @@ DRIVERS: dict[str, type[HTTPSettings] | type[MemorySettings]] = {
     "probation": ProbationSettings,
 }
 PARTS: dict[str, type[BaseModel]] = {
+    "audit.witnesses.": WitnessSection,
     "connectors.": ConnectorSettings,
     "connectors.safeguarding_lead.": SafeguardingLead,
     "limits.*.": WindowSection,

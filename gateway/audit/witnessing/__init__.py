@@ -1,0 +1,1 @@
+"""Witnesses: another organisation's process that sees each checkpoint, and will cosign no two that contradict."""
