@@ -220,6 +220,9 @@ def _judge_unreadable(error: Exception, findings: Findings) -> None:
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         # the pages contradict each other, which no write of ours does
         findings.tamper("the database file contradicts itself")
+    elif isinstance(cause, sqlite3.OperationalError) and not hasattr(cause, "sqlite_errorcode"):
+        # the driver's own: it could not decode a text, and every text of ours can be
+        findings.tamper("a text of the log is not UTF-8")
     elif not findings.tampered:
         name = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
         findings.miss(f"the database cannot be read to its end: {name}")

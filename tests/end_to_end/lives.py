@@ -9,6 +9,7 @@ Flags that break it on purpose:
     --answers-early     a body leaves before its OUTCOME is on disk
     --takes-no-for-yes  an error of COMMIT is taken for a commit
     --carries-on        after an error of COMMIT the lookup is refused, and the process goes on
+    --asynchronous      commits to PostgreSQL with synchronous_commit off, and does not look
 and one that does not:
     --copies-often      the write-ahead log is copied into the database file at each commit
 """
@@ -22,11 +23,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.audit import postgresql_writer
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.log import AuditLog, Receipt
 from gateway.audit.writer import ShardWriter
 from gateway.commands.serve import serve
+from gateway.storage import engine as storage_engine
+from gateway.storage import postgresql
 
 _TASKS: set[asyncio.Task[Any]] = set()
 _append = AuditLog.append
@@ -68,6 +72,20 @@ class _CopiesOften(sqlite3.Connection):
         self.execute("PRAGMA wal_autocheckpoint=1").close()
 
 
+def _commit_asynchronously() -> None:
+    set_and_check = postgresql._set_and_check
+
+    def weaken(driver: Any, record: Any) -> None:
+        set_and_check(driver, record)
+        autocommit, driver.autocommit = driver.autocommit, True
+        driver.execute("SET synchronous_commit TO off")
+        driver.autocommit = autocommit
+
+    postgresql._set_and_check = weaken
+    for module in (postgresql_writer, storage_engine):
+        module.check_postgresql = lambda _: None
+
+
 def _break(flags: tuple[str, ...]) -> None:
     if "--answers-early" in flags:
         AuditLog.append = _append_later  # type: ignore[method-assign]
@@ -75,6 +93,8 @@ def _break(flags: tuple[str, ...]) -> None:
         ShardWriter.write = _taken_for_done  # type: ignore[method-assign]
     if "--carries-on" in flags:
         ShardWriter.write = _refused_and_gone_on_with  # type: ignore[method-assign]
+    if "--asynchronous" in flags:
+        _commit_asynchronously()
     if "--copies-often" in flags:
         connect = sqlite3.dbapi2.connect
         sqlite3.dbapi2.connect = lambda *arguments, **options: connect(  # type: ignore[assignment]

@@ -44,10 +44,11 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def write_config(settings: Settings, folder: Path) -> Path:
-    """Write the demo's settings as a configuration file, with a database of its own."""
+def write_config(settings: Settings, folder: Path, url: str | None = None) -> Path:
+    """Write the demo's settings as a configuration file, with a database of its own or the one at `url`."""
     values = settings.model_dump(mode="json", exclude_none=True)
-    values["database"] = {"url": f"sqlite:///{folder}/contactpoint.db"}
+    values["database"] = {"url": url or f"sqlite:///{folder}/contactpoint.db"}
+    values["audit"] = {"key_file": str(folder / "audit.key")}
     values["telemetry"] = {"log_format": "json", "log_level": "debug"}
     file = folder / "gateway.toml"
     file.write_text("\n".join(f"{name} = {toml(value)}" for name, value in values.items()), encoding="utf-8")
@@ -135,16 +136,21 @@ class Lives:
     """A gateway that is started again and again: `contactpoint serve` over a configuration, a process each time."""
 
     def __init__(
-        self, settings: Settings, folder: Path, *flags: str, environment: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        folder: Path,
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
+        url: str | None = None,
     ) -> None:
-        """`flags` break it on purpose: see `lives.py`."""
+        """`flags` break it on purpose: see `lives.py`. `url` is a database other than one of its own."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "log.jsonl"
         self._command = [
             *(sys.executable, str(REPOSITORY / "tests" / "end_to_end" / "lives.py")),
-            *(str(write_config(settings, folder)), str(port), *flags),
+            *(str(write_config(settings, folder, url)), str(port), *flags),
         ]
         self._environment = {**(environment or os.environ), "PYTHONPATH": str(REPOSITORY)}
         self._process: subprocess.Popen[str] | None = None
@@ -209,7 +215,12 @@ class Lives:
 
 
 def log_of(folder: Path) -> list[Record]:
-    engine = open_engine(f"sqlite:///{folder}/contactpoint.db", create=False)
+    """Return every record of the log in a folder."""
+    return records_at(f"sqlite:///{folder}/contactpoint.db")
+
+
+def records_at(url: str) -> list[Record]:
+    engine = open_engine(url, create=False)
     try:
         return list(read_records(engine))
     finally:
