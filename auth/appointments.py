@@ -23,7 +23,7 @@ class AppointmentsUnreadable(Exception):
 class AppointmentRegister(Protocol):
     """Who is appointed for which child, for which purpose and until when."""
 
-    def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
+    async def find(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
         """Return the id of an appointment of this person by their organisation that counts, for child and purpose.
 
         None: they are not appointed.

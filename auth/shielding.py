@@ -23,7 +23,7 @@ class ShieldsUnreadable(Exception):
 class ShieldRegister(Protocol):
     """Which sources shield which children."""
 
-    def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
+    async def shielding(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
         ...
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -50,6 +51,7 @@ from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.lookup import Lookups, legal_today
+from gateway.metrics import shared_metrics, show_watched
 from gateway.migrate import migrate
 from gateway.operations import operations_routes, refusal
 from gateway.plan import Planner
@@ -60,8 +62,8 @@ from gateway.reviews import Reviews
 from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
-from gateway.storage.engine import open_engine
-from gateway.storage.serving import DatabaseHold, hold_database
+from gateway.storage.engine import is_postgresql, open_engine
+from gateway.storage.postgresql import standing_of_role
 from schema.vocabulary import PurposeClass, Scope
 
 log = structlog.get_logger("gateway.app")
@@ -69,6 +71,7 @@ log = structlog.get_logger("gateway.app")
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _LIST_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
+_SHOW_SECONDS = 1.0
 _INDEX_EVERY = 60.0
 _INDEX_SECONDS = 10.0
 
@@ -78,7 +81,6 @@ class Gateway:
     """The running parts, for the routes, the commands and the tests."""
 
     settings: Settings
-    hold: DatabaseHold
     engine: sa.Engine
     keys: AuditKeys
     log: AuditLog
@@ -138,24 +140,37 @@ class Gateway:
         await asyncio.to_thread(self.witnesses.close)
         self.shields.close()
         self.engine.dispose()
-        self.hold.release()
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database and its keys to where every worker finds them. Blocks. Raises what `build` raises."""
+    load_agreements(settings)
+    key_sources(settings)
+    key_file = audit_key_file(settings)
+    engine = open_engine(settings.database.url)
+    try:
+        migrate(engine)
+        _keys(engine, key_file)
+    finally:
+        engine.dispose()
 
 
 def build(settings: Settings) -> Gateway:
     """Return the gateway, its log open. Blocks. Raises SettingsFault, StorageError, AuditError, KeyFileRefused.
 
-    Raises DatabaseServed, with nothing made, while another process serves the same database.
+    Other processes may serve the same database: each writes a shard of its own, and what they must share is in it.
     """
     sources = build_sources(settings)
     agreements = load_agreements(settings)
     issuers = key_sources(settings)
     for name in unheld_agreements(agreements, {s.id for s in sources}):
         log.warning("agreement_of_no_connector", agreement=name, advice="it opens nothing: see its custodian")
-    hold = hold_database(settings.database.url)
+    key_file = audit_key_file(settings)
+    engine = open_engine(settings.database.url)
     try:
-        return _build(settings, sources, agreements, issuers, hold)
+        return _build(settings, sources, agreements, issuers, engine, key_file)
     except BaseException:
-        hold.release()
+        engine.dispose()
         raise
 
 
@@ -164,13 +179,13 @@ def _build(
     sources: Sequence[Source],
     agreements: AgreementSet,
     issuers: Sequence[KeySource],
-    hold: DatabaseHold,
+    engine: sa.Engine,
+    key_file: Path,
 ) -> Gateway:
-    engine = open_engine(settings.database.url)
     migrate(engine)
-    keys = keys_of_log(engine, audit_key_file(settings))
-    if keys.created:
-        log.warning("audit_key_made", file=str(audit_key_file(settings)), advice="keep a copy: it opens the log")
+    if is_postgresql(engine) and (standing := standing_of_role(engine)) is not None:
+        log.warning("database_role", standing=standing, advice="contactpoint migrate makes one that cannot rewrite")
+    keys = _keys(engine, key_file)
     signer = LogSigner.of(keys, settings.audit.signing_key_file)
     audit = AuditLog.open(
         engine, keys, on_fatal=_stop, signer=signer, witnesses=[w.vkey for w in settings.audit.witnesses]
@@ -233,7 +248,6 @@ def _build(
     )
     return Gateway(
         settings,
-        hold,
         engine,
         keys,
         audit,
@@ -253,6 +267,13 @@ def _build(
         Watch(engine, keys, audit, settings.detection),
         revoked,
     )
+
+
+def _keys(engine: sa.Engine, key_file: Path) -> AuditKeys:
+    keys = keys_of_log(engine, key_file)
+    if keys.created:
+        log.warning("audit_key_made", file=str(key_file), advice="keep a copy: it opens the log")
+    return keys
 
 
 def metadata_url(settings: Settings) -> str:
@@ -277,6 +298,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             asyncio.create_task(_every(gateway.settings.agreements.reload_seconds, gateway.agreements.look)),
             asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
             asyncio.create_task(_every(_FORGET_SECONDS, gateway.forget_counts)),
+            *([asyncio.create_task(_every(_SHOW_SECONDS, show_watched))] if shared_metrics() else []),
             asyncio.create_task(_every(_INDEX_EVERY, gateway.index_events)),
         ]
         if gateway.settings.detection.every_seconds:

@@ -20,12 +20,14 @@ from auth.caller import Caller
 from auth.decision import Deny
 from auth.sharing import AgreementSet
 from gateway.asked import text_within
+from gateway.audit.errors import AlongsideRefused
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.errors import BadUserInput
 from gateway.randomness import RANDOM
 from gateway.register_requests import NotPermitted, RegisterRequest
+from gateway.storage.engine import awaited, reading
 from gateway.storage.tables import appointment
 from schema.appointing import Appointment
 from schema.identifiers import NHSNumber
@@ -34,6 +36,13 @@ from schema.vocabulary import Purpose
 MOST_YEARS: Final = 3
 MOST_LISTED: Final = 200
 _MOST_SUBJECT, _MOST_EVIDENCE = 255, 200
+
+# Refused by the database, and its record with it, where another process has ended the appointment: then no column that
+# must be there would be.
+_END: Final = sa.text(
+    "UPDATE appointment SET ended_by = :who, ended_at = :at, "
+    "registered_by = CASE WHEN ended_at IS NULL THEN registered_by END WHERE id = :ended"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,13 @@ class Appointments:
         self._agreements = agreements
         # from the look at a row to its change
         self._changing = asyncio.Lock()
+
+    async def find(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
+        """Return the id of an appointment that counts, as any process has committed it, or None.
+
+        Raises AppointmentsUnreadable.
+        """
+        return await awaited(self._engine, lambda: self.held(caller, nhs_number, purpose, today))
 
     def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
         """Return the id of an appointment of this person by their organisation that counts, for child and purpose.
@@ -142,34 +158,39 @@ class Appointments:
         """
         of = appointment.c
         async with self._changing:
-            found = self._one(of.id == appointment_id, of.appointing_organisation == request.caller.organisation)
+            theirs = (of.id == appointment_id, of.appointing_organisation == request.caller.organisation)
+            found = await self._one(*theirs)
             if found is None:
                 raise NotPermitted(Deny("of-their-organisation", AppointingRefusal.NOT_THEIR_APPOINTMENT))
             if found["ended_at"] is not None:
                 return _seen(found)
             row = {**found, "ended_by": request.person(self._keys), "ended_at": _now()}
-            change = sa.update(appointment).where(of.id == sa.bindparam("ended"), of.ended_at.is_(None))
-            change = change.values(ended_by=sa.bindparam("who"), ended_at=sa.bindparam("at"))
             parameters = {"ended": row["id"], "who": row["ended_by"], "at": row["ended_at"]}
             payload = self._payload(request, AdminAction.APPOINTMENT_ENDED, row, self._agreements())
-            await self._log.append(EventKind.ADMIN, payload, alongside=[(change, parameters)])
+            try:
+                await self._log.append(EventKind.ADMIN, payload, alongside=[(_END, parameters)])
+            except AlongsideRefused:
+                # another process has ended it since it was read
+                if (ended := await self._one(*theirs)) is None or ended["ended_at"] is None:
+                    raise
+                return _seen(ended)
         return _seen(row)
 
-    def of_body(self, organisation: str) -> list[Appointment]:
+    async def of_body(self, organisation: str) -> list[Appointment]:
         """Return what a body registered, the newest first, at most MOST_LISTED. Raises sqlalchemy errors."""
         of = appointment.c
         query = sa.select(appointment).where(of.appointing_organisation == organisation)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(of.registered_at.desc(), of.id).limit(MOST_LISTED)).mappings()
-            return [_seen(dict(row)) for row in rows]
+        query = query.order_by(of.registered_at.desc(), of.id).limit(MOST_LISTED)
+        rows = await reading(self._engine, lambda c: [dict(row) for row in c.execute(query).mappings()])
+        return [_seen(row) for row in rows]
 
     def _bodies(self, purpose: Purpose) -> list[str]:
         """Who appoints for a purpose today: what a body registered that no longer does counts no longer."""
         return [o.id for o in self._agreements().organisations.values() if purpose in o.appoints]
 
-    def _one(self, *conditions: sa.ColumnElement[bool]) -> dict[str, Any] | None:
-        with self._engine.connect() as connection:
-            found = connection.execute(sa.select(appointment).where(*conditions)).mappings().first()
+    async def _one(self, *conditions: sa.ColumnElement[bool]) -> dict[str, Any] | None:
+        query = sa.select(appointment).where(*conditions)
+        found = await reading(self._engine, lambda c: c.execute(query).mappings().first())
         return None if found is None else dict(found)
 
     def _person(self, organisation: str, subject: str) -> str:

@@ -23,7 +23,7 @@ class Floor:
     appointment: str | None
 
 
-def floor_of(
+async def floor_of(
     planner: Planner,
     register: AppointmentRegister,
     agreements: AgreementSet,
@@ -38,14 +38,18 @@ def floor_of(
     """
     held = standing_of(Relationship.OVERRIDE) if access.justification is not None else NO_STANDING
     ordinary = planner.entitlements(agreements, caller, access.purpose, today, held)
-    if ordinary.may_be_appointed and (found := appointment_of(register, caller, access, key, today)) is not None:
+    if not ordinary.may_be_appointed:
+        return Floor(held, None)
+    if (found := await appointment_of(register, caller, access, key, today)) is not None:
         return Floor(standing_of(*held, Relationship.APPOINTED), found)
     return Floor(held, None)
 
 
-def appointment_of(register: AppointmentRegister, caller: Caller, access: Access, key: Key, today: date) -> str | None:
+async def appointment_of(
+    register: AppointmentRegister, caller: Caller, access: Access, key: Key, today: date
+) -> str | None:
     """Return the appointment of the caller for the child and the purpose, if there is one. Raises Overloaded."""
     try:
-        return register.held(caller, key.nhs_number, access.purpose, today)
+        return await register.find(caller, key.nhs_number, access.purpose, today)
     except AppointmentsUnreadable:
         raise Overloaded(1) from None

@@ -119,7 +119,7 @@ class Gathering:
     async def tree(self, receipt: str) -> Any:
         """Return the tree of what may be told. Raises Overloaded if the shield register cannot be read."""
         self.outcomes = await self._ask(self.plan.masks)
-        self._note_shields()
+        await self._note_shields()
         disclosed = await self._disclosed()
         self.held_back = disclosed.held_back
         rows = merge(disclosed.rows)
@@ -144,26 +144,29 @@ class Gathering:
         self.asked |= {source: mask.paths for source, mask in masks.items()}
         return await self._fan_out.ask_all(ChildRef(self.key.nhs_number), upstreams, masks, named)
 
-    def _note_shields(self) -> None:
+    async def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
         said = {
             source: next((a.shielded for a in outcome.answers if isinstance(a.subject, ChildRef)), None)
             for source, outcome in self.outcomes.items()
         }
         try:
-            on_record = self._shields.shielded_by(self.key.nhs_number)
+            on_record = await self._shields.shielding(self.key.nhs_number)
         except ShieldsUnreadable:
             raise Overloaded(1) from None
         self.shield_write = self._shields.observed(self.key.nhs_number, said, on_record)
         lifted = {source for source, shielded in said.items() if shielded is False}
         told = {source for source, shielded in said.items() if shielded}
-        self.shielded_by = (on_record - lifted) | told | self._unread()
+        self.shielded_by = (on_record - lifted) | told | await self._unread()
 
-    def _unread(self) -> frozenset[str]:
+    async def _unread(self) -> frozenset[str]:
         """Sources that list their shields, whose list has never been read and that do not answer now: presumed to."""
         listing = (s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields)
         answered = {s for s, outcome in self.outcomes.items() if outcome.status is SourceStatus.ANSWERED}
-        return self._shields.never_read(listing) - answered
+        try:
+            return await self._shields.never_read(listing) - answered
+        except ShieldsUnreadable:
+            raise Overloaded(1) from None
 
     async def _disclosed(self) -> Disclosed:
         facts = self._facts()
@@ -183,7 +186,7 @@ class Gathering:
             named = [outcome for source, outcome in self.outcomes.items() if source in naming]
             for source, outcome in (await self._ask(wider, named)).items():
                 self.outcomes[source] = _joined(self.outcomes[source], outcome)
-            self._note_shields()
+            await self._note_shields()
             facts = self._facts()
             if self._hidden():
                 return nothing(facts, HeldBack.SHIELDED)

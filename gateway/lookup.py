@@ -133,7 +133,7 @@ class Lookups:
             await self._note_adult(self._record(caller, access, None, operation, request_id, None, started), agreements)
             raise
         # 3. The plan: before anything is executed or asked.
-        floor = floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
+        floor = await floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
         record = self._record(caller, access, key, operation, request_id, floor.appointment, started)
         plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor.standing)
         # 4. Budgets.
@@ -174,7 +174,7 @@ class Lookups:
             tree = await run.tree(record.receipt)
             await self._alarm(run)
             encoded = encode(tree, _extensions(run.plan))
-            self._recheck(record.caller, record.access, run.key, run.plan, run)
+            await self._recheck(record.caller, record.access, run.key, run.plan, run)
         except BaseException as fault:
             await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
             if not isinstance(fault, Exception):
@@ -200,9 +200,9 @@ class Lookups:
         request = RegisterRequest(record.caller, record.request_id, record.document)
         item = self.reviews.opening(request, self.keys.pseudonym(key.nhs_number), record.access.purpose, record.receipt)
         payload = record.override(intent, item.id, item.due_at)
-        return await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard, intent))
+        return await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard))
 
-    def _recheck(self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering) -> None:
+    async def _recheck(self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering) -> None:
         """Raise if the token, what the agreements open or an appointment ended meanwhile: then nothing leaves."""
         self.recheck(caller)
         now = self.planner.entitlements(
@@ -212,7 +212,7 @@ class Lookups:
             raise Overloaded(1)
         if Relationship.APPOINTED not in plan.entitlements.floor:
             return
-        if appointment_of(self.appointments, caller, access, key, legal_today()) is None:
+        if await appointment_of(self.appointments, caller, access, key, legal_today()) is None:
             raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from gateway.workers import METRICS_VARIABLE
 
 if TYPE_CHECKING:
     from gateway.fanout import SourceOutcome
@@ -29,12 +33,25 @@ _SOURCE_SECONDS = Histogram(
 _BATCHES = Histogram(
     "contactpoint_batch_size", "Subjects asked about in one call", ["source"], buckets=(1, 2, 4, 8, 16, 32, 64)
 )
-_CIRCUITS = Gauge("contactpoint_source_circuit", "0 closed, 1 half-open, 2 open", ["source"])
-_UNDER_WAY = Gauge("contactpoint_source_asks_under_way", "How much of a source's bulkhead is in use", ["source"])
-_REVIEWS = Gauge("contactpoint_reviews_open", "Items that wait for review")
-_OVERDUE = Gauge("contactpoint_reviews_overdue", "Items whose review is overdue")
+# Of several workers: the worst circuit, all bulkheads together, and what was read last of what they share.
+_CIRCUITS = Gauge(
+    "contactpoint_source_circuit", "0 closed, 1 half-open, 2 open", ["source"], multiprocess_mode="livemax"
+)
+_UNDER_WAY = Gauge(
+    "contactpoint_source_asks_under_way",
+    "How much of a source's bulkhead is in use",
+    ["source"],
+    multiprocess_mode="livesum",
+)
+_REVIEWS = Gauge("contactpoint_reviews_open", "Items that wait for review", multiprocess_mode="livemostrecent")
+_OVERDUE = Gauge("contactpoint_reviews_overdue", "Items whose review is overdue", multiprocess_mode="livemostrecent")
 _ALERTS = Counter("contactpoint_detection_alerts", "Items that detection opened, by each rule that spoke", ["rule"])
-_DETECTED = Gauge("contactpoint_detection_last_run_seconds", "When detection last ran, in seconds since the epoch")
+_DETECTED = Gauge(
+    "contactpoint_detection_last_run_seconds",
+    "When detection last ran, in seconds since the epoch",
+    multiprocess_mode="max",
+)
+_WATCHED: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {}
 
 
 class Watched(Protocol):
@@ -60,8 +77,32 @@ def watch_source(source: str, watched: Watched) -> None:
         there = seen()
         return 0 if there is None else there.under_way
 
-    _CIRCUITS.labels(source).set_function(circuit)
-    _UNDER_WAY.labels(source).set_function(under_way)
+    if shared_metrics():
+        _WATCHED[source] = circuit, under_way
+    else:
+        _CIRCUITS.labels(source).set_function(circuit)
+        _UNDER_WAY.labels(source).set_function(under_way)
+
+
+async def show_watched() -> None:
+    """Put this worker's circuits and bulkheads where every worker reads them."""
+    for source, (circuit, under_way) in _WATCHED.items():
+        _CIRCUITS.labels(source).set(circuit())
+        _UNDER_WAY.labels(source).set(under_way())
+
+
+def shared_metrics() -> bool:
+    """Return whether this process is one of several workers, whose figures are read together."""
+    return METRICS_VARIABLE in os.environ
+
+
+def exposition() -> bytes:
+    """Return the figures as Prometheus text: of all workers together, those that have ended included."""
+    if not shared_metrics():
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def note_batch(source: str, size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 from gateway import errors
 from gateway.graphql.endpoint import encoded_error
 from gateway.graphql.query import sdl
-from gateway.metrics import note_reviews
-from gateway.storage.engine import assert_durable
+from gateway.metrics import exposition, note_reviews
+from gateway.storage.engine import assert_durable, awaited
 from gateway.storage.errors import StorageError
 from schema.vocabulary import Scope
 
@@ -34,7 +34,7 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
         """200 when a lookup could be recorded and its token checked; 503 otherwise. Never connector state."""
         checks = dict(gateway.ready())
         try:
-            assert_durable(gateway.engine)
+            await awaited(gateway.engine, lambda: assert_durable(gateway.engine))
             checks["durability"] = True
         except StorageError:
             checks["durability"] = False
@@ -67,8 +67,8 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
 
     async def metrics(request: Request) -> Response:
         """Prometheus text; no label holds anything of a person."""
-        note_reviews(*gateway.registers.waiting_reviews())
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
+        note_reviews(*await gateway.registers.waiting_reviews())
+        return Response(exposition(), media_type=CONTENT_TYPE_LATEST, headers=_NO_STORE)
 
     return [
         Route("/livez", livez),

@@ -64,10 +64,10 @@ class Registers:
             # its text holds the statement's parameters
             raise Overloaded(1) from None
 
-    def waiting_reviews(self) -> tuple[float, float]:
+    async def waiting_reviews(self) -> tuple[float, float]:
         """Return how many reviews wait and how many are overdue; NaN for both if the queue cannot be read."""
         try:
-            return self.reviews.waiting()
+            return await self.reviews.waiting()
         except sa.exc.SQLAlchemyError:
             # a queue that cannot be read must not look like one that is empty
             return math.nan, math.nan
@@ -83,7 +83,7 @@ class Registers:
         raise Forbidden("You may not do this.")
 
     async def _appointments(self, request: RegisterRequest, arguments: Mapping[str, Any], today: date) -> Any:
-        return self.appointments.of_body(request.caller.organisation)
+        return await self.appointments.of_body(request.caller.organisation)
 
     async def _register(self, request: RegisterRequest, arguments: Mapping[str, Any], today: date) -> Any:
         return await self.appointments.register(request, arguments["appointment"], today)

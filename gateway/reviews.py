@@ -20,11 +20,14 @@ import strawberry
 from auth.decision import Deny
 from auth.reviewing import DECIDE_A_REVIEW, READ_THE_QUEUE, QueueRequest, VerdictRequest
 from gateway.asked import text_within
+from gateway.audit.errors import AlongsideRefused
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
+from gateway.audit.writer import Alongside
 from gateway.randomness import RANDOM
 from gateway.register_requests import NotPermitted, RegisterRequest
+from gateway.storage.engine import reading
 from gateway.storage.tables import review
 from schema.reviewing import Review
 from schema.vocabulary import AccessGround, Purpose, ReviewKind, ReviewSeverity, ReviewState, ReviewVerdict
@@ -34,16 +37,10 @@ _SEVERITIES: Final = tuple(ReviewSeverity)
 _MOST_NOTE = 500
 _SATURDAY = 5
 
-# The OVERRIDE record is written by the same transaction just before, after its INTENT and with the item's id in it.
-_OPEN = sa.text(
-    """
-    INSERT INTO review (
-      id, kind, shard, seq, receipt, organisation, person, child, purpose, opened_at, due_at, state
-    ) SELECT
-      :id, :kind, :shard,
-      (SELECT seq FROM audit_payload WHERE shard = :shard AND seq > :intent AND instr(body, CAST(:id AS BLOB)) > 0),
-      :receipt, :organisation, :person, :child, :purpose, :opened_at, :due_at, :state
-    """
+# Refused by the database, and its record with it, where another process has changed the item since it was read.
+_DECIDE: Final = sa.text(
+    "UPDATE review SET state = CASE WHEN state = :was THEN :state END, "
+    "decided_by = :decided_by, decided_at = :decided_at, note = :note WHERE id = :id"
 )
 
 
@@ -55,9 +52,9 @@ class Opening:
     due_at: str
     row: Mapping[str, Any]
 
-    def statements(self, shard: str, intent: int) -> list[tuple[sa.Executable, Mapping[str, Any]]]:
-        """Return what goes into the queue with the OVERRIDE record of an INTENT of this shard."""
-        return [(_OPEN, {**self.row, "shard": shard, "intent": intent})]
+    def statements(self, shard: str) -> Alongside:
+        """Return what goes into the queue with the OVERRIDE record, at the place that this record gets in its shard."""
+        return [(sa.insert(review), lambda seq: {**self.row, "shard": shard, "seq": seq})]
 
 
 class Reviews:
@@ -109,9 +106,8 @@ class Reviews:
         query = sa.select(review).where(
             review.c.organisation == request.caller.organisation, review.c.state.in_(wanted)
         )
-        with self._engine.connect() as connection:
-            found = connection.execute(query.order_by(review.c.opened_at, review.c.id)).mappings()
-            rows = [dict(row) for row in found]
+        query = query.order_by(review.c.opened_at, review.c.id)
+        rows = await reading(self._engine, lambda c: [dict(row) for row in c.execute(query).mappings()])
         payload = {**request.words(), "filter": {"states": wanted}, "count": len(rows)}
         await self._log.append(EventKind.REVIEW, payload)
         return [self._seen(row) for row in sorted(rows, key=pressing)]
@@ -120,45 +116,49 @@ class Reviews:
         """Return the item once the verdict is on record. Raises BadUserInput, NotPermitted, AuditError."""
         note = text_within(note, _MOST_NOTE, "`note` must have 1 to 500 characters.")
         async with self._changing:
-            found = self._one(review_id)
-            person = request.person(self._keys)
-            decision = DECIDE_A_REVIEW.decide(
-                VerdictRequest(
-                    caller=request.caller,
-                    organisation=found["organisation"] if found else None,
-                    state=ReviewState(found["state"]) if found else None,
-                    own=found is not None and found["person"] == person,
-                )
+            try:
+                return await self._decide(request, review_id, verdict, note)
+            except AlongsideRefused:
+                # another process was faster: what it did is what is judged now
+                return await self._decide(request, review_id, verdict, note)
+
+    async def _decide(self, request: RegisterRequest, review_id: str, verdict: ReviewVerdict, note: str) -> Review:
+        found = await self._one(review_id)
+        person = request.person(self._keys)
+        decision = DECIDE_A_REVIEW.decide(
+            VerdictRequest(
+                caller=request.caller,
+                organisation=found["organisation"] if found else None,
+                state=ReviewState(found["state"]) if found else None,
+                own=found is not None and found["person"] == person,
             )
-            if isinstance(decision, Deny):
-                raise NotPermitted(decision)
-            if found is None:
-                raise LookupError("the policy let a review pass that is not there")
-            told = {"state": verdict.value, "decided_by": person, "decided_at": _written(self._clock()), "note": note}
-            payload = {
-                **request.words(),
-                "of": found["seq"],
-                "shard": found["shard"],
-                "review": review_id,
-                "verdict": verdict.value,
-                "note": note,
-            }
-            change = sa.update(review).where(review.c.id == sa.bindparam("decided"))
-            change = change.values({name: sa.bindparam(f"new_{name}") for name in told})
-            parameters = {"decided": review_id} | {f"new_{name}": value for name, value in told.items()}
-            await self._log.append(EventKind.REVIEW, payload, alongside=[(change, parameters)])
+        )
+        if isinstance(decision, Deny):
+            raise NotPermitted(decision)
+        if found is None:
+            raise LookupError("the policy let a review pass that is not there")
+        told = {"state": verdict.value, "decided_by": person, "decided_at": _written(self._clock()), "note": note}
+        payload = {
+            **request.words(),
+            "of": found["seq"],
+            "shard": found["shard"],
+            "review": review_id,
+            "verdict": verdict.value,
+            "note": note,
+        }
+        parameters = {**told, "id": review_id, "was": found["state"]}
+        await self._log.append(EventKind.REVIEW, payload, alongside=[(_DECIDE, parameters)])
         return self._seen({**found, **told})
 
-    def waiting(self) -> tuple[int, int]:
+    async def waiting(self) -> tuple[int, int]:
         """Return how many items wait, and how many of them are overdue. Raises sqlalchemy errors."""
         waits = sa.select(sa.func.count()).select_from(review).where(review.c.state.in_([s.value for s in WAITING]))
-        with self._engine.connect() as connection:
-            overdue = connection.execute(waits.where(review.c.due_at < _written(self._clock()))).scalar_one()
-            return connection.execute(waits).scalar_one(), overdue
+        late = waits.where(review.c.due_at < _written(self._clock()))
+        return await reading(self._engine, lambda c: (c.execute(waits).scalar_one(), c.execute(late).scalar_one()))
 
-    def _one(self, review_id: str) -> dict[str, Any] | None:
-        with self._engine.connect() as connection:
-            found = connection.execute(sa.select(review).where(review.c.id == review_id)).mappings().first()
+    async def _one(self, review_id: str) -> dict[str, Any] | None:
+        query = sa.select(review).where(review.c.id == review_id)
+        found = await reading(self._engine, lambda c: c.execute(query).mappings().first())
         return None if found is None else dict(found)
 
     def _seen(self, row: Mapping[str, Any]) -> Review:

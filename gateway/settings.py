@@ -46,7 +46,7 @@ class ServerSection(_Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    workers: Annotated[int, Field(ge=1, le=1)] = 1  # the embedded store has one writer
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
 
 
 def _resource_url(url: str) -> str:
@@ -87,9 +87,13 @@ class IssuerSection(_Section):
 
 
 class DatabaseSection(_Section):
-    """Where the log, budgets and shields are kept."""
+    """Where the log, budgets and shields are kept: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
 
-    url: str = "sqlite:///contactpoint.db"
+    `migrate_url` names the same PostgreSQL database as the role that owns its tables: for `contactpoint migrate` alone.
+    """
+
+    url: Annotated[str, Field(repr=False)] = "sqlite:///contactpoint.db"
+    migrate_url: Annotated[str | None, Field(repr=False)] = None
 
 
 def _cosigner_key(text: str) -> str:
@@ -284,10 +288,16 @@ def _without(values: Mapping[str, Any], faulty: set[str], relative_to: Path) -> 
 
 
 def audit_key_file(settings: Settings) -> Path:
-    """Return where the audit key is, or is to be made: beside the database unless configured."""
+    """Return where the audit key is, or is to be made: beside the database file unless configured.
+
+    Raises SettingsFault for another database without a configured key: every gateway on it needs the same.
+    """
     if settings.audit.key_file is not None:
         return settings.audit.key_file
-    return Path(settings.database.url.removeprefix("sqlite:///")).with_suffix(".audit-key.json")
+    file = settings.database.url.removeprefix("sqlite:///")
+    if file == settings.database.url:
+        raise SettingsFault(["audit.key_file: is needed beside a database that is not a file: all gateways share it"])
+    return Path(file).with_suffix(".audit-key.json")
 
 
 def _beside(folder: Path, path: Path | None) -> Path | None:

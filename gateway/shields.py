@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from auth.shielding import ShieldsUnreadable
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
+from gateway.storage.engine import awaited, is_postgresql, reading
+from gateway.storage.postgresql import psycopg_of
 from gateway.storage.sqlite import sqlite_of
 from gateway.storage.tables import shield, shield_list
 from schema.identifiers import NHSNumber
@@ -55,23 +58,49 @@ class DatabaseShields:
         self._keys = keys
         self._reader: sa.Connection | None = None
         with engine.connect() as connection:
-            self._read = set(connection.execute(sa.select(shield_list.c.source)).scalars())
+            self._read = _lists_read(connection)
 
-    def never_read(self, sources: Iterable[str]) -> frozenset[str]:
-        """Return those of the sources whose full list has never been read: any child may be on it."""
-        return frozenset(sources) - self._read
+    async def never_read(self, sources: Iterable[str]) -> frozenset[str]:
+        """Return those of the sources whose full list has never been read: any child may be on it.
+
+        A list once read stays so; whether another process has read one is looked up. Raises ShieldsUnreadable.
+        """
+        if unread := frozenset(sources) - self._read:
+            try:
+                self._read |= await reading(self._engine, _lists_read)
+            except sa.exc.SQLAlchemyError:
+                raise ShieldsUnreadable("the shield register cannot be read") from None
+        return unread - self._read
+
+    async def shielding(self, nhs_number: NHSNumber) -> frozenset[str]:
+        """Return the ids of the sources whose shield is on record, as any process has committed it.
+
+        Raises ShieldsUnreadable.
+        """
+        return await awaited(self._engine, lambda: self.shielded_by(nhs_number))
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
-        """Return the ids of the sources whose shield is on record. Raises ShieldsUnreadable."""
+        """As `shielding`, blocking."""
+        pseudonym = self._keys.pseudonym(nhs_number)
+        if is_postgresql(self._engine):
+            return self._shielded_on_postgresql(pseudonym)
         try:
             if self._reader is None:
                 self._reader = self._engine.connect()
-            found = sqlite_of(self._reader).execute(_SHIELDED_BY, (self._keys.pseudonym(nhs_number),)).fetchall()
+            found = sqlite_of(self._reader).execute(_SHIELDED_BY, (pseudonym,)).fetchall()
         except (sqlite3.Error, sa.exc.SQLAlchemyError):
             # its text holds the statement's parameters
             self.close()
             raise ShieldsUnreadable("the shield register cannot be read") from None
         return frozenset(source for (source,) in found)
+
+    def _shielded_on_postgresql(self, pseudonym: str) -> frozenset[str]:
+        try:
+            with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                cursor = psycopg_of(connection).execute("SELECT source FROM shield WHERE pseudonym = %s", (pseudonym,))
+                return frozenset(source for (source,) in cursor.fetchall())
+        except (psycopg.Error, sa.exc.SQLAlchemyError):
+            raise ShieldsUnreadable("the shield register cannot be read") from None
 
     def close(self) -> None:
         """Close the connection that reads; the next read opens another."""
@@ -124,5 +153,9 @@ class DatabaseShields:
             statements.append((_ADD, rows))
         payload = {"action": AdminAction.SHIELDS_LOADED, "source": source, "count": len(rows), "replaced": replace}
         await log.append(EventKind.ADMIN, payload, alongside=statements)
-        self._read.add(source)
+        self._read |= {source}
         return len(rows)
+
+
+def _lists_read(connection: sa.Connection) -> frozenset[str]:
+    return frozenset(connection.execute(sa.select(shield_list.c.source)).scalars())

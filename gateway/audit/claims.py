@@ -74,7 +74,8 @@ class _SQLiteClaim(ShardClaim):
     _descriptor = -1
 
     def take(self) -> bool:
-        database = Path(self._engine.url.database or "")
+        # of the file itself, by whatever link it was named
+        database = Path(self._engine.url.database or "").resolve()
         file = database.with_name(f"{database.name}-{self.shard}.lock")
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

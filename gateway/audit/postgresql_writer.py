@@ -6,9 +6,9 @@ its end is read again. If that end is not what this writer knows, somebody else 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
 from gateway.audit.errors import AuditDamaged, AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
-from gateway.audit.writer import Batch, ShardWriter, driver_error_of
+from gateway.audit.writer import Batch, Parameters, ShardWriter, driver_error_of
 from gateway.storage.postgresql import check_postgresql, psycopg_of
 
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (%s, %s, %s, NULL, 'OPEN')"
@@ -150,7 +150,7 @@ class PostgreSQLWriter(ShardWriter):
         }
         cursor.execute(_ROWS, content, prepare=True)
 
-    def _execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         if self._connection is None:
             raise AuditUnavailable("the connection is lost")
         self._connection.execute(statement, parameters)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
-from gateway.audit.writer import Batch, ShardWriter, driver_error_of
+from gateway.audit.writer import Batch, Parameters, ShardWriter, driver_error_of
 from gateway.storage.sqlite import check_durable, sqlite_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
@@ -80,7 +79,7 @@ class SQLiteWriter(ShardWriter):
         if rows.nodes:
             self._cursor.executemany(_NODE, rows.nodes)
 
-    def _execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         self._connection.execute(statement, parameters)
 
     def _commit(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -18,8 +18,13 @@ from gateway.audit.events import EventKind
 from gateway.audit.merkle import Frontier
 from gateway.audit.records import SALT_SIZE, leaf_bytes
 
-Alongside = Sequence[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
-"""Statements, with their parameters, that are committed with a record or not at all."""
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+Alongside = Sequence[tuple[sa.Executable, Parameters | Callable[[int], Parameters]]]
+"""Statements that are committed with a record or not at all, with their parameters.
+
+Or with what gives the parameters once the record has its seq: the place of the record cannot be known before.
+"""
 
 RETRY_SECONDS: Final = 0.25
 _PAUSE_SECONDS: Final = 0.002
@@ -122,7 +127,7 @@ class ShardWriter(ABC):
         """Undo what was begun."""
 
     @abstractmethod
-    def _execute(self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         """Execute a statement alongside, in the transaction."""
 
     @abstractmethod
@@ -148,7 +153,8 @@ class ShardWriter(ABC):
 
     def _write_alongside(self, batch: Sequence[Recordable]) -> None:
         for index, record in enumerate(batch):
-            for statement, parameters in record.alongside:
+            for statement, given in record.alongside:
+                parameters = given(self._tree.size + index) if callable(given) else given
                 try:
                     self._execute(statement, parameters)
                 except Exception as error:

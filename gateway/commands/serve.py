@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import sqlalchemy as sa
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,16 +19,20 @@ from gateway import configured
 from gateway import settings as configuration
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
+from gateway.audit.writer import name_of_error
 from gateway.collecting import spare_what_stays
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
+from gateway.migrate import grant
 from gateway.migrate import migrate as upgrade
 from gateway.request_heads import BoundedHeads
-from gateway.settings import Settings, SettingsFault
+from gateway.settings import Settings, SettingsFault, audit_key_file
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
+from gateway.storage.urls import parsed_url, sqlite_file
 from gateway.telemetry import configure_logs
+from gateway.workers import EX_CONFIG, EX_SOFTWARE, Supervisor
 
 log = structlog.get_logger("gateway.commands.serve")
 
@@ -97,41 +102,68 @@ def loaded(file: Path) -> Settings:
 @_CONFIG
 @click.option("--host", metavar="ADDRESS", help="Instead of [server] host.")
 @click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help="Instead of [server] port.")
-@click.option("--workers", metavar="N", type=int, default=None, help="Worker processes; this version runs one.")
+@click.option("--workers", metavar="N", type=click.IntRange(1, 64), help="Instead of [server] workers.")
 def serve(file: Path, host: str | None, port: int | None, workers: int | None) -> None:
     """Run the gateway.
 
+    With several workers, this process starts them on its sockets, starts again one that ends, and lets all of them
+    drain when it is told to stop. Several gateways may serve one PostgreSQL database.
+
     \b
-    Example:
+    Examples:
       contactpoint serve --config gateway.toml
+      contactpoint serve --config gateway.toml --workers 4
     """
     # until there is a set of agreements to read again, a hangup must not end what is starting
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = loaded(file)
-    if workers not in (None, 1):
-        raise CommandError("the embedded store has one writer: --workers must be 1 in this version")
+    count = settings.server.workers if workers is None else workers
     configure_logs(settings.telemetry)
     host, port = host or settings.server.host, settings.server.port if port is None else port
     # before anything is made: a port that is taken leaves no key, no log and no lock behind
     sockets = listening_on(host, port)
     try:
-        gateway = wiring.build(settings)
+        if count > 1:
+            wiring.prepare(settings)
+        gateway = None if count > 1 else wiring.build(settings)
     except SettingsFault as fault:
         _close(sockets)
         raise CommandError(fault.faults[0]) from None
     except (StorageError, AuditError, KeyFileRefused) as fault:
         _close(sockets)
         raise CommandError(str(fault)) from None
-    server = server_for(wiring.application(gateway), host, port)
-    _end_by_ourselves()
     for each in sockets:
         log.info("listening", address=each.getsockname()[0], port=each.getsockname()[1])
-    spare_what_stays()
-    server.run(sockets)
-    if gateway.log.failed:
-        raise SystemExit(70)  # EX_SOFTWARE: storage failed, nothing after it was acknowledged
-    if not server.started:
+    if gateway is None:
+        raise SystemExit(Supervisor(count, run_worker, settings, sockets).run())
+    code, started = _served(gateway, host, port, sockets)
+    if code:
+        raise SystemExit(code)
+    if not started:
         raise CommandError("the server could not start; the log says why")
+
+
+def run_worker(settings: Settings, sockets: Sequence[socket.socket]) -> int:
+    """Serve as one of several workers, on sockets that another process listens on; return the exit code."""
+    configure_logs(settings.telemetry)
+    try:
+        gateway = wiring.build(settings)
+    except (SettingsFault, StorageError, AuditError, KeyFileRefused) as fault:
+        log.critical("worker_could_not_start", why=str(fault))
+        return EX_CONFIG
+    host, port, *_ = sockets[0].getsockname()
+    code, started = _served(gateway, host, port, sockets)
+    return code or (0 if started else 1)
+
+
+def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[socket.socket]) -> tuple[int, bool]:
+    """Serve until told to stop; return the exit code, and whether it had begun."""
+    server = server_for(wiring.application(gateway), host, port)
+    _end_by_ourselves()
+    spare_what_stays()
+    server.run(list(sockets))
+    # storage failed, nothing after it was acknowledged
+    return EX_SOFTWARE if gateway.log.failed else 0, server.started
 
 
 def _end_by_ourselves() -> None:
@@ -199,12 +231,20 @@ def _check_custodians(settings: Settings) -> None:
 
 
 def _check_database(settings: Settings) -> None:
-    """Raise SettingsFault for a database that cannot be made where it is to be. Opens nothing."""
-    place = settings.database.url.removeprefix("sqlite:///")
-    if place == settings.database.url:
-        raise SettingsFault(["database.url: this version stores in sqlite:///FILE only"])
-    if not Path(place).parent.is_dir():
-        raise SettingsFault([f"database.url: {Path(place).parent}: no such directory"])
+    """Raise SettingsFault for a database that is none of ours or cannot be made where it is to be. Opens nothing."""
+    faults = []
+    for name, url in (("url", settings.database.url), ("migrate_url", settings.database.migrate_url)):
+        try:
+            parsed = None if url is None else parsed_url(url)
+        except StorageError as fault:
+            faults.append(f"database.{name}: {fault}")
+            continue
+        if parsed is not None and parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).parent.is_dir():
+            faults.append(f"database.{name}: {sqlite_file(parsed).parent}: no such directory")
+    if not faults:
+        audit_key_file(settings)
+    if faults:
+        raise SettingsFault(faults)
 
 
 _CHECKS: tuple[Callable[[Settings], object], ...] = (
@@ -221,15 +261,25 @@ _CHECKS: tuple[Callable[[Settings], object], ...] = (
 def migrate(file: Path) -> None:
     """Bring the database to this version's schema.
 
+    On PostgreSQL, as the role of [database] migrate_url (or CONTACTPOINT_DATABASE__MIGRATE_URL), which owns the tables;
+    the role of [database] url is then given what the gateway needs and no more.
+
     \b
     Example:
       contactpoint migrate --config gateway.toml
     """
-    settings = loaded(file)
+    database = loaded(file).database
     try:
-        upgrade(open_engine(settings.database.url))
+        engine = open_engine(database.migrate_url or database.url)
+        upgrade(engine)
+        role = parsed_url(database.url).username
+        if database.migrate_url is not None and role is not None and role != engine.url.username:
+            grant(engine, role)
+            click.echo("the role of database.url may add to the log and read it, and change the other tables")
     except StorageError as fault:
         raise CommandError(str(fault)) from None
+    except sa.exc.SQLAlchemyError as fault:
+        raise CommandError(f"the schema could not be brought up to this version: {name_of_error(fault)}") from None
     click.echo("the database is at this version's schema")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from auth.agreement_files import SHIPPED
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.families import World, school_records
+from gateway.demo.folder import hold_folder
 from gateway.demo.identity_provider import IdentityProvider
 from gateway.settings import ResourceSection, Settings, from_values
-from gateway.storage.serving import reserve_database
 
 _OVERLAY = Path(__file__).parent / "agreements"
 
@@ -92,10 +92,10 @@ def demo_settings(
 ) -> Settings:
     """Write what the settings refer to under `data` and return them. Budgets are raised, so that nobody runs dry.
 
-    Raises DatabaseServed, with nothing written, when another demo runs on this folder: it reads those files too.
+    Raises FolderInUse, with nothing written, when another demo runs on this folder: it reads those files too.
     """
     database = f"sqlite:///{data / 'contactpoint.db'}"
-    reserve_database(database)
+    hold_folder(data)
     school_file = data / "school.json"
     school_file.write_text(json.dumps(school_records(world)), encoding="utf-8")
     write_agreements(data / "agreements")

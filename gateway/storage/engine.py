@@ -70,6 +70,11 @@ async def reading(engine: sa.Engine, function: Callable[[sa.Connection], _Read])
         with engine.connect() as connection:
             return function(connection)
 
+    return await awaited(engine, read)
+
+
+async def awaited(engine: sa.Engine, blocking: Callable[[], _Read]) -> _Read:
+    """Return what a function gives that blocks while it uses the engine; as `reading`, with what it opens itself."""
     if not is_postgresql(engine):
-        return read()
-    return await asyncio.get_running_loop().run_in_executor(_readers, read)
+        return blocking()
+    return await asyncio.get_running_loop().run_in_executor(_readers, blocking)

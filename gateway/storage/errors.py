@@ -21,7 +21,3 @@ class DatabaseUnreadable(StorageError):
 
 class SchemaBehind(StorageError):
     """The schema is of an earlier version, and this role may not change it."""
-
-
-class DatabaseServed(StorageError):
-    """Another gateway serves this database: its budgets are in that process's memory, and two would double them."""

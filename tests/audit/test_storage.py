@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +16,7 @@ from sqlalchemy import event
 from gateway.audit.tables import TRIGGERS
 from gateway.migrate import METADATA, migrate
 from gateway.storage.engine import assert_durable, open_engine, writing
-from gateway.storage.errors import DatabaseServed, DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
-from gateway.storage.serving import hold_database, reserve_database
+from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
 from gateway.storage.tables import shield
 
 
@@ -112,10 +109,9 @@ def test_refuses_a_database(url: str) -> None:
 
 def test_a_file_that_cannot_be_made_is_named_with_its_setting(tmp_path: Path) -> None:
     file = tmp_path / "nowhere" / "gateway.db"
-    for opened in (open_engine, hold_database):
-        with pytest.raises(StorageError, match=re.escape(f"database.url: {tmp_path}/nowhere/gateway.db")) as refused:
-            opened(f"sqlite:///{file}")
-        assert "No such file or directory" in str(refused.value)
+    with pytest.raises(StorageError, match=re.escape(f"database.url: {tmp_path}/nowhere/gateway.db")) as refused:
+        open_engine(f"sqlite:///{file}")
+    assert "No such file or directory" in str(refused.value)
 
 
 def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -218,60 +214,3 @@ def test_a_transaction_for_writing_takes_the_lock_when_it_begins(engine: sa.Engi
         other.exec_driver_sql("PRAGMA busy_timeout=0")
         with pytest.raises(sa.exc.OperationalError, match="locked"):
             other.execute(sa.insert(shield).values(source="s", pseudonym="p", since="2026-01-01"))
-
-
-def test_a_database_is_served_by_one_at_a_time_by_whatever_name(tmp_path: Path) -> None:
-    (tmp_path / "link.db").symlink_to(tmp_path / "gateway.db")
-    held = hold_database(f"sqlite:///{tmp_path}/gateway.db")
-
-    for name in ("gateway.db", "link.db"):
-        with pytest.raises(DatabaseServed, match="another process serves this database"):
-            hold_database(f"sqlite:///{tmp_path}/{name}")
-    hold_database(f"sqlite:///{tmp_path}/other.db").release()
-    held.release()
-    held.release()
-    hold_database(f"sqlite:///{tmp_path}/link.db").release()
-
-
-def test_what_was_reserved_is_taken_over_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    reserve_database(url)
-    reserve_database(url)
-    held = hold_database(url)
-
-    with pytest.raises(DatabaseServed):
-        hold_database(url)
-    with pytest.raises(DatabaseServed):
-        reserve_database(url)
-    held.release()
-
-
-def test_a_killed_process_serves_no_longer(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    reading, told = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        hold_database(url)
-        os.write(told, b"held")
-        signal.pause()
-    assert os.read(reading, 4) == b"held"
-    os.close(reading)
-    os.close(told)
-    with pytest.raises(DatabaseServed):
-        hold_database(url)
-
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-    hold_database(url).release()
-
-
-def test_an_open_database_may_be_read_and_written_beside_who_serves_it(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/gateway.db"
-    held = hold_database(url)
-
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE t (x)"))
-    engine.dispose()
-    held.release()

@@ -139,13 +139,23 @@ def test_the_health_check_asks_livez_by_python_that_compiles() -> None:
 COMPOSE: dict[str, Any] = yaml.safe_load(text_of("docker/compose.yaml"))
 
 
-def test_compose_has_the_gateway_and_the_demo_behind_a_profile() -> None:
-    assert set(COMPOSE["services"]) == {"gateway", "demo"}
+def test_compose_has_the_gateway_and_behind_profiles_the_demo_and_a_database() -> None:
+    assert set(COMPOSE["services"]) == {"gateway", "demo", "postgres"}
     assert COMPOSE["services"]["demo"]["profiles"] == ["demo"]
+    assert COMPOSE["services"]["postgres"]["profiles"] == ["postgres"]
     assert "profiles" not in COMPOSE["services"]["gateway"]
 
 
-@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_the_database_is_durable_has_no_port_and_no_password_in_the_file() -> None:
+    service = COMPOSE["services"]["postgres"]
+
+    assert {"synchronous_commit=on", "fsync=on", "full_page_writes=on"} <= set(service["command"])
+    assert "ports" not in service
+    assert {name for name in service["environment"] if "PASSWORD" in name} == {"POSTGRES_PASSWORD_FILE"}
+    assert service["volumes"][0].split(":")[0] in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", ["demo", "gateway"])
 def test_a_service_runs_a_command_that_exists_without_privileges(name: str) -> None:
     service = COMPOSE["services"][name]
 

@@ -78,28 +78,6 @@ def test_a_port_that_is_taken_is_one_line_before_anything_is_made(world: DemoWor
     assert [file.name for file in tmp_path.iterdir()] == [config.name]
 
 
-def test_a_second_gateway_on_the_same_database_is_refused_and_the_first_goes_on(
-    world: DemoWorld, tmp_path: Path, port: int
-) -> None:
-    config = write_config(world.settings, tmp_path)
-    command = ("-m", "gateway", "serve", "--config", str(config), "--port")
-
-    with process(*command, str(port), port=port, log=tmp_path / "log"):
-        told = subprocess.run(
-            [sys.executable, *command, "0"],
-            cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        answered = world.ask("social-worker", "ordinary", at=RunningGateway(world.gateway, f"http://127.0.0.1:{port}"))
-        verified = subprocess.run(
-            [sys.executable, "-m", "gateway", "audit", "verify", "--config", str(config)],
-            cwd=REPOSITORY, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    assert (told.returncode, told.stderr) == (2, "contactpoint: another process serves this database\n")
-    assert answered.child["outcome"] == "DISCLOSED"
-    assert verified.returncode == 0
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_gateway_that_is_told_to_stop_ends_with_exit_code_0_and_a_sound_log(
     world: DemoWorld, tmp_path: Path, port: int, number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from gateway import app as wiring
 from gateway.app import metadata_url
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
+from gateway.demo.folder import FolderInUse
 from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
-from gateway.storage.errors import DatabaseServed, DurabilityNotMet, StorageError
-from gateway.storage.serving import hold_database
+from gateway.storage.errors import DurabilityNotMet, StorageError
 from schema.vocabulary import Scope
 from tests.fixtures.sources import CHILD, RaisingSource, Remembering, known, row, source
 from tests.fixtures.token_factory import AUDIENCE, ISSUER
@@ -217,43 +218,44 @@ def test_every_fault_of_every_entry_is_told_and_no_value(tmp_path: Path) -> None
     assert "SECRET-KIND" not in str(refused.value)
 
 
-def test_two_gateways_on_one_database_would_double_its_budgets_so_the_second_is_refused_with_nothing_made(
-    tmp_path: Path,
-) -> None:
+def test_two_gateways_on_one_database_write_two_shards_under_one_key(tmp_path: Path) -> None:
     with_database = {"database": {"url": f"sqlite:///{tmp_path}/gateway.db"}}
-    held = hold_database(with_database["database"]["url"])
-    with pytest.raises(DatabaseServed):
-        wiring.build(settings(**with_database))
-    assert [file.name for file in tmp_path.iterdir()] == ["gateway.db-serving.lock"]
-    held.release()
+    (tmp_path / "link.db").symlink_to(tmp_path / "gateway.db")
+    by_link = with_database | {"database": {"url": f"sqlite:///{tmp_path}/link.db"}}
+    key = {"audit": {"key_file": tmp_path / "key"}}
 
-    first = wiring.build(settings(**with_database))
-    with pytest.raises(DatabaseServed):
-        wiring.build(settings(**with_database))
-    asyncio.run(first.close())
-    asyncio.run(wiring.build(settings(**with_database)).close())
+    first = wiring.build(settings(**with_database, **key))
+    second = wiring.build(settings(**by_link, **key))
+
+    assert first.log.shard != second.log.shard
+    assert first.keys.key_id == second.keys.key_id
+    for each in (first, second):
+        asyncio.run(each.close())
 
 
 def test_a_second_demo_on_a_running_ones_folder_rewrites_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "jwks.json").write_text("of the first")
-    held = hold_database(f"sqlite:///{tmp_path}/contactpoint.db")
     unused: Any = None
 
-    with pytest.raises(DatabaseServed):
-        demo_settings(tmp_path, "http://127.0.0.1:1", unused, unused, unused, 1, "127.0.0.1")
-    held.release()
+    with (tmp_path / "demo.lock").open("w") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        with pytest.raises(FolderInUse, match="another demo"):
+            demo_settings(tmp_path, "http://127.0.0.1:1", unused, unused, unused, 1, "127.0.0.1")
 
     assert (tmp_path / "jwks.json").read_text() == "of the first"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["contactpoint.db-serving.lock", "jwks.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["demo.lock", "jwks.json"]
 
 
-def test_a_gateway_that_cannot_be_built_holds_nothing(tmp_path: Path) -> None:
+def test_a_gateway_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     (tmp_path / "gateway.db").write_text("no database " * 200)
-    url = f"sqlite:///{tmp_path}/gateway.db"
 
-    with pytest.raises(StorageError):
-        wiring.build(settings(database={"url": url}))
-    hold_database(url).release()
+    with pytest.raises(StorageError, match="cannot be read as a database"):
+        wiring.build(settings(database={"url": f"sqlite:///{tmp_path}/gateway.db"}))
+
+
+def test_a_database_that_is_no_file_needs_a_key_that_all_gateways_share(tmp_path: Path) -> None:
+    with pytest.raises(SettingsFault, match=r"audit\.key_file"):
+        wiring.build(settings(database={"url": "postgresql://contactpoint@/nowhere"}))
 
 
 def test_a_broker_of_a_connector_that_is_not_there_is_told(tmp_path: Path) -> None:

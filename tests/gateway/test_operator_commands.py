@@ -194,8 +194,9 @@ def test_the_schema_is_printed_as_it_is_published() -> None:
     assert run("schema", "print").stdout == sdl()
 
 
-def test_serving_with_several_workers_is_refused(file: Path) -> None:
-    assert "one writer" in one_line(run("serve", "--config", file, "--workers", 2))
+@pytest.mark.parametrize("count", [0, 65])
+def test_serving_with_no_worker_or_far_too_many_is_refused(file: Path, count: int) -> None:
+    assert "--workers" in one_line(run("serve", "--config", file, "--workers", count))
 
 
 def test_serving_with_a_source_that_cannot_be_built_is_refused(file: Path) -> None:

@@ -86,7 +86,7 @@ FAULTS = [
     ('issuer = "https://id.example"', "", "issuers[0].issuer: is missing"),
     ("[database]", "[databse]", "databse: is not a setting"),
     ("minute = 3", "minute = -3", "limits.person_lookups.minute: "),
-    ("[server]", "[server]\nworkers = 4", "server.workers: "),
+    ("[server]", "[server]\nworkers = 65", "server.workers: "),
 ]
 
 
