@@ -37,13 +37,13 @@ _append = AuditLog.append
 _write = ShardWriter.write
 
 
-async def _append_later(self: AuditLog, kind: EventKind, payload: Mapping[str, Any], *, alongside: Any = ()) -> Receipt:
+async def _append_later(self: AuditLog, kind: EventKind, payload: Mapping[str, Any], **more: Any) -> Receipt:
     if kind is not EventKind.OUTCOME:
-        return await _append(self, kind, payload, alongside=alongside)
+        return await _append(self, kind, payload, **more)
 
     async def later() -> None:
         await asyncio.sleep(0.05)
-        await _append(self, kind, payload, alongside=alongside)
+        await _append(self, kind, payload, **more)
 
     task = asyncio.create_task(later())
     _TASKS.add(task)

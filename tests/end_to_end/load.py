@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,7 @@ class Lives:
                     stdout=subprocess.PIPE,
                     stderr=log,
                     text=True,
+                    start_new_session=True,
                 )
         assert self._process.stdin is not None
         self._process.stdin.write("live\n")
@@ -204,6 +205,9 @@ class Lives:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._process.stdin.close()
+            # a life that is still there is that of a test that failed
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.stdout.close()
             self._process.wait(30)
 
