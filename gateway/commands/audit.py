@@ -38,6 +38,8 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 _OTHERS = {
     "detect": ("gateway.commands.audit_detect", "detect"),
+    "prove": ("gateway.commands.audit_prove", "prove"),
+    "check": ("gateway.commands.audit_prove", "check"),
     "witness": ("gateway.commands.audit_witness", "witness"),
 }
 
