@@ -22,6 +22,7 @@ from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 from gateway.storage.tables import review
 from tests.detection.acts import Act, at_ms, payloads_of
+from tests.fixtures.postgresql import PostgreSQLServer
 
 MONDAY_MS = 1_772_445_600_000  # 2 March 2026, 10:00
 
@@ -72,10 +73,14 @@ class Bench:
         return found
 
 
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-    migrate(engine)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    if request.param == "sqlite":
+        engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+        migrate(engine)
+    else:
+        server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+        engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))
     keys = AuditKeys.load_or_create(tmp_path / "gateway.audit-key.json")
     holder: list[Bench] = []
     monkeypatch.setattr(time, "time_ns", lambda: (holder[0].now_ms if holder else at_ms(0)) * 1_000_000)
