@@ -37,9 +37,9 @@ class Evaluation:
     by_rule: Counter[str] = field(default_factory=Counter)
     false_by_rules: Counter[str] = field(default_factory=Counter)
 
-    def recall(self, kind: Misuse) -> float:
-        """Return the share of the planted misuses of a class that some alert names."""
-        numbers = {p.number for p in self.planted if p.kind is kind}
+    def recall(self, *kinds: Misuse) -> float:
+        """Return the share of the planted misuses of these classes that some alert names."""
+        numbers = {p.number for p in self.planted if p.kind in kinds}
         return len(numbers & self.found) / len(numbers)
 
     def overall(self) -> float:

@@ -9,6 +9,8 @@ from gateway.detection.rules.base import ANYTHING, CASEWORK, Severity, Signal, S
 _REPEAT_DAYS = 30
 _REASON_DAYS = 7
 _LEAVER_QUIET_DAYS = 3
+_LEAVE_QUIET_DAYS = 7
+_AT_WORK = 2
 _LEAST_OF_ROLE = 500
 
 
@@ -23,7 +25,13 @@ class OffRota(Stateless):
         if member is None or member.rota is None:
             return None
         if member.rota.on_leave(around.local.date()):
-            return Signal(self.id, 1.0, self.severity, "The asker was on leave.", CASEWORK)
+            day = list(around.past.of_person(seen.person, seen.at_ms - DAY))
+            # who does ordinary work beside it has come back, and the feed has not heard
+            weight = 1.0 if sum(other.explained for other in day) < _AT_WORK else 0.5
+            others = tuple(other.receipt for other in day if not other.explained)
+            return Signal(
+                self.id, weight, self.severity, "The asker was on leave.", CASEWORK, others, True, _LEAVE_QUIET_DAYS
+            )
         if member.rota.minutes_outside(around.local) <= around.thresholds.minutes_off_rota:
             return None
         # front doors swap shifts, and the feed hears of it late

@@ -110,10 +110,11 @@ class Fishing:
         bounds = around.thresholds
         last_hour = seen.at_ms - HOUR
         missed = hour = int(view.missed)
-        total = 1
+        total = all_hour = 1
         near, same_day, receipts = set(), set(), []
         for other in around.past.of_person(seen.person, seen.at_ms - DAY):
             total += 1
+            all_hour += other.at_ms >= last_hour
             if other.missed:
                 missed += 1
                 receipts.append(other.receipt)
@@ -134,10 +135,12 @@ class Fishing:
             return Signal(self.id, 1.0, self.severity, words, NOTHING, own, of_person=True)
         if not view.missed:
             return None
+        most = max(bounds.miss_share, _TIMES_USUAL * usual)
         if hour > bounds.misses_an_hour:
             words = f"{hour} look-ups in vain within an hour."
-            return Signal(self.id, 1.0, self.severity, words, _DUTY, own, True, _QUIET_DAYS)
-        most = max(bounds.miss_share, _TIMES_USUAL * usual)
+            # a front door hears of children whom nobody knows, but not of them alone
+            excused_by = _DUTY if hour <= most * all_hour else NOTHING
+            return Signal(self.id, 1.0, self.severity, words, excused_by, own, True, _QUIET_DAYS)
         if total >= _LEAST_MISSED_LOOKUPS and missed >= _LEAST_MISSES and missed > most * total:
             words = f"{missed} of {total} look-ups within a day were in vain, more than peers have."
             return Signal(self.id, 1.0, self.severity, words, _DUTY, own, True, _QUIET_DAYS)
