@@ -60,8 +60,10 @@ from gateway.registers import Registers
 from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from gateway.settings import LimitsSection, Settings, audit_key_file
+from gateway.shedding import Admission
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
+from gateway.stopping import Stopping
 from gateway.storage.engine import is_postgresql, open_engine
 from gateway.storage.postgresql import standing_of_role
 from schema.vocabulary import PurposeClass, Scope
@@ -98,11 +100,16 @@ class Gateway:
     refused_tokens: RefusedTokens
     index: EventIndex
     watch: Watch
+    stopping: Stopping
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
         """Return what readiness needs, each by name; never connector state."""
-        return {"audit": self.log.ready, "keys": self.key_sets.ready or not self.settings.issuers}
+        return {
+            "audit": self.log.ready,
+            "keys": self.key_sets.ready or not self.settings.issuers,
+            "staying": not self.stopping.begun,
+        }
 
     async def read_shield_lists(self) -> None:
         """Take the full list of every source that can give one into the register; a source's trouble is logged."""
@@ -236,6 +243,7 @@ def _build(
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)
     refused_tokens = RefusedTokens(audit)
+    stopping = Stopping()
     endpoint = GraphQLEndpoint(
         documents=Documents(
             GRAPHQL_SCHEMA, DocumentLimits(max_depth=limits.document_depth, max_fields=limits.document_fields)
@@ -245,6 +253,8 @@ def _build(
         answer=Execution(lookups, registers).answer,
         refused=refused_tokens.note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
+        admission=Admission(limits.in_flight),
+        stopping=stopping,
     )
     return Gateway(
         settings,
@@ -265,6 +275,7 @@ def _build(
         refused_tokens,
         index,
         Watch(engine, keys, audit, settings.detection),
+        stopping,
         revoked,
     )
 

@@ -51,7 +51,11 @@ _DETECTED = Gauge(
     "When detection last ran, in seconds since the epoch",
     multiprocess_mode="max",
 )
+_SHED = Counter("contactpoint_requests_shed", "Requests refused for want of room, before any work", ["priority"])
+_REQUESTS = Gauge("contactpoint_requests_under_way", "Requests that are being answered", multiprocess_mode="livesum")
+_LIMIT = Gauge("contactpoint_requests_limit", "How many lookups are let in at once", multiprocess_mode="livesum")
 _WATCHED: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {}
+_DOORS: list[tuple[Callable[[], float], Callable[[], float]]] = []
 
 
 class Watched(Protocol):
@@ -89,6 +93,9 @@ async def show_watched() -> None:
     for source, (circuit, under_way) in _WATCHED.items():
         _CIRCUITS.labels(source).set(circuit())
         _UNDER_WAY.labels(source).set(under_way())
+    for requests, limit in _DOORS:
+        _REQUESTS.set(requests())
+        _LIMIT.set(limit())
 
 
 def shared_metrics() -> bool:
@@ -103,6 +110,37 @@ def exposition() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+class Counted(Protocol):
+    """What the metrics read of the door when they are asked."""
+
+    under_way: int
+    limit: float
+
+
+def watch_requests(door: Counted) -> None:
+    """Show how many requests are under way, and how many may be."""
+    seen = ref(door)
+
+    def under_way() -> float:
+        there = seen()
+        return 0 if there is None else there.under_way
+
+    def limit() -> float:
+        there = seen()
+        return 0 if there is None else there.limit
+
+    if shared_metrics():
+        _DOORS[:] = [(under_way, limit)]
+    else:
+        _REQUESTS.set_function(under_way)
+        _LIMIT.set_function(limit)
+
+
+def note_shed(priority: str) -> None:
+    """Count one request that was refused for want of room."""
+    _SHED.labels(priority).inc()
 
 
 def note_batch(source: str, size: int) -> None:

@@ -47,6 +47,7 @@ class ServerSection(_Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    leave_seconds: Annotated[float, Field(ge=0, le=4)] = 2.0  # between "not ready" and closing the door
 
 
 def _resource_url(url: str) -> str:
@@ -147,6 +148,7 @@ class LimitsSection(_Section):
 
     body_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 16_384
     body_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1024  # never more requests at once than this
     document_depth: Annotated[int, Field(ge=4, le=20)] = 8
     document_fields: Annotated[int, Field(ge=10, le=2000)] = 200
     total_seconds: Annotated[float, Field(gt=0.1, le=30)] = 2.5

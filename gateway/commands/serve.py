@@ -28,6 +28,7 @@ from gateway.migrate import grant
 from gateway.migrate import migrate as upgrade
 from gateway.request_heads import BoundedHeads
 from gateway.settings import Settings, SettingsFault, audit_key_file
+from gateway.stopping import OrderlyServer, Stopping
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
@@ -43,10 +44,18 @@ _CONFIG = click.option(
 )
 
 
-def server_for(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
+def server_for(
+    application: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    stopping: Stopping | None = None,
+    wait_seconds: float = 0.0,
+    at_once: Callable[[], bool] = lambda: False,
+) -> uvicorn.Server:
     """Return the server as this project runs it.
 
-    Bounded request heads, no access log, no server header, 25 s to let answers end.
+    Bounded request heads, no access log, no server header, 25 s to let answers end. It stops as `OrderlyServer` does.
     """
     config = uvicorn.Config(
         application,
@@ -61,7 +70,7 @@ def server_for(application: ASGIApp, host: str, port: int) -> uvicorn.Server:
         log_config=None,
         timeout_graceful_shutdown=25,
     )
-    return uvicorn.Server(config)
+    return OrderlyServer(config, stopping or Stopping(), wait_seconds=wait_seconds, at_once=at_once)
 
 
 def listening_on(host: str, port: int) -> list[socket.socket]:
@@ -158,7 +167,14 @@ def run_worker(settings: Settings, sockets: Sequence[socket.socket]) -> int:
 
 def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[socket.socket]) -> tuple[int, bool]:
     """Serve until told to stop; return the exit code, and whether it had begun."""
-    server = server_for(wiring.application(gateway), host, port)
+    server = server_for(
+        wiring.application(gateway),
+        host,
+        port,
+        stopping=gateway.stopping,
+        wait_seconds=gateway.settings.server.leave_seconds,
+        at_once=lambda: gateway.log.failed,
+    )
     _end_by_ourselves()
     spare_what_stays()
     server.run(list(sockets))

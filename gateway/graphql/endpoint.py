@@ -30,6 +30,8 @@ from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
 from gateway.graphql.preferences import wait_of
 from gateway.randomness import RANDOM
+from gateway.shedding import Admission, priority_of
+from gateway.stopping import Stopping
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -43,6 +45,7 @@ _FIXED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
+_LAST = (b"connection", b"close")  # of a process that stops: the next request goes to another
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class GraphQLEndpoint(Generic[Caller]):
         answer: Answer[Caller],
         refused: Refused[Caller],
         limits: BodyLimits | None = None,
+        admission: Admission | None = None,
+        stopping: Stopping | None = None,
     ) -> None:
         self._documents = documents
         self._authenticate = authenticate
@@ -104,6 +109,8 @@ class GraphQLEndpoint(Generic[Caller]):
         self._answer = answer
         self._refused = refused
         self._limits = limits or BodyLimits()
+        self._admission = admission or Admission()
+        self._stopping = stopping or Stopping()
         #: answers under way: held here, so that one whose client went away is not lost before its record is complete
         self._answering: set[asyncio.Task[ExecutedAnswer]] = set()
 
@@ -139,6 +146,7 @@ class GraphQLEndpoint(Generic[Caller]):
                     (b"content-length", str(len(body)).encode("ascii")),
                     (b"x-request-id", request_id.encode("ascii")),
                     *_FIXED_HEADERS,
+                    *((_LAST,) if self._stopping.begun else ()),
                     *extra,
                 ],
             }
@@ -154,24 +162,37 @@ class GraphQLEndpoint(Generic[Caller]):
         self, scope: Scope, receive: Receive, headers: list[tuple[bytes, bytes]], request_id: str
     ) -> ExecutedAnswer:
         method: str = scope["method"]
-        caller: Caller | None = None
-        operation: Operation | None = None
         context = RequestContext(request_id, method, time.monotonic(), {})
         try:
             request = await self._read(scope, method, receive, headers)
+        except GatewayError as refusal:
+            await self._refused(refusal, None, None, context)
+            raise
+        self._admission.enter(priority_of(request.query, request.variables))
+        try:
             context = RequestContext(request_id, method, context.started, request.variables, wait_of(headers))
+            return await self._admitted(request, headers, context)
+        finally:
+            self._admission.leave()
+
+    async def _admitted(
+        self, request: GraphQLRequest, headers: list[tuple[bytes, bytes]], context: RequestContext
+    ) -> ExecutedAnswer:
+        caller: Caller | None = None
+        operation: Operation | None = None
+        try:
             self._documents.check_source(request)
             credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
             caller = await self._authenticate(credentials)
             operation = self._documents.prepare(request, may_introspect=self._may_introspect(caller))
-            if method == "GET" and (operation.is_for_post_alone or not operation.is_query):
+            if context.method == "GET" and (operation.is_for_post_alone or not operation.is_query):
                 # identifiers do not go in URLs, and a GET changes nothing
                 raise MethodNotAllowed
             variables = self._documents.coerce(operation, request.variables)
         except GatewayError as refusal:
             await self._refused(refusal, caller, operation, context)
             raise
-        return await self._to_its_end(self._answer(caller, operation, variables, context), request_id)
+        return await self._to_its_end(self._answer(caller, operation, variables, context), context.request_id)
 
     async def _read(
         self, scope: Scope, method: str, receive: Receive, headers: list[tuple[bytes, bytes]]

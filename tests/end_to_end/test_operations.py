@@ -33,7 +33,10 @@ def test_liveness_and_readiness_are_200_with_every_agency_down(world: DemoWorld)
 
     assert live.json() == {"status": "alive"}
     assert (live.status_code, ready.status_code) == (200, 200)
-    assert ready.json() == {"status": "ready", "checks": {"audit": True, "keys": True, "durability": True}}
+    assert ready.json() == {
+        "status": "ready",
+        "checks": {"audit": True, "keys": True, "staying": True, "durability": True},
+    }
 
 
 def test_protected_resource_metadata_names_the_issuer_and_the_scopes(world: DemoWorld) -> None:

@@ -222,7 +222,7 @@ def test_how_serving_ends_is_told_by_its_code(
     made: list[StandInServer] = []
     opened: list[Any] = []
 
-    def server_for(application: Any, host: str, port: int) -> StandInServer:
+    def server_for(application: Any, host: str, port: int, **_: Any) -> StandInServer:
         made.append(StandInServer(application, host, port, started=started))
         return made[0]
 

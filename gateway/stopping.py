@@ -1,0 +1,60 @@
+"""An orderly end: first say that we are not ready, then take no more, then let what is under way finish.
+
+Whoever spreads requests over several gateways needs a moment to learn that this one leaves. Until then it goes on
+answering, and closes each connection with its answer, so that the next request goes elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+import uvicorn
+
+log = structlog.get_logger("gateway.stopping")
+
+
+@dataclass
+class Stopping:
+    """Whether the process is on its way out. Read by `/readyz` and by every response."""
+
+    begun: bool = False
+
+
+class OrderlyServer(uvicorn.Server):
+    """A server that waits between "not ready" and closing its door."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stopping: Stopping,
+        *,
+        wait_seconds: float,
+        at_once: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`at_once`: whether to leave without the wait, as when nothing can be recorded any more."""
+        super().__init__(config)
+        self._stopping = stopping
+        self._wait_seconds = wait_seconds
+        self._at_once = at_once
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second signal ends the wait."""
+        again = self._stopping.begun
+        self._stopping.begun = True
+        if again or sig == signal.SIGINT or self._wait_seconds <= 0 or self._at_once():
+            super().handle_exit(sig, frame)
+        else:
+            self._close_at = time.monotonic() + self._wait_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop taking connections; asked ten times a second."""
+        if self._close_at is not None and time.monotonic() >= self._close_at:
+            self._close_at = None
+            self.should_exit = True
+        return await super().on_tick(counter)

@@ -1,0 +1,110 @@
+"""What there is no room for is refused before any work, break-glass last; the limit follows this process's own load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import Overloaded
+from gateway.shedding import LEAST, Admission, Priority, priority_of
+from tests.fixtures.sources import CHILD, SlowSource, known, row, source
+from tests.fixtures.world import running_world
+
+pytestmark = pytest.mark.anyio
+
+
+def fill(door: Admission, priority: Priority) -> int:
+    """Return how many requests get in before one is refused."""
+    count = 0
+    while count < 100_000:
+        try:
+            door.enter(priority)
+        except Overloaded:
+            return count
+        count += 1
+    raise AssertionError("nothing is ever refused")
+
+
+async def test_lookups_leave_room_for_break_glass_and_everything_else_leaves_room_for_lookups() -> None:
+    door = Admission()
+
+    assert fill(door, Priority.OTHER) == LEAST * 3 // 4
+    assert fill(door, Priority.LOOKUP) == LEAST // 4
+    assert fill(door, Priority.BREAK_GLASS) == LEAST // 4
+
+
+async def test_room_that_is_left_can_be_taken_again() -> None:
+    door = Admission(2)
+    fill(door, Priority.LOOKUP)
+    door.leave()
+
+    assert fill(door, Priority.LOOKUP) == 1
+    assert door.under_way == 2
+
+
+async def pressed(door: Admission, turns: int, *, busy_seconds: float) -> None:
+    """Let more requests come than there is room for, turn by turn of the loop, each turn so long."""
+    for _ in range(turns):
+        count = fill(door, Priority.LOOKUP)
+        time.sleep(busy_seconds)  # noqa: ASYNC251 - this process's own work is what is meant
+        await asyncio.sleep(0)
+        for _ in range(count):
+            door.leave()
+        await asyncio.sleep(0.11)
+
+
+async def test_the_limit_grows_while_turns_are_short_and_shrinks_when_they_are_long_and_never_below_its_least() -> None:
+    door = Admission(10_000)
+    await pressed(door, 4, busy_seconds=0.0)
+    grown = door.limit
+    assert grown > LEAST
+    await pressed(door, 4, busy_seconds=0.2)
+    assert door.limit < grown
+    await pressed(door, 6, busy_seconds=0.2)
+
+    assert door.limit == LEAST
+
+
+async def test_without_pressure_the_limit_stays() -> None:
+    door = Admission()
+    for _ in range(3):
+        door.enter(Priority.LOOKUP)
+        await asyncio.sleep(0.11)
+        door.leave()
+
+    assert door.limit == LEAST
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "priority"),
+    [
+        pytest.param("query($k:ChildKey!){child(key:$k){outcome}}", {}, Priority.LOOKUP, id="lookup"),
+        pytest.param("{viewer{subject}}", {}, Priority.OTHER, id="viewer"),
+        pytest.param("{__schema{types{name}}}", {}, Priority.OTHER, id="introspection"),
+        pytest.param("{child(access:{override:{}}){outcome}}", {}, Priority.BREAK_GLASS, id="override-in-the-text"),
+        pytest.param("{child{outcome}}", {"a": {"override": {"x": 1}}}, Priority.BREAK_GLASS, id="override-variable"),
+        pytest.param("{child{outcome}}", {"a": {"override": None}}, Priority.LOOKUP, id="override-null"),
+    ],
+)
+def test_what_a_request_says_it_is(query: str, variables: dict[str, Any], priority: Priority) -> None:
+    assert priority_of(query, variables) is priority
+
+
+async def test_a_refused_request_costs_no_budget_asks_nobody_and_leaves_no_record(tmp_path: Path) -> None:
+    slow = SlowSource(source("cs-amber", known(CHILD, row())))
+    async with running_world(tmp_path, slow, limits={"in_flight": 1}) as world:
+        first = asyncio.create_task(world.ask())
+        await slow.begun.wait()
+        before = world.kinds()
+        refused = await world.ask()
+        after = world.kinds()
+        answered = await first
+
+    assert (refused.status, refused.code) == (503, "OVERLOADED")
+    assert refused.response.headers["retry-after"] == "1"
+    assert before == after
+    assert answered.outcome == "INCOMPLETE"

@@ -1,0 +1,67 @@
+"""A gateway that is to stop says so first, goes on answering, and lets its clients go elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from gateway.stopping import OrderlyServer, Stopping
+from tests.fixtures.sources import CHILD, known, row, source
+from tests.fixtures.world import running_world
+
+pytestmark = pytest.mark.anyio
+
+
+async def _application(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+def server(*, wait_seconds: float = 60.0, failed: bool = False) -> tuple[OrderlyServer, Stopping]:
+    stopping = Stopping()
+    made = OrderlyServer(uvicorn.Config(_application), stopping, wait_seconds=wait_seconds, at_once=lambda: failed)
+    return made, stopping
+
+
+async def test_it_reads_not_ready_at_once_and_takes_connections_until_the_wait_is_over() -> None:
+    made, stopping = server(wait_seconds=0.05)
+    made.handle_exit(signal.SIGTERM, None)
+    assert stopping.begun
+    assert await made.on_tick(1) is False
+    await asyncio.sleep(0.06)
+
+    assert await made.on_tick(2) is True
+
+
+@pytest.mark.parametrize(
+    ("how", "signals"),
+    [
+        pytest.param({}, [signal.SIGTERM, signal.SIGTERM], id="asked-twice"),
+        pytest.param({}, [signal.SIGINT], id="from-the-keyboard"),
+        pytest.param({"wait_seconds": 0.0}, [signal.SIGTERM], id="no-wait-configured"),
+        pytest.param({"failed": True}, [signal.SIGTERM], id="the-log-has-failed"),
+    ],
+)
+async def test_there_is_no_wait_where_nobody_gains_by_one(how: dict[str, Any], signals: list[int]) -> None:
+    made, stopping = server(**how)
+    for number in signals:
+        made.handle_exit(number, None)
+
+    assert stopping.begun
+    assert await made.on_tick(1) is True
+
+
+async def test_while_it_leaves_it_answers_reads_not_ready_and_closes_each_connection(tmp_path: Path) -> None:
+    async with running_world(tmp_path, source("cs-amber", known(CHILD, row()))) as world:
+        staying, ready = await world.ask(), await world.client.get("/readyz")
+        world.gateway.stopping.begun = True
+        leaving, not_ready = await world.ask(), await world.client.get("/readyz")
+
+    assert (staying.outcome, ready.status_code) == ("DISCLOSED", 200)
+    assert "connection" not in staying.response.headers
+    assert (leaving.outcome, not_ready.status_code) == ("DISCLOSED", 503)
+    assert not_ready.json()["checks"]["staying"] is False
+    assert leaving.response.headers["connection"] == "close"
