@@ -8,6 +8,7 @@ The log here has all there is: two shards, checkpoints, a witness's cosignatures
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 import time
@@ -39,6 +40,7 @@ from gateway.audit.verification.trust import Trust, held
 from gateway.audit.verify import Status, Verification, verify
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
+from tests.audit import second_verifier
 
 WITNESS = Ed25519Cosigner("witness.example/w", b"w" * 32)
 TABLES = ("audit_shard", "audit_leaf", "audit_payload", "audit_node", "audit_checkpoint", "audit_cosignature")
@@ -431,6 +433,56 @@ def test_a_log_of_many_stretches_is_put_together(
     assert told[-1][0] == told[-1][1]
     assert bad.status is Status.TAMPERED
     assert f"payload {tree.STRETCH + 7} " in bad.findings[0]
+
+
+def second(file: Path, keys: AuditKeys, *kept: bytes) -> list[str]:
+    return second_verifier.faults(file, str(LogSigner.of(keys).key), kept)
+
+
+def test_the_second_verifier_imports_nothing_of_ours() -> None:
+    text = Path(second_verifier.__file__).read_text(encoding="utf-8")
+
+    assert not re.search(r"^\s*(import|from) (gateway|auth|schema|connectors|tests)", text, re.MULTILINE)
+
+
+def test_the_second_verifier_agrees_that_a_sound_log_is_good(copy: Callable[[], Path], keys: AuditKeys) -> None:
+    assert second(copy(), keys) == []
+
+
+@many
+@given(st.sampled_from(TABLES), st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 7))
+def test_the_second_verifier_agrees_on_a_flipped_bit(
+    copy: Callable[[], Path], keys: AuditKeys, table: str, which: int, position: int, bit: int
+) -> None:
+    file = copy()
+    columns = [name for _, name, *_ in rows(file, f"PRAGMA table_info({table})")]
+    column = columns[which % len(columns)]
+    stored = rows(file, f"SELECT {', '.join(columns)} FROM {table}")
+    row = stored[which % len(stored)]
+    where = " AND ".join(f"{name} IS ?" for name in columns)
+    try:
+        new = flipped(row[columns.index(column)], position, bit)
+        change(file, (f"UPDATE {table} SET {column} = ? WHERE {where}", (new, *row)))
+    except sqlite3.IntegrityError:
+        assume(False)
+
+    assert second(file, keys) != []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_second_verifier_agrees_on(copy: Callable[[], Path], keys: AuditKeys, name: str) -> None:
+    file = copy()
+    change(file, CHANGES[name])
+
+    assert second(file, keys) != []
+
+
+def test_the_second_verifier_agrees_on_a_rewritten_log(sound: Path, tmp_path: Path, keys: AuditKeys) -> None:
+    file = rewritten(tmp_path, keys, sound)
+    (kept,) = rows(sound, f"SELECT note FROM audit_checkpoint WHERE shard = ({OTHER}) ORDER BY size LIMIT 1")[0]
+
+    assert (second(file, keys), second(sound, keys, kept)) == ([], [])
+    assert second(file, keys, kept) == ["a checkpoint has another root"]
 
 
 def test_an_empty_tree_has_the_root_that_rfc_6962_gives_it() -> None:
