@@ -7,12 +7,13 @@ step began. Of processes that take the same step at once, one moves it; the othe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.audit.events import EventKind
 from gateway.audit.index_tables import Flag, event_index, event_index_position
 from gateway.audit.indexed import FORGOTTEN, Changes, Closing
 from gateway.audit.keys import AuditKeys
@@ -63,6 +64,11 @@ _FORGETTING: Final = (
     )
     .values(FORGOTTEN)
 )
+_UNEXPLAINED: Final = (
+    sa.update(event_index)
+    .where(event_index.c.receipt == sa.bindparam("told"), event_index.c.kind == EventKind.INTENT.value)
+    .values(explained=0)
+)
 _BEGIN: Final = sa.text(
     "INSERT INTO event_index_position (shard, next_seq) VALUES (:shard, 0) ON CONFLICT (shard) DO NOTHING"
 )
@@ -90,6 +96,12 @@ class EventIndex:
                     return False
                 position = self._advance(shard, position)
         return True
+
+    def mark_unexplained(self, receipts: Collection[str]) -> None:
+        """Say of the look-ups with these receipts that the detection found no reason for them; for `UNEXPLAINED`."""
+        if receipts:
+            with writing(self._engine).begin() as connection:
+                connection.execute(_UNEXPLAINED, [{"told": receipt} for receipt in receipts])
 
     def rebuild(self, progress: Callable[[int], None] = lambda _: None) -> int:
         """Write every row anew from the log, take away what the log does not have, and return how many records it read.

@@ -45,7 +45,7 @@ event_index = sa.Table(
 lookup's OUTCOME and OVERRIDE in the same shard. `person` is the pseudonym that budgets and reviews use, `subject` the
 child's. `role` holds the effective roles, with a space between. `code` is that of a refusal, or an ADMIN's action.
 `entries` counts the practitioners' entries told, `times` the refusals for which a counted one stands. `flags` are
-`Flag`. `explained` belongs to the detection: null is not judged, 1 explained, 0 not; indexing leaves it as it is.
+`Flag`. `explained` belongs to the detection: 0 is that it found no reason; indexing leaves it as it is.
 """
 
 sa.Index("event_index_of", event_index.c.organisation, event_index.c.at_ms)

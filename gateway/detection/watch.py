@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.audit.events import EventKind, Reading
+from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.detection.detector import Alert, Detector
@@ -31,6 +32,7 @@ from gateway.storage.tables import detection_position
 
 log = structlog.get_logger("gateway.detection")
 
+_INDEX_SECONDS: Final = 30.0
 _LAST_RUN: Final = ""  # no shard has this name
 _KEEP = sa.text(
     "INSERT INTO detection_position (shard, seq, at_ms) VALUES (:shard, :seq, :at_ms) "
@@ -68,6 +70,7 @@ class Watch:
         self._clock = clock
         self._findings = Findings(engine, keys, audit)
         self._reader = LogReader(engine, keys)
+        self._index = EventIndex(engine, keys)
         self._detector: Detector | None = None
         self._stamp: tuple[object, ...] = ()
         self._seen_before: dict[str, int] = {}
@@ -106,6 +109,7 @@ class Watch:
             )
             if ran.looked_up or new or escalated:
                 await self._record(ran)
+            await asyncio.to_thread(self._tell_the_index, ran)
             note_detection([rule for alert in new for rule in alert.rules], self._clock().timestamp())
             return ran
 
@@ -175,6 +179,13 @@ class Watch:
 
     def _feeds(self) -> Feeds:
         return read_feeds(self._settings.workforce_file, self._settings.canaries_file, self._keys)
+
+    def _tell_the_index(self, ran: Ran) -> None:
+        """Mark what nothing explains, so that auditors can ask for it."""
+        receipts = {receipt for _, receipt, _ in ran.unexplained}
+        receipts |= {alert.receipt for alert in ran.opened if alert.explained is None and alert.receipt}
+        if receipts and self._index.catch_up(seconds=_INDEX_SECONDS):
+            self._index.mark_unexplained(receipts)
 
     async def _record(self, ran: Ran) -> None:
         """Put the run on the log, and with it how far it has come."""

@@ -260,6 +260,20 @@ async def test_a_lost_index_comes_back_from_the_log_alone(
     assert rows(engine) == sound
 
 
+async def test_what_the_detection_found_no_reason_for_is_marked_and_stays_so(
+    engine: sa.Engine, open_log: Callable[..., AuditLog], index: EventIndex
+) -> None:
+    log = open_log()
+    for receipt in ("r1", "r2"):
+        await look_up(log, receipt)
+    index.catch_up(seconds=5)
+    index.mark_unexplained({"r2", "of-another-log"})
+    index.rebuild()
+
+    assert [row["explained"] for row in rows(engine)] == [None, 0]
+    assert index.differences() == 0
+
+
 async def test_nothing_of_a_person_or_child_stands_in_it_in_clear(
     engine: sa.Engine, open_log: Callable[..., AuditLog], index: EventIndex
 ) -> None:

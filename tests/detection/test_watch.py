@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.audit.events import EventKind, unlisted_keys
+from gateway.audit.index_tables import event_index
 from gateway.audit.verify import Status, verify
 from gateway.commands.audit_detect import faults_of
 from gateway.detection.detector import Detector
@@ -124,6 +125,20 @@ async def test_an_item_leads_to_its_record_and_names_nobody(bench: Bench, town: 
     stored = json.dumps([item, opened.payload])
     for text in (glass.child.number, glass.child.surname, f'"{glass.worker.id}"', glass.reason):
         assert text not in stored
+
+
+async def test_what_nothing_explains_is_marked_in_the_index_of_events(bench: Bench, town: Town) -> None:
+    glass = look(town, override=True, relationship="OVERRIDE")
+    work = look(town, 1, 1, relationship="PRACTITIONER")
+    for each in (glass, work):
+        await bench.write(each)
+    ran = await bench.watch().run()
+    with bench.engine.connect() as connection:
+        found = connection.execute(sa.select(event_index.c.receipt, event_index.c.explained))
+        marked = {receipt: explained for receipt, explained in found}  # noqa: C416 - rows, not pairs
+
+    assert [alert.explained for alert in ran.opened] == [None]
+    assert (marked[glass.receipt], marked[work.receipt]) == (0, None)
 
 
 async def test_a_run_is_on_record_with_how_much_it_read(bench: Bench, town: Town) -> None:

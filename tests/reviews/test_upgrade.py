@@ -14,6 +14,8 @@ from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
+from gateway.audit.signing import LogSigner
+from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import Status, verify
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
@@ -78,7 +80,9 @@ async def test_a_gateway_starts_on_it_and_queues_what_is_new(tmp_path: Path, run
 
         assert told.outcome == "DISCLOSED"
         assert len(await queue(world)) == 1
-        assert verify(world.gateway.engine).status is Status.GOOD
+        signer = LogSigner.of(world.gateway.keys)
+        trust = Trust((signer.key,), () if signer.cosigner is None else (signer.cosigner,))
+        assert verify(world.gateway.engine, trust).status is Status.GOOD
 
 
 def test_the_first_version_had_neither_table(tmp_path: Path) -> None:
