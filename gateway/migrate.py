@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gateway.audit.index_tables import event_index
-from gateway.audit.tables import audit_shard
+from gateway.audit.tables import announced_purge, audit_leaf, audit_node, audit_payload, audit_shard
 from gateway.storage.engine import is_postgresql, writing
 from gateway.storage.errors import SchemaBehind, StorageError
 
@@ -63,12 +63,33 @@ def grant(owner: sa.Engine, role: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+def grant_purging(owner: sa.Engine, role: str) -> None:
+    """Give a role what it needs to delete payloads that a record announces, and no more. Raises sqlalchemy errors."""
+    if not is_postgresql(owner):
+        raise StorageError("SQLite has no roles")
+    to = owner.dialect.identifier_preparer.quote(role)
+    with owner.begin() as connection:
+        for statement in (
+            f"GRANT SELECT ON {audit_leaf.name}, {audit_node.name} TO {to}",
+            f"GRANT SELECT, DELETE ON {audit_payload.name} TO {to}",
+            f"GRANT SELECT, INSERT ON {announced_purge.name} TO {to}",
+        ):
+            connection.exec_driver_sql(statement)
+
+
 def _grants(tables: Iterable[str], to: str) -> Iterable[str]:
     for table in (*tables, "alembic_version"):
         yield f"REVOKE ALL ON {table} FROM {to}"
         if table == "alembic_version":
             granted = "SELECT"
         else:
-            granted = "SELECT, INSERT" if table.startswith(_LOG) else "SELECT, INSERT, UPDATE, DELETE"
+            # purges are announced, and made, by a role of their own
+            granted = (
+                "SELECT"
+                if table == announced_purge.name
+                else "SELECT, INSERT"
+                if table.startswith(_LOG)
+                else "SELECT, INSERT, UPDATE, DELETE"
+            )
         yield f"GRANT {granted} ON {table} TO {to}"
     yield f"GRANT UPDATE (state, closed) ON {audit_shard.name} TO {to}"

@@ -95,6 +95,7 @@ class DatabaseSection(_Section):
 
     url: Annotated[str, Field(repr=False)] = "sqlite:///contactpoint.db"
     migrate_url: Annotated[str | None, Field(repr=False)] = None
+    purge_url: Annotated[str | None, Field(repr=False)] = None
 
 
 def _cosigner_key(text: str) -> str:
@@ -122,6 +123,11 @@ class AuditSection(_Section):
     witnesses: tuple[WitnessSection, ...] = ()
     alarm_after_seconds: Annotated[float, Field(ge=1)] = 300.0  # without a cosignature from any of the witnesses
     refuse_after_seconds: Annotated[float, Field(ge=1)] = 14_400.0
+    lookups_retention_days: Annotated[int, Field(ge=30)] | None = None
+    refusals_retention_days: Annotated[int, Field(ge=30)] | None = None
+    reviews_retention_days: Annotated[int, Field(ge=30)] | None = None
+    readings_retention_days: Annotated[int, Field(ge=30)] | None = None
+    legal_holds: tuple[str, ...] = ()
 
 
 class AgreementsSection(_Section):

@@ -159,6 +159,8 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "subject",
                 "version",
                 "by",
+                "authority",  # PAYLOAD_PURGED: under which retention schedule or order
+                "before",  # PAYLOAD_PURGED: what is older than this
                 "detail",
                 "appointment",  # APPOINTMENT_REGISTERED, _ENDED: whose, for what, on what evidence, until when
             }

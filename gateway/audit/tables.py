@@ -6,8 +6,7 @@ that a payload can be purged when its retention ends without breaking a single p
 The triggers stop mistakes and ordinary code; somebody who may change the schema can drop them. What shows that person's
 work is the tree, so `gateway.audit.verify` checks the data and the triggers both.
 
-A DELETE of a payload is refused as well: no purge exists in this version. The purge will arrive with a migration that
-replaces `audit_payload_keep` by a trigger admitting only rows that a committed PAYLOAD_PURGED record announces.
+A DELETE of a payload is refused as well, but for rows that a committed PAYLOAD_PURGED record announces.
 """
 
 from __future__ import annotations
@@ -88,6 +87,56 @@ audit_cosignature = sa.Table(
 """A witness's signature line on a checkpoint; `witness` is the name and key id of its verifier key."""
 
 
+announced_purge = sa.Table(
+    "announced_purge",
+    metadata,
+    sa.Column("shard", sa.Text, primary_key=True),
+    sa.Column("from_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("to_seq", sa.BigInteger, nullable=False),
+    sa.Column("by_shard", sa.Text, nullable=False),
+    sa.Column("by_seq", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which payloads may be deleted, and the PAYLOAD_PURGED record that says so. No evidence: that is the record."""
+
+_UNANNOUNCED: Final = (
+    "coalesce((SELECT to_seq FROM announced_purge WHERE shard = OLD.shard AND from_seq <= OLD.seq "
+    "ORDER BY from_seq DESC LIMIT 1), -1) < OLD.seq"
+)
+_UNTRUE: Final = (
+    "NOT EXISTS (SELECT 1 FROM audit_payload AS p WHERE p.shard = NEW.by_shard AND p.seq = NEW.by_seq "
+    """AND substr(p.body, 1, 27) = CAST('{"action":"PAYLOAD_PURGED",' AS BLOB) AND """
+    """instr(p.body, CAST('"first":' || NEW.from_seq || ',"last":' || NEW.to_seq """
+    """|| ',"shard":"' || NEW.shard || '"}' AS BLOB)) > 0)"""
+)
+
+POSTGRESQL_CONDITIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "audit_payload_keep": "NOT contactpoint_announced(OLD.shard, OLD.seq)",
+        "announced_purge_true": (
+            "NOT contactpoint_announces(NEW.by_shard, NEW.by_seq, NEW.shard, NEW.from_seq, NEW.to_seq)"
+        ),
+    }
+)
+"""What takes the place of a trigger's condition on PostgreSQL, where it may hold no query but call a function."""
+
+POSTGRESQL_FUNCTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "contactpoint_refuse": " BEGIN RAISE integrity_constraint_violation USING MESSAGE = TG_ARGV[0]; END ",
+        "contactpoint_announced": (
+            " SELECT coalesce((SELECT a.to_seq FROM announced_purge AS a WHERE a.shard = $1 AND a.from_seq <= $2 "
+            "ORDER BY a.from_seq DESC LIMIT 1), -1) >= $2 "
+        ),
+        "contactpoint_announces": (
+            " SELECT EXISTS (SELECT FROM audit_payload AS p, LATERAL (SELECT convert_from(p.body, 'UTF8')::jsonb AS b) "
+            "AS c WHERE p.shard = $1 AND p.seq = $2 AND b ->> 'action' = 'PAYLOAD_PURGED' AND b ->> 'shard' = $3 "
+            "AND (b ->> 'first')::bigint = $4 AND (b ->> 'last')::bigint = $5) "
+        ),
+    }
+)
+"""Name and body of every function that a trigger calls."""
+
+
 def _refuse(name: str, when: str, table: str, why: str, rows: str = "") -> tuple[str, str]:
     return name, f"CREATE TRIGGER {name} BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, '{why}'){rows}; END"
 
@@ -101,7 +150,13 @@ TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(
             _refuse("audit_leaf_fixed", "UPDATE", "audit_leaf", "the log is only added to"),
             _refuse("audit_node_keep", "DELETE", "audit_node", "the log is only added to"),
             _refuse("audit_node_fixed", "UPDATE", "audit_node", "the log is only added to"),
-            _refuse("audit_payload_keep", "DELETE", "audit_payload", "no purge announces this row"),
+            _refuse(
+                "audit_payload_keep",
+                "DELETE",
+                "audit_payload",
+                "no purge announces this row",
+                f" WHERE {_UNANNOUNCED}",
+            ),
             _refuse("audit_payload_fixed", "UPDATE", "audit_payload", "the log is only added to"),
             _refuse(
                 "audit_shard_ended",
@@ -114,6 +169,15 @@ TRIGGERS: Final[Mapping[str, str]] = MappingProxyType(
             _refuse("audit_checkpoint_fixed", "UPDATE", "audit_checkpoint", "the log is only added to"),
             _refuse("audit_cosignature_keep", "DELETE", "audit_cosignature", "the log is only added to"),
             _refuse("audit_cosignature_fixed", "UPDATE", "audit_cosignature", "the log is only added to"),
+            _refuse("announced_purge_keep", "DELETE", "announced_purge", "the log is only added to"),
+            _refuse("announced_purge_fixed", "UPDATE", "announced_purge", "the log is only added to"),
+            _refuse(
+                "announced_purge_true",
+                "INSERT",
+                "announced_purge",
+                "no record announces this purge",
+                f" WHERE {_UNTRUE}",
+            ),
         ]
     )
 )

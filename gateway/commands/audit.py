@@ -20,6 +20,7 @@ from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.audit.witnessing.store import WitnessStoreRefused, witnessed_notes
 from gateway.commands.audit_index import events, index
+from gateway.commands.audit_purge import purge
 from gateway.commands.audit_report import report as reports
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.lazy import LazyGroup
@@ -210,5 +211,5 @@ def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         yield told
 
 
-for _command in (index, events, reports):
+for _command in (index, events, reports, purge):
     audit.add_command(_command)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.audit.tables import TRIGGERS
+from gateway.audit.tables import POSTGRESQL_CONDITIONS, POSTGRESQL_FUNCTIONS, TRIGGERS
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import TABLES, Reader
 
 _NAMES: Final = frozenset(table.name for table in TABLES)
 _FUNCTION: Final = "contactpoint_refuse"
-_FUNCTION_BODY: Final = " BEGIN RAISE integrity_constraint_violation USING MESSAGE = TG_ARGV[0]; END "
 _SQLITE_TRIGGER: Final = re.compile(
     r"CREATE TRIGGER \w+ BEFORE (.+) ON (\w+) BEGIN SELECT RAISE\(ABORT, '([^']+)'\)(?: WHERE (.+))?; END"
 )
@@ -81,12 +80,13 @@ def _check_postgresql(reader: Reader, findings: Findings) -> None:
     for name, (table, _, _) in stored.items():
         if table in _NAMES and name not in _postgresql_triggers():
             findings.tamper(f"{table} has a trigger that is not one of ours")
-    bodies = reader.rows(
-        "SELECT prosrc FROM pg_catalog.pg_proc WHERE proname = ? AND pg_catalog.pg_function_is_visible(oid)",
-        (_FUNCTION,),
-    )
-    if bodies != [(_FUNCTION_BODY,)]:
-        findings.tamper("the function that refuses to rewrite the log is missing or changed")
+    for function, body in POSTGRESQL_FUNCTIONS.items():
+        bodies = reader.rows(
+            "SELECT prosrc FROM pg_catalog.pg_proc WHERE proname = ? AND pg_catalog.pg_function_is_visible(oid)",
+            (function,),
+        )
+        if bodies != [(body,)]:
+            findings.tamper(f"the function {function}, by which the log refuses to be rewritten, is missing or changed")
 
 
 def _postgresql_triggers() -> dict[str, str]:
@@ -97,7 +97,10 @@ def _postgresql_triggers() -> dict[str, str]:
         if parts is None:
             raise ValueError(f"trigger {name} is not one that refuses")
         when, table, why, where = parts.groups()
-        rows = "" if where is None else f" WHEN ({where.replace('OLD', 'old')}::text)"
+        if (called := POSTGRESQL_CONDITIONS.get(name)) is not None:
+            rows = f" WHEN ({called.replace('OLD', 'old').replace('NEW', 'new')})"
+        else:
+            rows = "" if where is None else f" WHEN ({where.replace('OLD', 'old')}::text)"
         found[name] = (
             f"CREATE TRIGGER {name} BEFORE {when} ON {table} FOR EACH ROW{rows} EXECUTE FUNCTION {_FUNCTION}('{why}')"
         )

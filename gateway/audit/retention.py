@@ -1,0 +1,184 @@
+"""Which payloads may go when their retention has ended, and how they go: announced, then deleted, never a leaf.
+
+What stays: the payload of a lookup without an OUTCOME, of one whose review waits, of whatever a legal hold names, of
+anything that the log needs of itself (ADMIN, SHARD). A lookup's records go together, or its INTENT would look open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.audit.events import EventKind
+from gateway.audit.records import parse_leaf
+from gateway.audit.tables import announced_purge, audit_leaf, audit_payload
+from gateway.storage.engine import is_postgresql, writing
+from gateway.storage.tables import review
+from schema.vocabulary import ReviewState
+
+LEAST_DAYS: Final = 30
+"""Nothing younger goes unless somebody says so in as many words: detection, reviews and complaints need it."""
+
+_SLICE: Final = 500  # rows in a transaction, which lookups wait for
+_REST_SECONDS: Final = 0.02
+# whatever else a review may be, it waits
+_DECIDED: Final = (ReviewState.UPHELD.value, ReviewState.NOT_UPHELD.value)
+
+
+class RetentionClass(StrEnum):
+    """What has a retention of its own."""
+
+    LOOKUPS = "lookups"
+    REFUSALS = "refusals"
+    REVIEWS = "reviews"
+    READINGS = "readings"
+
+
+KINDS: Final[Mapping[RetentionClass, frozenset[EventKind]]] = {
+    RetentionClass.LOOKUPS: frozenset({EventKind.INTENT, EventKind.OVERRIDE, EventKind.OUTCOME, EventKind.HEARTBEAT}),
+    RetentionClass.REFUSALS: frozenset({EventKind.DENIED}),
+    RetentionClass.REVIEWS: frozenset({EventKind.REVIEW}),
+    RetentionClass.READINGS: frozenset({EventKind.READ}),
+}
+
+
+@dataclass(slots=True)
+class Range:
+    """Payloads of one shard that stand one after the other."""
+
+    shard: str
+    first: int
+    last: int
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+class _Payload(msgspec.Struct):
+    """The keys of a payload that this module reads."""
+
+    intent: int | None = None
+    of: int | None = None
+    receipt: str | None = None
+    subject: str | None = None
+
+
+_content = msgspec.json.Decoder(_Payload).decode
+
+
+def doomed(
+    connection: sa.Connection, shard: str, before: Mapping[EventKind, int], holds: Collection[str] = ()
+) -> Iterator[Range]:
+    """Yield the payloads of a shard that may go: of which kinds, older than which time in milliseconds.
+
+    `holds` are receipts and pseudonyms that must stay. Raises ValueError for a leaf that cannot be read.
+    """
+    kept = frozenset(holds) | _under_review(connection)
+    open_intents = _open_intents(connection, shard)
+    staying: set[int] = set()  # INTENTs of the period that stay, and with them what belongs to them
+    current: Range | None = None
+    for seq, leaf, payload in _rows(connection, shard):
+        read = parse_leaf(leaf)
+        kind = EventKind(read.kind)
+        of_age = payload is not None and read.t < before.get(kind, 0)
+        goes = False
+        if of_age and payload is not None:
+            content = _content(payload)
+            of = content.intent if kind is EventKind.OUTCOME else content.of
+            goes = not (seq in open_intents or of in staying or content.receipt in kept or content.subject in kept)
+        if kind is EventKind.INTENT and of_age and not goes:
+            staying.add(seq)
+        if not goes:
+            if current is not None:
+                yield current
+            current = None
+            continue
+        if current is None:
+            current = Range(shard, seq, seq)
+        current.last = seq
+        current.kinds[kind.value] += 1
+    if current is not None:
+        yield current
+
+
+def unfinished(connection: sa.Connection) -> list[Range]:
+    """Return what was announced and is not all gone: of a purge that was cut off."""
+    there = sa.exists().where(
+        audit_payload.c.shard == announced_purge.c.shard,
+        audit_payload.c.seq >= announced_purge.c.from_seq,
+        audit_payload.c.seq <= announced_purge.c.to_seq,
+    )
+    of = announced_purge.c
+    rows = connection.execute(sa.select(of.shard, of.from_seq, of.to_seq).where(there))
+    return [Range(*row) for row in rows]
+
+
+def announce(engine: sa.Engine, purge: Range, by_shard: str, by_seq: int) -> None:
+    """Admit the deletion of what a committed record announces. Raises sqlalchemy errors where none does."""
+    row = {
+        "shard": purge.shard,
+        "from_seq": purge.first,
+        "to_seq": purge.last,
+        "by_shard": by_shard,
+        "by_seq": by_seq,
+    }
+    with writing(engine).begin() as connection:
+        connection.execute(sa.insert(announced_purge), row)
+
+
+def delete(engine: sa.Engine, purge: Range) -> int:
+    """Delete what was announced, a slice at a time, so that no lookup waits long; return how many payloads went."""
+    gone = 0
+    of = audit_payload.c
+    for first in range(purge.first, purge.last + 1, _SLICE):
+        last = min(first + _SLICE - 1, purge.last)
+        with writing(engine).begin() as connection:
+            gone += connection.execute(
+                sa.delete(audit_payload).where(of.shard == purge.shard, of.seq >= first, of.seq <= last)
+            ).rowcount
+        time.sleep(_REST_SECONDS)
+    return gone
+
+
+def wipe(engine: sa.Engine) -> None:
+    """Take out of SQLite's write-ahead log what was deleted; PostgreSQL does so when it vacuums."""
+    if not is_postgresql(engine):
+        with engine.connect().execution_options(sqlite_begin=None) as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _rows(connection: sa.Connection, shard: str) -> Iterator[tuple[int, bytes, bytes | None]]:
+    query = (
+        sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
+        .outerjoin_from(
+            audit_leaf,
+            audit_payload,
+            sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
+        )
+        .where(audit_leaf.c.shard == shard)
+        .order_by(audit_leaf.c.seq)
+        .execution_options(yield_per=1000)
+    )
+    for row in connection.execute(query):
+        yield row[0], row[1], row[2]
+
+
+def _open_intents(connection: sa.Connection, shard: str) -> set[int]:
+    found: set[int] = set()
+    for seq, leaf, payload in _rows(connection, shard):
+        kind = parse_leaf(leaf).kind
+        if kind == EventKind.INTENT:
+            found.add(seq)
+        elif kind == EventKind.OUTCOME and payload is not None and (intent := _content(payload).intent) is not None:
+            found.discard(intent)
+    return found
+
+
+def _under_review(connection: sa.Connection) -> frozenset[str]:
+    query = sa.select(review.c.receipt).where(review.c.state.not_in(_DECIDED))
+    return frozenset(connection.scalars(query))

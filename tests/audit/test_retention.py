@@ -1,0 +1,251 @@
+"""Payloads whose retention has ended go, announced; nothing else does, and the log still verifies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+from gateway.__main__ import main
+from gateway.audit.events import EventKind
+from gateway.audit.log import AuditLog
+from gateway.audit.records import read_records
+from gateway.audit.recovery import keys_of_log
+from gateway.audit.retention import KINDS, Range, RetentionClass, announce, delete, doomed, unfinished
+from gateway.audit.verify import Status, verify
+from gateway.migrate import grant_purging
+from gateway.storage.engine import is_postgresql, open_engine
+from tests.audit.rewriting import rewrite
+from tests.fixtures.postgresql import PostgreSQLServer
+
+LATER = {kind: 2**60 for kinds in KINDS.values() for kind in kinds}
+LOOKUPS = dict.fromkeys(KINDS[RetentionClass.LOOKUPS], 2**60)
+REFUSED = (sa.exc.DBAPIError,)
+
+Opened = Callable[..., AuditLog]
+
+
+def written(log: AuditLog, *records: tuple[EventKind, dict[str, Any]]) -> list[int]:
+    async def write() -> list[int]:
+        return [(await log.append(kind, payload)).seq for kind, payload in records]
+
+    return asyncio.run(write())
+
+
+def lookup(log: AuditLog, receipt: str = "r", subject: str = "child") -> tuple[int, int]:
+    (intent,) = written(log, (EventKind.INTENT, {"receipt": receipt, "subject": subject}))
+    (outcome,) = written(log, (EventKind.OUTCOME, {"intent": intent, "receipt": receipt, "subject": subject}))
+    return intent, outcome
+
+
+def going(engine: sa.Engine, shard: str, before: Any = LATER, holds: tuple[str, ...] = ()) -> set[int]:
+    with engine.connect() as connection:
+        found = doomed(connection, shard, before, holds)
+        return {seq for each in found for seq in range(each.first, each.last + 1)}
+
+
+def announced(log: AuditLog, purge: Range) -> int:
+    said = {"action": "PAYLOAD_PURGED", "shard": purge.shard, "first": purge.first, "last": purge.last, "by": "t"}
+    return written(log, (EventKind.ADMIN, said))[0]
+
+
+@pytest.fixture
+def purger(engine: sa.Engine, owner: sa.Engine, request: pytest.FixtureRequest) -> Any:
+    """The engine of the role that purges: on SQLite there is one role for all."""
+    if not is_postgresql(engine):
+        yield engine
+        return
+    server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    with owner.begin() as connection:
+        if not connection.scalar(sa.text("SELECT count(*) FROM pg_roles WHERE rolname = 'contactpoint_purger'")):
+            server.make_role("contactpoint_purger")
+    grant_purging(owner, "contactpoint_purger")
+    found = open_engine(server.url(str(engine.url.database), "contactpoint_purger"))
+    yield found
+    found.dispose()
+
+
+def test_lookups_go_whole_and_the_log_keeps_what_it_says_of_itself(engine: sa.Engine, open_log: Opened) -> None:
+    log = open_log()
+    first, second = lookup(log), lookup(log)
+    (denied,) = written(log, (EventKind.DENIED, {"code": "X"}))
+
+    assert going(engine, log.shard) == {*first, *second, denied}
+    assert going(engine, log.shard, LOOKUPS) == {*first, *second}
+    assert going(engine, log.shard, dict.fromkeys(LATER, 0)) == set()
+
+
+def test_a_lookup_without_an_outcome_stays(engine: sa.Engine, open_log: Opened) -> None:
+    log = open_log()
+    written(log, (EventKind.INTENT, {"receipt": "open"}))
+    closed = lookup(log)
+
+    assert going(engine, log.shard) == set(closed)
+
+
+def test_what_a_review_waits_for_stays_whole_until_it_is_decided(engine: sa.Engine, open_log: Opened) -> None:
+    log = open_log()
+    waits, other = lookup(log, "waits"), lookup(log, "other")
+    row = dict.fromkeys(("organisation", "person", "child", "purpose", "opened_at", "due_at", "kind"), "x")
+    row |= {"id": "i", "shard": log.shard, "seq": 1, "receipt": "waits", "state": "ESCALATED"}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(sa.table("review", *map(sa.column, row))), row)
+
+    assert going(engine, log.shard) == set(other)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE review SET state = 'UPHELD'"))
+    assert going(engine, log.shard) == {*waits, *other}
+
+
+@pytest.mark.parametrize("hold", ["held-receipt", "held-child"])
+def test_what_is_held_for_a_court_stays_whole(engine: sa.Engine, open_log: Opened, hold: str) -> None:
+    log = open_log()
+    lookup(log, "held-receipt", "held-child")
+    other = lookup(log)
+
+    assert going(engine, log.shard, holds=(hold,)) == set(other)
+
+
+def test_after_a_purge_leaves_and_proofs_verify_and_the_payloads_are_gone(
+    engine: sa.Engine, open_log: Opened, purger: sa.Engine
+) -> None:
+    log = open_log()
+    intent, outcome = lookup(log)
+    kept = lookup(log)
+    purge = Range(log.shard, intent, outcome)
+    announce(purger, purge, log.shard, announced(log, purge))
+    with engine.connect() as connection:
+        assert [(each.first, each.last) for each in unfinished(connection)] == [(intent, outcome)]
+
+    assert delete(purger, purge) == 2
+
+    with engine.connect() as connection:
+        assert unfinished(connection) == []
+    records = {record.seq: record.payload for record in read_records(engine, log.shard)}
+    assert (records[intent], records[outcome]) == (None, None)
+    assert None not in [records[seq] for seq in kept]
+    found = verify(engine)
+    assert found.status is not Status.TAMPERED, found.findings
+    assert not [finding for finding in found.findings if "payload" in finding or "INTENT" in finding]
+
+
+def test_no_payload_can_be_deleted_that_no_committed_record_announces(
+    engine: sa.Engine, open_log: Opened, purger: sa.Engine
+) -> None:
+    log = open_log()
+    intent, outcome = lookup(log)
+    purge = Range(log.shard, intent, intent)
+    with pytest.raises(REFUSED):
+        delete(purger, purge)
+    with pytest.raises(REFUSED):
+        announce(purger, purge, log.shard, intent)
+    seq = announced(log, purge)
+    with pytest.raises(REFUSED):
+        announce(purger, Range(log.shard, intent, outcome), log.shard, seq)
+    announce(purger, purge, log.shard, seq)
+    with pytest.raises(REFUSED):
+        delete(purger, Range(log.shard, outcome, outcome))
+
+    assert delete(purger, purge) == 1
+
+
+def test_the_gateways_own_role_deletes_nothing_even_if_announced(
+    engine: sa.Engine, open_log: Opened, purger: sa.Engine
+) -> None:
+    if not is_postgresql(engine):
+        pytest.skip("SQLite has no roles")
+    log = open_log()
+    intent, outcome = lookup(log)
+    purge = Range(log.shard, intent, outcome)
+    seq = announced(log, purge)
+    with pytest.raises(REFUSED):
+        announce(engine, purge, log.shard, seq)
+    announce(purger, purge, log.shard, seq)
+
+    with pytest.raises(REFUSED):
+        delete(engine, purge)
+
+
+def test_a_payload_that_went_behind_the_triggers_is_noticed(
+    engine: sa.Engine, owner: sa.Engine, open_log: Opened
+) -> None:
+    log = open_log()
+    intent, _ = lookup(log)
+    rewrite(owner, f"DELETE FROM audit_payload WHERE seq = {intent}")  # noqa: S608
+
+    assert verify(engine).status is Status.TAMPERED
+
+
+# ----------------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    log = tmp_path / "gateway.toml"
+    log.write_text(
+        f'[resource]\nidentifier = "https://gateway.example/graphql"\n[database]\nurl = "sqlite:///{tmp_path}/a.db"\n'
+    )
+    assert CliRunner().invoke(main, ["migrate", "--config", str(log)]).exit_code == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/a.db")
+    opened = AuditLog.open(engine, keys_of_log(engine, tmp_path / "a.audit-key.json"), on_fatal=lambda: None)
+    lookup(opened)
+    written(opened, (EventKind.DENIED, {"code": "X"}))
+    opened.close()
+    engine.dispose()
+    return log
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(main, ["audit", *arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_the_command_says_first_what_would_go_and_then_takes_it_away_and_verify_is_content(config: Path) -> None:
+    late = ("--before", "2999-01-01", "--earlier-than-allowed", "--config", str(config), "--json")
+    code, would, _ = run("purge", "--dry-run", *late)
+    assert (code, json.loads(would)["kinds"]) == (0, {"DENIED": 1, "INTENT": 1, "OUTCOME": 1})
+    code, gone, errors = run("purge", "--authority", "Schedule 4", *late)
+    assert (code, json.loads(gone)["payloads"]) == (0, 3), errors
+    code, again, _ = run("purge", "--authority", "Schedule 4", *late)
+    assert (code, json.loads(again)["payloads"]) == (0, 0)
+
+    engine = open_engine(f"sqlite:///{config.parent}/a.db")
+    purged = [r.payload for r in read_records(engine) if r.payload and r.payload.get("action") == "PAYLOAD_PURGED"]
+    engine.dispose()
+    assert [(each["count"], each["authority"]) for each in purged] == [(3, "Schedule 4")]
+    assert purged[0]["by"]
+    assert verify_exit(config) == 0
+
+
+def verify_exit(config: Path) -> int:
+    code, out, _ = run("verify", "--config", str(config), "--json")
+    found = json.loads(out)
+    if any("payload" in finding for finding in found["findings"]):
+        return 4
+    return 0 if found["status"] != "TAMPERED" else code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--before", "2999-01-01"), "authority"),
+        (("--before", "2999-01-01", "--authority", "a"), "--earlier-than-allowed"),
+        (("--authority", "a"), "retention_days"),
+        (("--before", "yesterday", "--authority", "a"), "a time is a day"),
+        (("--before", "2001-01-01", "--authority", "a", "--shard", "x"), "no shard of that name"),
+    ],
+)
+def test_a_purge_that_may_not_be_made_is_one_line_and_exit_2(
+    config: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, out, errors = run("purge", "--config", str(config), *arguments)
+
+    assert (code, out) == (2, "")
+    assert sentence in errors
+    assert len(errors.strip().splitlines()) == 1
