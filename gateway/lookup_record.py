@@ -22,7 +22,7 @@ from gateway.plan import Plan
 from gateway.shields import ShieldWrite
 from schema.vocabulary import Purpose, Relationship
 
-_KEY = b"child-key"
+KEY = b"child-key"
 _MOST_NAME = 100
 
 
@@ -225,7 +225,7 @@ class LookupRecord:
         stated = f"{key.nhs_number}\n{key.date_of_birth.isoformat()}\n{key.family_name}"
         return {
             "subject": self._pseudonym(),
-            "key": self.keys.encrypt(stated, about=_KEY + self.receipt.encode()),
+            "key": self.keys.encrypt(stated, about=KEY + self.receipt.encode()),
         }
 
 

@@ -19,6 +19,7 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.audit.witnessing.store import WitnessStoreRefused, witnessed_notes
+from gateway.commands.audit_export import export
 from gateway.commands.audit_index import events, index
 from gateway.commands.audit_purge import purge
 from gateway.commands.audit_report import report as reports
@@ -211,5 +212,5 @@ def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         yield told
 
 
-for _command in (index, events, reports, purge):
+for _command in (index, events, reports, purge, export):
     audit.add_command(_command)
