@@ -19,7 +19,7 @@ from gateway.audit.errors import AuditDamaged, AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
 from gateway.audit.writer import Batch, Parameters, ShardWriter, driver_error_of
-from gateway.storage.postgresql import check_postgresql, psycopg_of
+from gateway.storage.postgresql import check_postgresql, impatient, psycopg_of
 
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (%s, %s, %s, NULL, 'OPEN')"
 
@@ -42,6 +42,9 @@ SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::integer[], %b::in
 """  # noqa: S608 the names are ours
 
 _LOCK_TIMEOUT: Final = "SET lock_timeout TO '100ms'"
+_STATEMENT_SECONDS: Final = 1.0
+_COMMIT_SECONDS: Final = 15.0
+
 # a process that stands still in the middle of a transaction holds up the budgets of everybody else
 _IDLE_TIMEOUT: Final = "SET idle_in_transaction_session_timeout TO '1s'"
 
@@ -61,6 +64,7 @@ _BUSY: Final = frozenset(
     }
 )
 _CONNECTION: Final = "08"
+_SETTLED: Final = frozenset({TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _OF_A_STATEMENT: Final = frozenset(
     {
         "0A",  # feature_not_supported
@@ -112,6 +116,8 @@ class PostgreSQLWriter(ShardWriter):
         check_postgresql(self._driver)
         self._cursor = self._driver.cursor()
         # `write` waits, so that it ends when the first waiter's time does
+        self._patience = _STATEMENT_SECONDS
+        impatient(self._driver, lambda: self._patience)
         self._cursor.execute(_LOCK_TIMEOUT)
         self._cursor.execute(_IDLE_TIMEOUT)
         self._warnings: list[str] = []
@@ -159,7 +165,10 @@ class PostgreSQLWriter(ShardWriter):
         if self._driver.info.transaction_status is not TransactionStatus.INTRANS:
             raise AuditDamaged("a statement alongside has ended the transaction")
         self._warnings.clear()
+        # a disk or a standby may take its time; after this long nobody knows, and that is an error of COMMIT
+        self._patience = _COMMIT_SECONDS
         self._cursor.execute("COMMIT")
+        self._patience = _STATEMENT_SECONDS
         # COMMIT of a failed transaction succeeds as ROLLBACK; a wait for a standby that was cut short is only a warning
         if self._cursor.statusmessage != "COMMIT" or self._warnings:
             raise AuditDamaged("the database does not say that it has committed")
@@ -171,16 +180,21 @@ class PostgreSQLWriter(ShardWriter):
         connection = self._connection
         if connection is None:
             return
+        if self._driver.info.transaction_status not in _SETTLED:
+            # in the middle of something, or gone: it cannot be spoken to any more
+            self._lose()
+            return
         try:
             if connection.in_transaction():
                 connection.rollback()
             if self._driver.info.transaction_status is not TransactionStatus.IDLE:
                 self._cursor.execute("ROLLBACK")
         except (sa.exc.SQLAlchemyError, psycopg.Error):
-            self.close()
-            return
-        if self._driver.closed:
-            self.close()
+            self._lose()
+
+    def _lose(self) -> None:
+        self._driver.close()
+        self._connection = None
 
     def _is_busy(self, error: Exception) -> bool:
         cause = driver_error_of(error)

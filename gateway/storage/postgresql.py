@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 import psycopg
@@ -86,6 +88,32 @@ def check_postgresql(driver: psycopg.Connection[Any]) -> None:
     for value, (name, wanted) in zip(row[1:], _SERVER, strict=True):
         if value != wanted:
             raise DurabilityNotMet(f"the database server does not hold {name} at {wanted}")
+
+
+def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float]) -> None:
+    """Let every wait of this connection for its server end after `patience` seconds with psycopg.OperationalError.
+
+    For servers that stand still: what is gone is noticed by the kernel. The connection is then of no more use.
+    """
+    wait = driver.wait
+
+    def waiting(answer: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
+        return wait(_until(answer, time.monotonic() + patience()), *arguments, **options)
+
+    driver.wait = waiting  # type: ignore[method-assign, assignment]
+
+
+def _until(answer: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+    """Go through the driver's own steps; it is told Ready.NONE a few times a second while nothing comes."""
+    try:
+        wanted = next(answer)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= end:
+                raise psycopg.OperationalError("the server does not answer")
+            wanted = answer.send(ready)
+    except StopIteration as ended:
+        return ended.value
 
 
 def standing_of_role(engine: sa.Engine) -> str | None:

@@ -260,6 +260,29 @@ async def test_while_the_server_is_gone_nothing_is_recorded_and_the_process_live
 
 
 @pytest.mark.anyio
+async def test_a_server_that_stands_still_is_not_waited_for(own_server: PostgreSQLServer, keys: AuditKeys) -> None:
+    engine = open_engine(own_server.url(own_server.database()))
+    stopped: list[bool] = []
+    log = AuditLog.open(engine, keys, on_fatal=lambda: stopped.append(True))
+    await log.append(EventKind.INTENT, {"count": 1})
+
+    with own_server.standing_still():
+        with pytest.raises(AuditUnavailable):
+            await log.append(EventKind.INTENT, {"count": 2})
+        assert not log.ready
+    end = time.monotonic() + 30
+    while not log.ready and time.monotonic() < end:  # noqa: ASYNC110 readiness is read from outside, as a probe would
+        await asyncio.sleep(0.05)
+    await log.append(EventKind.INTENT, {"count": 3})
+
+    assert (stopped, log.failed) == ([], False)
+    counts = [(record.payload or {}).get("count") for record in read_records(engine)]
+    assert [count for count in counts if count] == [1, 3]
+    log.close()
+    engine.dispose()
+
+
+@pytest.mark.anyio
 async def test_a_shard_that_somebody_else_wrote_to_meanwhile_is_not_continued(
     postgresql_server: PostgreSQLServer, engine: sa.Engine, keys: AuditKeys, open_log: OpenLog
 ) -> None:
