@@ -119,9 +119,9 @@ class Load:
                 thread.join(15)
 
 
-def wait_until_ready(url: str) -> None:
-    """Return when the gateway says that it is ready; fails the test after half a minute."""
-    until = time.monotonic() + 30
+def wait_until_ready(url: str, seconds: float = 30) -> None:
+    """Return when the gateway says that it is ready; fails the test after this long."""
+    until = time.monotonic() + seconds
     with httpx.Client(trust_env=False, verify=False, timeout=5) as client:  # noqa: S501 - plain HTTP
         while time.monotonic() < until:
             try:
