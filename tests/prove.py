@@ -62,6 +62,12 @@ PROOFS = {
         "CONTACTPOINT_TEST_FAULTS",
         1_000,
     ),
+    "verify-speed": Proof(
+        "A log that the real writer wrote is verified whole, and how fast",
+        "tests/audit/test_verify_speed.py",
+        "CONTACTPOINT_TEST_VERIFIED",
+        1_000_000,
+    ),
     "flips": Proof(
         "Every flipped bit of the stored log is found",
         "tests/tampering/test_tampering.py -k flipped",
@@ -163,7 +169,7 @@ PROOFS = {
 
 GROUPS = {
     "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
-    "audit": ("power-cuts", "storage-faults", "kills", "flips", "rewritings", "auditors", "detection"),
+    "audit": ("power-cuts", "storage-faults", "kills", "flips", "rewritings", "verify-speed", "auditors", "detection"),
 }
 """Names for several proofs, in the order in which they run."""
 
