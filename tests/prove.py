@@ -68,6 +68,12 @@ PROOFS = {
         "CONTACTPOINT_TEST_VERIFIED",
         1_000_000,
     ),
+    "database-kills": Proof(
+        "Every answer has its OUTCOME when PostgreSQL is back, whenever the whole of it is killed",
+        "tests/crash/test_database_kill.py",
+        "CONTACTPOINT_TEST_DATABASE_KILLS",
+        50,
+    ),
     "flips": Proof(
         "Every flipped bit of the stored log is found",
         "tests/tampering/test_tampering.py -k flipped",
@@ -169,7 +175,17 @@ PROOFS = {
 
 GROUPS = {
     "disclosure": ("two-worlds", "leaks", "attacks", "cost", "malformed", "timing", "canaries", "monotonicity"),
-    "audit": ("power-cuts", "storage-faults", "kills", "flips", "rewritings", "verify-speed", "auditors", "detection"),
+    "audit": (
+        "power-cuts",
+        "storage-faults",
+        "kills",
+        "database-kills",
+        "flips",
+        "rewritings",
+        "verify-speed",
+        "auditors",
+        "detection",
+    ),
 }
 """Names for several proofs, in the order in which they run."""
 

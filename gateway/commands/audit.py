@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -105,10 +105,11 @@ def verify_log(
         held=(*map(_held, kept), *(each for place in witnessed for each in _witnessed(place))),
     )
     try:
-        with _progress("records", shown=not as_json) as progress:
-            found = verify(
-                open_engine(url, create=False), trust, processes=processes or os.cpu_count() or 1, progress=progress
-            )
+        with ExitStack() as opened:
+            engine = open_engine(url, create=False)
+            opened.callback(engine.dispose)
+            progress = opened.enter_context(_progress("records", shown=not as_json))
+            found = verify(engine, trust, processes=processes or os.cpu_count() or 1, progress=progress)
     except (NoDatabase, NoLog):
         raise CommandError("there is no log there") from None
     except (DatabaseUnreadable, DurabilityNotMet) as fault:

@@ -82,7 +82,7 @@ def _commit_asynchronously() -> None:
         driver.autocommit = autocommit
 
     postgresql._set_and_check = weaken
-    for module in (postgresql_writer, storage_engine):
+    for module in (postgresql, postgresql_writer, storage_engine):
         module.check_postgresql = lambda _: None
 
 

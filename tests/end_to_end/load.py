@@ -22,7 +22,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from gateway.__main__ import main as contactpoint
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
 from gateway.settings import Settings
@@ -242,3 +244,8 @@ def unrecorded(received: list[Received], records: list[Record]) -> list[str]:
         if told is None or told["response"] != each.sha256 or not each.names <= named:
             missing.append(each.request_id)
     return missing
+
+
+def audit_verify(folder: Path) -> int:
+    """Return the exit code of `contactpoint audit verify`."""
+    return CliRunner().invoke(contactpoint, ["audit", "verify", "--config", str(folder / "gateway.toml")]).exit_code

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from gateway.__main__ import main as contactpoint
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.records import Record
-from tests.end_to_end.load import Lives, Load, log_of, unrecorded
+from tests.end_to_end.load import Lives, Load, audit_verify, log_of, unrecorded
 from tests.end_to_end.world import REASON, DemoWorld
 from tests.progress import Progress
 
@@ -51,11 +49,6 @@ def killed_lives(world: DemoWorld, folder: Path, kills: int, *flags: str, seed: 
                 if last or life % VERIFIED_EACH == 0:
                     verified.append(audit_verify(folder))
     return load, verified
-
-
-def audit_verify(folder: Path) -> int:
-    """Return the exit code of `contactpoint audit verify`."""
-    return CliRunner().invoke(contactpoint, ["audit", "verify", "--config", str(folder / "gateway.toml")]).exit_code
 
 
 def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durable_outcome(
