@@ -31,7 +31,7 @@ def decode(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NotStrictJSON("not JSON") from None
     _refuse_duplicates(body, value)
-    _refuse_depth(value, max_depth)
+    _refuse_depth(body, value, max_depth)
     return value
 
 
@@ -48,7 +48,9 @@ def _refuse_duplicates(body: bytes, value: Any) -> None:
         raise NotStrictJSON("nested too deeply") from None
 
 
-def _refuse_depth(value: Any, max_depth: int) -> None:
+def _refuse_depth(body: bytes, value: Any, max_depth: int) -> None:
+    if body.count(b"{") + body.count(b"[") <= max_depth:
+        return  # too few brackets to be nested deeply, however they stand
     level = [value] if type(value) in (dict, list) else []
     for _ in range(max_depth):
         if not level:

@@ -11,8 +11,10 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -21,6 +23,7 @@ from gateway.errors import BodyNotJSON, NotAGraphQLRequest, PayloadTooLarge, Req
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
 _Bytes = TypeVar("_Bytes", bytes, bytearray)
+_T = TypeVar("_T")
 
 # An unclosed string runs to the end, where every reader stops too; looking for its end once for each quote in it would
 # cost the square of its length (a second for 16 KiB). Possessive for the same reason.
@@ -61,12 +64,21 @@ async def read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> b
     announced = _check_headers(headers)
     if announced is not None and announced > limits.max_bytes:
         raise PayloadTooLarge
+    until = asyncio.get_running_loop().time() + limits.read_seconds
+    begun = _next_part(receive)
     try:
-        async with asyncio.timeout(limits.read_seconds):
-            message = await _next_part(receive)
-            body: bytes = message.get("body", b"")
-            if not message.get("more_body", False):
-                return _within(body, limits.max_bytes)
+        try:
+            # most bodies have come with their heads: a timer for each would be most of the work of reading it
+            waiting = begun.send(None)
+        except StopIteration as arrived:
+            message: MutableMapping[str, Any] = arrived.value
+        else:
+            async with asyncio.timeout_at(until):
+                message = await _resumed(begun, waiting)
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return _within(body, limits.max_bytes)
+        async with asyncio.timeout_at(until):
             # one growing buffer: a body of one-byte parts costs its length and not its square
             parts = bytearray(body)
             while message.get("more_body", False):
@@ -152,6 +164,23 @@ async def _next_part(receive: Receive) -> MutableMapping[str, Any]:
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
     return message
+
+
+@types.coroutine
+def _resumed(begun: Coroutine[Any, Any, _T], waiting: Any) -> Generator[Any, Any, _T]:
+    """Go on with a coroutine that has begun to wait for something."""
+    while True:
+        try:
+            came = yield waiting
+        except BaseException as problem:
+            step = partial(begun.throw, problem)
+        else:
+            step = partial(begun.send, came)
+        try:
+            waiting = step()
+        except StopIteration as end:
+            told: _T = end.value
+            return told
 
 
 def _within(part: _Bytes, max_bytes: int) -> _Bytes:

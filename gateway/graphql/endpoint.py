@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -83,7 +83,7 @@ class ExecutedAnswer:
 
 
 Authenticate = Callable[[Sequence[str]], Awaitable[Caller]]
-Answer = Callable[[Caller, Operation, Mapping[str, Any], RequestContext], Awaitable[ExecutedAnswer]]
+Answer = Callable[[Caller, Operation, Mapping[str, Any], RequestContext], Coroutine[Any, Any, ExecutedAnswer]]
 #: Told of each refusal of the front door, before it is sent; a GatewayError that it raises is sent instead.
 Refused = Callable[[GatewayError, Caller | None, Operation | None, RequestContext], Awaitable[None]]
 
@@ -206,9 +206,9 @@ class GraphQLEndpoint(Generic[Caller]):
             raise MethodNotAllowed
         return parse_query_string(scope.get("query_string", b""), self._limits)
 
-    async def _to_its_end(self, answer: Awaitable[ExecutedAnswer], request_id: str) -> ExecutedAnswer:
+    async def _to_its_end(self, answer: Coroutine[Any, Any, ExecutedAnswer], request_id: str) -> ExecutedAnswer:
         """Return the answer; when this request is cancelled, the answer still runs on to its own end."""
-        task = asyncio.ensure_future(answer)
+        task = asyncio.get_running_loop().create_task(answer)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
         try:
