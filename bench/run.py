@@ -1,48 +1,125 @@
-"""`make bench`: this project beside one peer in the rig; the run writes its table to docs/benchmarks.md.
+"""`make bench`: this project beside the peers of the rig; the run writes its tables to docs/benchmarks.md.
 
-The rig is a folder of its own (BENCH_RIG, by default `../shared/bench` beside the repository) with a `run` command.
-Arguments go to it; without any: one peer, 0 ms, 1, 32 and 128 connections, a third of the requests.
+The rig is a folder of its own (BENCH_RIG, by default `../shared/bench` beside the repository) with a `run` command; the
+arguments are its own (`make bench ARGS="--help"`). Without any: every peer, both kinds of agencies, 1, 32 and 128
+connections at 0 ms and at 20/50 ms, then ten times the connections and one dead connector (`bench/under_strain.py`).
+
+examples:
+  make bench
+  make bench ARGS="--only grafbase,python-floor --scenario '0 ms' --conns 32 --scale 0.1"
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-DEFAULT = ["--only", "grafbase,python-floor", "--scenario", "0 ms", "--scale", "0.3"]
+PROJECTS = ("system.toml", "system-batching.toml")
+OURS = "contactpoint gateway"
+BATCHING = "contactpoint gateway, batching agencies"
+REACH = (
+    (BATCHING, "grafbase (Rust)", (32, 128), 0.7),
+    (OURS, "grafbase (Rust)", (32, 128), 1.3),
+    (OURS, "mercurius-gateway", (32, 128), 1.1),
+    (OURS, "apollo-gateway", (32, 128), 0.3),
+    (OURS, "hive-gateway (rust planner, JWT)", (32, 128), 0.2),
+    (OURS, "grafbase (Rust)", (1,), 2.5),
+)
+"""Of whose CPU to whose, at how many connections, and the most that the ratio is to be."""
+
+_LIBRARIES = ("uvicorn", "uvloop", "httptools", "graphql-core", "strawberry-graphql", "msgspec", "sqlalchemy")
+Runs = Sequence[dict[str, Any]]
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when every answer of the run was right."""
+    """Return 0 when every answer of the run was right; 2 when there is no rig."""
     rig = Path(os.environ.get("BENCH_RIG", ROOT.parent / "shared" / "bench"))
     if not (rig / "run").exists():
         print("bench: the rig is not there; set BENCH_RIG to its folder", file=sys.stderr)
         return 2
-    options = arguments or DEFAULT
-    command = [sys.executable, str(rig / "run"), *options, "--with", str(ROOT / "bench" / "system.toml")]
+    descriptors = [part for name in PROJECTS for part in ("--with", str(ROOT / "bench" / name))]
+    with tempfile.TemporaryDirectory(prefix="contactpoint-bench-") as folder:
+        figures = Path(folder) / "runs.json"
+        command = [sys.executable, str(rig / "run"), *arguments, *descriptors, "--json", str(figures)]
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+        print(done.stdout)
+        if not figures.exists():
+            return done.returncode or 1
+        runs: Runs = json.loads(figures.read_text(encoding="utf-8"))
+    reached = against_the_aims(runs)
+    print(reached)
+    strain = "" if arguments else _under_strain(rig)
+    DOCUMENT.write_text(_document(arguments, reached, done.stdout, strain), encoding="utf-8")
+    return done.returncode
+
+
+def _under_strain(rig: Path) -> str:
+    command = [sys.executable, str(ROOT / "bench" / "under_strain.py"), str(rig)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     print(done.stdout)
-    if done.returncode:
-        return done.returncode
+    return done.stdout
+
+
+def against_the_aims(runs: Runs) -> str:
+    """Return a table of the ratios that have an aim: the median of those of each round."""
+    rows = []
+    for ours, peer, connections, most in REACH:
+        for conns in connections:
+            ratio = _median_ratio(runs, ours, peer, conns)
+            if ratio is not None:
+                met = "yes" if ratio <= most else "no"
+                rows.append(f"| {ours} | {peer} | {conns} | {ratio:.2f} | {most:.1f} | {met} |")
+    if not rows:
+        return ""
+    return "\n".join(
+        [
+            "### CPU a lookup as a part of a peer's, upstream latency 0 ms\n",
+            "| system | peer | connections | ratio | at most | reached |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _median_ratio(runs: Runs, ours: str, peer: str, conns: int) -> float | None:
+    def cpu(system: str) -> dict[int, float]:
+        return {
+            run["round"]: run["cpu"]
+            for run in runs
+            if run["system"] == system and run["conns"] == conns and run["scenario"] == "0 ms" and "cpu" in run
+        }
+
+    mine, theirs = cpu(ours), cpu(peer)
+    ratios = sorted(mine[number] / theirs[number] for number in mine.keys() & theirs.keys() if theirs[number])
+    return ratios[len(ratios) // 2] if ratios else None
+
+
+def _document(arguments: list[str], reached: str, tables: str, strain: str) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ).stdout.strip()
-    DOCUMENT.write_text(
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
+    return (
         "# Benchmarks\n\nWritten by `make bench`; do not edit. "
         "Ratios count; absolute figures move from machine to machine.\n\n"
         f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}\n"
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}\n"
-        f"- options: `{' '.join(options)}`\n\n{done.stdout}",
-        encoding="utf-8",
+        f"Python {platform.python_version()}\n- libraries: {versions}\n"
+        f"- options: {'`' + ' '.join(arguments) + '`' if arguments else 'none, so everything'}\n\n"
+        f"{reached}\n{tables}{strain}"
     )
-    return 1 if "FAILED" in done.stdout else 0
 
 
 if __name__ == "__main__":

@@ -19,10 +19,13 @@ AGENCIES = {
     "health": "HEALTH",
     "childrens": "CHILDRENS_SERVICES",
 }
+_NOBODY = "http://127.0.0.1:9"  # discard: nobody listens
 _UNLIMITED = "{ minute = 100000000, hour = 100000000, day = 100000000 }"
 
 
-def write(folder: Path, port: int, upstream: str, jwks: str, *, batches: bool, driver: str = "bench") -> Path:
+def write(
+    folder: Path, port: int, upstream: str, jwks: str, *, batches: bool, driver: str = "bench", dead: str | None = None
+) -> Path:
     """Return the configuration file written under `folder`."""
     agreements = folder / "agreements"
     agreements.mkdir()
@@ -54,9 +57,10 @@ def write(folder: Path, port: int, upstream: str, jwks: str, *, batches: bool, d
         ),
     ]
     for agency, kind in AGENCIES.items():
+        where = _NOBODY if agency == dead else upstream
         lines.append(
             f'[[connectors]]\nid = "{agency}"\nname = "{agency}"\nkind = "{kind}"\ndriver = "{driver}"\n'
-            f'base_url = {json.dumps(upstream)}\nagency = "{agency}"\nbatches = {str(batches).lower()}'
+            f'base_url = {json.dumps(where)}\nagency = "{agency}"\nbatches = {str(batches).lower()}'
         )
     file = folder / "gateway.toml"
     file.write_text("\n".join(lines) + "\n")
@@ -67,7 +71,14 @@ def main() -> None:
     """Serve until stopped."""
     folder = Path(tempfile.mkdtemp(prefix="contactpoint-bench-"))
     batches = os.environ.get("BATCHES", "") == "yes"
-    file = write(folder, int(sys.argv[1]), os.environ["UPSTREAM"], os.environ["JWKS"], batches=batches)
+    file = write(
+        folder,
+        int(sys.argv[1]),
+        os.environ["UPSTREAM"],
+        os.environ["JWKS"],
+        batches=batches,
+        dead=os.environ.get("DEAD"),
+    )
     # the driver is found through its entry point, which lies beside this file
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     from gateway.__main__ import main as contactpoint  # noqa: PLC0415 - after the path
