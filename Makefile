@@ -1,7 +1,7 @@
 # Every target is one line over a real command; continuous integration runs the same ones.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help demo test check fix bench bench-micro prove prove-disclosure prove-audit clean
+.PHONY: help demo test check fix bench bench-micro prove prove-disclosure prove-audit prove-faults prove-soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ prove-disclosure: .venv/.test ## the proofs that nothing is told that may not be
 
 prove-audit: .venv/.test ## the proofs of the audit log, each at most 20 minutes; goes on where it was interrupted
 	@$(PY) -m tests.prove audit
+
+prove-faults: .venv/.test ## the proof of what every fault of a source reads as, at most 20 minutes
+	@$(PY) -m tests.prove fault-matrix
+
+prove-soak: .venv/.test ## half an hour with faults on: make prove-soak ARGS=600 for ten minutes
+	@$(PY) -m tests.prove soak $(ARGS)
 
 clean: ## remove what the commands made
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .proofs .coverage* .schema.new .page.new

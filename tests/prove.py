@@ -4,6 +4,8 @@ make prove                      every proof
 make prove ARGS="kills 500"     one, with its size
 make prove-disclosure           those that nothing is told that may not be; at most 20 minutes
 make prove-audit                those of the audit log; each at most 20 minutes
+make prove-faults               what every fault of a source reads as, at most 20 minutes
+make prove-soak                 half an hour with faults on
 
 What a proof has done is kept in .proofs/ until it has ended, for as long as the code is the same: one that was
 interrupted, or that a slow machine did not end in its time, goes on where it was, and so does a group.
@@ -47,6 +49,8 @@ class Proof:
     size: int
     processes: int = 1
     """Over how many the tests are spread, where each stands alone and none measures time."""
+    seconds: int = SECONDS
+    """After which it is interrupted."""
 
 
 PROOFS = {
@@ -85,6 +89,19 @@ PROOFS = {
         "tests/tampering/test_tampering.py tests/tampering/test_yesterdays_checkpoint.py -k 'older_than or yesterdays'",
         "CONTACTPOINT_TEST_REWRITES",
         720,
+    ),
+    "fault-matrix": Proof(
+        "No fault of a source reads as nobody, alone or with any other beside it",
+        "tests/faults/test_fault_matrix.py tests/faults/test_seeded_defects.py",
+        "CONTACTPOINT_TEST_FAULT_DEEDS",
+        32,
+    ),
+    "soak": Proof(
+        "Half an hour with faults on tells nothing wrong, and nothing grows",
+        "tests/faults/test_soak.py",
+        "CONTACTPOINT_TEST_SOAK_SECONDS",
+        1_800,
+        seconds=40 * 60,
     ),
     "kills": Proof(
         "No practitioner reaches a client without a durable OUTCOME, whenever the gateway is killed",
@@ -215,10 +232,10 @@ def prove(name: str, size: int) -> int:
             command += ["-n", str(proof.processes), "--dist", "worksteal"]
         # the processes must collect the same tests in the same order, also those named from a set
         more = {proof.variable: str(size), PROGRESS: str(progress / "steps"), "PYTHONHASHSEED": "0"}
-        code = run(command, os.environ | more)
+        code = run(command, os.environ | more, proof.seconds)
         seconds = _spent(progress / "seconds", time.monotonic() - started)
         if code == INTERRUPTED:
-            print(f"{name}: not ended in {SECONDS // 60} minutes; the same command goes on where it was")
+            print(f"{name}: not ended in {proof.seconds // 60} minutes; the same command goes on where it was")
         if code:
             return code
         suite = ElementTree.parse(report).getroot()  # noqa: S314 - our own file
@@ -240,11 +257,11 @@ def prove(name: str, size: int) -> int:
     return 0
 
 
-def run(command: list[str], environment: dict[str, str]) -> int:
+def run(command: list[str], environment: dict[str, str], seconds: float = SECONDS) -> int:
     """Return the command's exit code, or INTERRUPTED when its time was over; it takes its children with it."""
     with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
         try:
-            return process.wait(SECONDS)
+            return process.wait(seconds)
         except subprocess.TimeoutExpired:
             return INTERRUPTED
         finally:
