@@ -78,6 +78,12 @@ PROOFS = {
         "CONTACTPOINT_TEST_DATABASE_KILLS",
         50,
     ),
+    "audit-cost": Proof(
+        "Both commits of a lookup cost at most 5 ms at the median and 20 ms at the 99th percentile, at 500 a second",
+        "tests/crash/test_audit_cost.py",
+        "CONTACTPOINT_TEST_COST_SECONDS",
+        30,
+    ),
     "flips": Proof(
         "Every flipped bit of the stored log is found",
         "tests/tampering/test_tampering.py -k flipped",
@@ -200,6 +206,7 @@ GROUPS = {
         "flips",
         "rewritings",
         "verify-speed",
+        "audit-cost",
         "auditors",
         "detection",
     ),
