@@ -12,11 +12,13 @@ import click
 import msgspec
 import sqlalchemy as sa
 
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
+from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_payload
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.rendering import plain
@@ -67,7 +69,9 @@ def reviews(file: Path | None, organisation: str | None, everything: bool, as_js
 async def _read(settings: Settings, states: frozenset[ReviewState], organisation: str | None) -> list[dict[str, Any]]:
     engine = open_engine(settings.database.url, create=False)
     migrate(engine)
-    log = AuditLog.open(engine, keys_of_log(engine, audit_key_file(settings)), on_fatal=lambda: None)
+    keys = keys_of_log(engine, audit_key_file(settings))
+    signer = LogSigner.of(keys, settings.audit.signing_key_file)
+    log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
     try:
         wanted = sorted(state.value for state in states)
         query = sa.select(review, audit_payload.c.body).outerjoin_from(
@@ -87,6 +91,8 @@ async def _read(settings: Settings, states: frozenset[ReviewState], organisation
         return found
     finally:
         log.close()
+        # what this command recorded is not left for the next gateway to sign
+        Checkpointer(engine, log, keys.key_id, signer).close()
         engine.dispose()
 
 

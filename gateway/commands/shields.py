@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
+from gateway.audit.signing import LogSigner
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
 from gateway.migrate import migrate
@@ -76,7 +78,8 @@ async def _load(settings: Settings, by_source: dict[str, set[NHSNumber]]) -> dic
     engine = open_engine(settings.database.url)
     migrate(engine)
     keys = keys_of_log(engine, audit_key_file(settings))
-    log = AuditLog.open(engine, keys, on_fatal=lambda: None)
+    signer = LogSigner.of(keys, settings.audit.signing_key_file)
+    log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
     try:
         register = DatabaseShields(engine, keys)
         return {
@@ -84,3 +87,5 @@ async def _load(settings: Settings, by_source: dict[str, set[NHSNumber]]) -> dic
         }
     finally:
         log.close()
+        # what this command recorded is not left for the next gateway to sign
+        Checkpointer(engine, log, keys.key_id, signer).close()
