@@ -34,6 +34,7 @@ DEFAULT_BYTE_CAP = 256 * 1024
 
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
+_RULES = {(may, apart): Repeating(may, apart) for may in (True, False) for apart in (True, False)}
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
 _BUDGET = "X-Request-Timeout-Ms"  # how long the gateway still waits: what comes later is work for nobody
@@ -85,7 +86,7 @@ def ApiKey(header: str, value: str) -> StaticHeaders:  # noqa: N802 (reads as th
     return StaticHeaders({header: value})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made for each call, and costs a third
 class _Call:
     """What is the same however often a request is sent."""
 
@@ -188,7 +189,7 @@ class SourceClient:
             sent["Content-Type"] = content_type
         if headers:
             sent.update(headers)
-        call = _Call(method, target, content, deadline, expect, Repeating(repeatable, separable))
+        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable])
         self._free -= 1
         try:
             if self._auth is None and self._exchange.keeps_time:

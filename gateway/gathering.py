@@ -44,6 +44,8 @@ from schema.vocabulary import HeldBack, LookupOutcome, SourceReason, SourceStatu
 
 log = structlog.get_logger("gateway.gathering")
 
+_NO_SECTIONS = {types.python_name(d.fields[0].name if d.hoisted else n): None for n, d in SECTIONS.items()}
+
 ADVICE = {
     LookupOutcome.DISCLOSED: "This is what may be shown to you. Others may be involved whom this answer does not show.",
     LookupOutcome.NOTHING_DISCLOSABLE: (
@@ -126,7 +128,6 @@ class Gathering:
         told = self._selected(disclosed.sections)
         complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
         outcome = self._outcome(rows, told, complete)
-        sections = {types.python_name(d.fields[0].name if d.hoisted else n): None for n, d in SECTIONS.items()}
         return types.ChildLookup(
             outcome=outcome,
             complete=complete,
@@ -134,7 +135,7 @@ class Gathering:
             sources=[self._source_answer(source) for source in self._sources],
             receipt=strawberry.ID(receipt),
             rows=rows,
-            **(sections | told),
+            **(_NO_SECTIONS | told),
         )
 
     async def _ask(

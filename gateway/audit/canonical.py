@@ -37,21 +37,40 @@ def _check(value: Any, depth: int) -> None:
         raise NotCanonical("nested too deeply")
     kind = type(value)
     if kind is dict:
-        for key, each in value.items():
-            if type(key) is not str or not key.isascii():
-                raise NotCanonical("a key must be a string in ASCII")
+        if not value.keys() <= _KEYS:
+            _check_keys(value)
+        for each in value.values():
             # strings are most of what is recorded: no call for them
-            if type(each) is not str:
+            if type(each) not in _PLAIN:
                 _check(each, depth - 1)
     elif kind is list or kind is tuple:
         for each in value:
-            if type(each) is not str:
+            if type(each) not in _PLAIN:
                 _check(each, depth - 1)
     elif kind is int:
         if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
             raise NotCanonical("an integer is too large to be exact everywhere")
-    elif kind is bool or value is None or kind is str:
+    elif kind in _PLAIN:
         return
     # members of our closed word lists are strings; any other enumeration could be written in two ways
-    elif not (isinstance(value, str) and isinstance(value, Enum)):
+    elif issubclass(kind, str) and issubclass(kind, Enum):
+        _PLAIN.add(kind)
+    else:
         raise NotCanonical(f"a value of type {kind.__name__} has no canonical form")
+
+
+def _check_keys(value: dict[Any, Any]) -> None:
+    for key in value:
+        if type(key) is not str or not key.isascii():
+            raise NotCanonical("a key must be a string in ASCII")
+    if len(_KEYS) < _MOST_KEYS:
+        _KEYS.update(value)
+
+
+_PLAIN: Final[set[type]] = {str, bool, type(None)}
+"""Types of which every value has a canonical form; the closed word lists join them as they are met."""
+
+_KEYS: Final[set[str]] = set()
+"""Keys that have been looked at."""
+
+_MOST_KEYS: Final = 1024

@@ -67,6 +67,7 @@ def server_for(
         lifespan="on",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing reads the address or the scheme that a proxy tells
         log_config=None,
         timeout_graceful_shutdown=25,
     )
