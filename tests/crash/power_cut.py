@@ -18,6 +18,8 @@ from pathlib import Path
 
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
+from gateway.audit.signing import LogSigner
+from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import Status, verify
 from gateway.storage.engine import open_engine
 from tests.crash import tracing
@@ -129,14 +131,20 @@ def _put(state: State, place: Path, chance: random.Random) -> None:
         (place / f"{DATABASE}-shm").write_bytes(chance.randbytes(32_768))
 
 
+def trust_of(keys: AuditKeys) -> Trust:
+    """Return what an auditor trusts who was given the log's own keys."""
+    signer = LogSigner.of(keys)
+    return Trust(log_keys=(signer.key,), cosigners=() if signer.cosigner is None else (signer.cosigner,))
+
+
 def _goes_on(place: Path, keys: Path) -> bool:
     """Say whether the real log takes the shard up again, writes to it, and the real verifier finds nothing."""
     shutil.copy(keys, place / KEYS)
     engine = open_engine(f"sqlite:///{place}/{DATABASE}", create=False)
     try:
-        log = AuditLog.open(engine, AuditKeys.load_or_create(place / KEYS, create=False), on_fatal=lambda: None)
-        log.close()
-        return verify(engine).status is Status.GOOD
+        known = AuditKeys.load_or_create(place / KEYS, create=False)
+        AuditLog.open(engine, known, on_fatal=lambda: None).close()
+        return verify(engine, trust_of(known)).status is Status.GOOD
     finally:
         engine.dispose()
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import httpx
 
+from gateway.audit.keys import AuditKeys
 from gateway.audit.records import read_records
 from gateway.audit.verify import Status, verify
 from gateway.storage.engine import open_engine
 from tests.crash import tracing
 from tests.crash.disk import Disk
+from tests.crash.power_cut import trust_of
 from tests.end_to_end.load import Lives, Load, unrecorded
 from tests.end_to_end.world import DemoWorld
 
@@ -136,7 +138,8 @@ class Stand:
             (place / name).write_bytes(content)
         engine = open_engine(f"sqlite:///{place}/{DATABASE}", create=False)
         try:
-            good = verify(engine).status is Status.GOOD
+            trust = trust_of(AuditKeys.load_or_create(self._folder / "audit.key", create=False))
+            good = verify(engine, trust).status is Status.GOOD
             return {"verified": good, "unrecorded": len(unrecorded(received, list(read_records(engine))))}
         finally:
             engine.dispose()
