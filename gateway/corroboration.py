@@ -38,8 +38,10 @@ def contradicts(claim: IdentityClaim, date_of_birth: date, family_name: str) -> 
 
     One difference alone is a clerk's error or a change of name, and does not cost a practitioner.
     """
+    if claim.date_of_birth == date_of_birth:
+        return False
     wanted = normalised(family_name)
-    return claim.date_of_birth != date_of_birth and all(normalised(n) != wanted for n in claim.family_names)
+    return all(normalised(n) != wanted for n in claim.family_names)
 
 
 def without_others(answer: Answered, date_of_birth: date, family_name: str) -> Answered:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -99,6 +99,7 @@ class Gathering:
         self.started = time.monotonic()
         self.plan = plan
         self.outcomes: dict[str, SourceOutcome] = {}
+        self._entry_id: Callable[..., str] | None = None
         self.standing = plan.entitlements.floor
         self.relationship_shown_by: str | None = None  # the custodian whose entry makes the relationship
         self.held_back: HeldBackRows = {}
@@ -216,11 +217,10 @@ class Gathering:
             log.warning("entries_about_somebody_else", source=source)
         return kept
 
-    @cached_property
-    def _entry_id(self) -> Callable[..., str]:
-        return self._keys.opaque_ids("entry", self._caller.issuer, self._caller.person, self.key.nhs_number)
-
     def _opaque_id(self, custodian: str, local_id: str) -> str:
+        if self._entry_id is None:
+            caller = self._caller
+            self._entry_id = self._keys.opaque_ids("entry", caller.issuer, caller.person, self.key.nhs_number)
         return self._entry_id(custodian, local_id)
 
     def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:

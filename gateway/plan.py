@@ -49,13 +49,22 @@ class Plan:
 
     def more(self, standing: Standing) -> Mapping[str, FieldMask]:
         """Return what opens beyond the first wave once the standing is known, for the custodians where any does."""
+        known = self._more.get(standing)
+        if known is not None:
+            return known
         found = {}
         for custodian, first in self.masks.items():
             entitlement = self.entitlements.by_custodian[custodian]
             extra = _asked_for(self.selection, entitlement.at(standing)) - first.paths
             if extra:
                 found[custodian] = FieldMask(extra)
+        # a standing is a set of a few relationships, so these are few
+        self._more[standing] = found
         return found
+
+    @cached_property
+    def _more(self) -> dict[Standing, Mapping[str, FieldMask]]:
+        return {}
 
     @cached_property
     def silent(self) -> frozenset[str]:
