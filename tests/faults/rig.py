@@ -21,6 +21,7 @@ from connectors.base import Ask, FieldMask, Manifest
 from connectors.calls import one_by_one
 from connectors.faults import FaultCode, SourceFailed
 from connectors.http import SourceClient
+from connectors.retries import RetryBudget
 from connectors.transport import trust_context
 from gateway.audit.events import EventKind
 from gateway.breaker import BreakerRules
@@ -118,6 +119,11 @@ def _row(told: _Row, claim: IdentityClaim) -> Involvement:
     return replace(made, practitioner=replace(made.practitioner, registration=registration, phone=told.phone))
 
 
+class _Unspent(RetryBudget):
+    def spend(self) -> bool:
+        return True
+
+
 @dataclass
 class Rig:
     """The gateway, and what its sources do."""
@@ -213,6 +219,9 @@ async def running_rig(*, rules: BreakerRules = _NEVER_OPEN) -> AsyncIterator[Rig
                 "nowhere": SourceClient("https://agency.example", allow_private=False, lookup=_nowhere),
                 "inside": SourceClient("https://agency.example", allow_private=False, lookup=_inside),
             }
+            for client in ways.values():
+                # more of these answers are repeated than a tenth: what the budget refuses is tested apart
+                vars(client)["_retries"] = _Unspent()
             source = Source(RigConnector(_manifest(name, kind), ways, doing[name]), enabled=True, broker=None)
             vars(source)["upstream"] = Upstream(source.connector, rules=rules)
             sources.append(source)
