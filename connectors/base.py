@@ -85,6 +85,7 @@ class Manifest:
     lists_shields: bool = False  # it can give its full list of shielded children
     max_asks: int = 128  # the bulkhead: asks under way at once, several children in one call being one ask
     max_batch: int = 32  # the most subjects of one call
+    circuit_failures: int = 5  # so many failures one after another open its circuit
 
     @property
     def kind(self) -> AgencyKind:

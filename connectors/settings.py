@@ -79,6 +79,7 @@ class ConnectorSettings(_Strict):
     max_asks: Annotated[int, Field(ge=1, le=1000)] = 128  # the bulkhead: one more is OVERLOADED at once
     max_batch: Annotated[int, Field(ge=1, le=100)] = 32  # 1: never asked for several lookups in one call
     max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # calls at once, of all its asks
+    circuit_failures: Annotated[int, Field(ge=1, le=10_000)] = 5  # so many one after another open its circuit
     run_by: Line | None = None
     support_contact: Line | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_525)] | None = None  # ended work older than this is not told
@@ -115,6 +116,7 @@ class ConnectorSettings(_Strict):
             lists_shields=lists_shields,
             max_asks=self.max_asks,
             max_batch=self.max_batch,
+            circuit_failures=self.circuit_failures,
         )
 
 

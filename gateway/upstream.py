@@ -30,7 +30,7 @@ class Upstream:
     def __init__(self, connector: Connector, *, rules: BreakerRules | None = None) -> None:
         manifest = connector.manifest
         self._connector = connector
-        self._breaker = Breaker(rules)
+        self._breaker = Breaker(rules or BreakerRules(failing_in_a_row=manifest.circuit_failures))
         self._most = manifest.max_asks
         self.under_way = 0
         self._batches: Batches | None = None

@@ -64,6 +64,8 @@ def connector_entries(agencies: Agencies, school_file: Path) -> list[dict[str, A
                 "base_url": agencies.base_urls[name],
                 "auth": {"method": method, **credentials},
                 "safeguarding_lead": _safeguarding_lead(name),
+                # one story's agency fails for one child alone, whoever asks and however often in a row
+                "circuit_failures": 1_000,
             }
         )
     entries.append(

@@ -20,7 +20,7 @@ import structlog
 
 from auth import disclosure
 from auth.caller import Caller
-from gateway import fanout, gathering, lookup
+from gateway import fanout, gathering, lookup, metrics
 from gateway.app import Gateway
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
@@ -70,7 +70,7 @@ def a_traceback_is_printed(patch: pytest.MonkeyPatch) -> None:
 def a_metric_is_labelled_with_the_asker(patch: pytest.MonkeyPatch) -> None:
     registry = prometheus_client.CollectorRegistry()
     counter = prometheus_client.Counter("lookups_by_person", "of whom", ["person"], registry=registry)
-    writing = prometheus_client.generate_latest
+    writing = metrics.exposition
     deciding = lookup.Lookups._charge
 
     async def charge(self: lookup.Lookups, caller: Caller, *rest: Any) -> Any:
@@ -78,7 +78,7 @@ def a_metric_is_labelled_with_the_asker(patch: pytest.MonkeyPatch) -> None:
         return await deciding(self, caller, *rest)
 
     patch.setattr(lookup.Lookups, "_charge", charge)
-    patch.setattr("gateway.operations.generate_latest", lambda: writing() + writing(registry))
+    patch.setattr("gateway.operations.exposition", lambda: writing() + prometheus_client.generate_latest(registry))
 
 
 def readiness_tells_of_the_last_lookup(patch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def a_header_names_the_child(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_entry_is_known_by_its_sources_key(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(AuditKeys, "opaque_id", lambda self, *parts: parts[-1])
+    patch.setattr(AuditKeys, "opaque_ids", lambda self, *begin: lambda *parts: parts[-1])
 
 
 def a_budget_is_counted_for_the_person_by_name(patch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.audit.verify import Status, verify
+from tests.crash.power_cut import trust_of
 from tests.end_to_end.accounts import held_in, unaccounted
 from tests.end_to_end.documents import EVERYTHING, VARIANTS
 from tests.end_to_end.world import PRACTITIONERS, DemoWorld, Exchange
@@ -60,7 +61,7 @@ def test_a_request_without_a_lookup_leaves_no_record(world: DemoWorld) -> None:
 def test_the_log_of_the_session_verifies(world: DemoWorld) -> None:
     world.ask("social-worker", "ordinary")
 
-    found = verify(world.gateway.engine)
+    found = verify(world.gateway.engine, trust_of(world.gateway.keys))
 
     assert found.status is Status.GOOD
     assert found.open_intents == 0

@@ -314,7 +314,7 @@ class DemoWorld:
     def close_circuits(self) -> None:
         """Let every source be asked as at the start, whatever the tests before this one did to it."""
         for source in self.gateway.sources:
-            source.upstream._breaker = Breaker()
+            source.upstream._breaker = Breaker(source.upstream._breaker._rules)
 
 
 def families_for_tests() -> World:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import strawberry
+from graphql import get_named_type
 
 from gateway.graphql.query import GRAPHQL_SCHEMA, sdl
 from schema import sections as declared
@@ -114,7 +115,9 @@ def test_every_section_is_a_field_of_the_lookup_with_its_scope_in_the_sdl() -> N
         assert head in lookup
         if inner:
             assert inner in lookup[head].type.fields
-        line = next(line for line in text.splitlines() if line.strip().startswith(f"{inner or head}:"))
+        holder = get_named_type(lookup[head].type).name if inner else "ChildLookup"
+        block = text.partition(f"type {holder} {{")[2].partition("\n}")[0]
+        line = next(line for line in block.splitlines() if line.strip().startswith(f"{inner or head}:"))
         assert f'@requiresScopes(scopes: [["{field.scope.value}"]])' in line
 
 
