@@ -69,21 +69,21 @@ def write(
 
 def main() -> None:
     """Serve until stopped."""
-    folder = Path(tempfile.mkdtemp(prefix="contactpoint-bench-"))
     batches = os.environ.get("BATCHES", "") == "yes"
-    file = write(
-        folder,
-        int(sys.argv[1]),
-        os.environ["UPSTREAM"],
-        os.environ["JWKS"],
-        batches=batches,
-        dead=os.environ.get("DEAD"),
-    )
     # the driver is found through its entry point, which lies beside this file
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     from gateway.__main__ import main as contactpoint  # noqa: PLC0415 - after the path
 
-    contactpoint(["serve", "--config", str(file)], prog_name="contactpoint")
+    with tempfile.TemporaryDirectory(prefix="contactpoint-bench-") as folder:
+        file = write(
+            Path(folder),
+            int(sys.argv[1]),
+            os.environ["UPSTREAM"],
+            os.environ["JWKS"],
+            batches=batches,
+            dead=os.environ.get("DEAD"),
+        )
+        contactpoint(["serve", "--config", str(file)], prog_name="contactpoint")
 
 
 if __name__ == "__main__":
