@@ -226,6 +226,7 @@ class AuditLog:
                     raise AuditFailed("the log was told to fail")  # noqa: TRY301 - to the one place that fails it
                 self._commit(batch)
                 batch.clear()
+                self._writer.tidy()
             with suppress(AuditUnavailable):
                 stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
                 self._writer.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)

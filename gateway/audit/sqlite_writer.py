@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 import sqlalchemy as sa
 
@@ -44,6 +44,9 @@ _FAULTS_OF_A_STATEMENT: Final = frozenset(
 class SQLiteWriter(ShardWriter):
     """Writes under SQLite's own lock, which it takes when a transaction begins."""
 
+    PAGES_BETWEEN_COPIES: ClassVar[int] = 1_000
+    """About so many pages are added to the write-ahead log before it is copied into the file."""
+
     def __init__(self, connection: sa.Connection, shard: str, tree: Frontier) -> None:
         """Raises DurabilityNotMet when the connection would not survive a power cut."""
         super().__init__(shard, tree)
@@ -56,6 +59,8 @@ class SQLiteWriter(ShardWriter):
         # waiting is done by `write`, so that it ends when the first waiter's time does
         self._cursor.execute("PRAGMA busy_timeout=0")
         check_durable(driver, busy_milliseconds=0)
+        # what a process before this one left is copied first
+        self._pages = self.PAGES_BETWEEN_COPIES
 
     def close(self) -> None:
         self._cursor.close()
@@ -75,6 +80,8 @@ class SQLiteWriter(ShardWriter):
     def _insert(self, rows: Batch) -> None:
         if rows.opened is not None:
             self._cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
+        # the last page of each tree and of its indexes, and a payload is about half a page
+        self._pages += 6 + len(rows.payloads)
         self._cursor.executemany(_PAYLOAD, rows.payloads)
         self._cursor.executemany(_LEAF, rows.leaves)
         if rows.nodes:
@@ -94,6 +101,13 @@ class SQLiteWriter(ShardWriter):
         if self._connection.in_transaction():
             # SQLAlchemy began one of its own for the statements alongside; the database has none open
             self._connection.commit()
+
+    def tidy(self) -> None:
+        if self._pages < self.PAGES_BETWEEN_COPIES:
+            return
+        self._pages = 0
+        # PASSIVE waits for nobody: what a reader still needs is copied another time
+        self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction():

@@ -102,6 +102,9 @@ class ShardWriter(ABC):
     def close(self) -> None:
         """Give the connection up."""
 
+    def tidy(self) -> None:  # noqa: B027 - most storage needs nothing
+        """Do what the storage needs now and then, between batches. After any exception the writer is not used again."""
+
     @abstractmethod
     def abandon(self) -> None:
         """Leave a connection whose state is unknown, without another word to the database."""

@@ -26,6 +26,8 @@ _PRAGMAS: Final = (
     ("secure_delete", "ON", 1),
     # without it, INSERT OR REPLACE removes a row without firing the trigger that refuses its DELETE
     ("recursive_triggers", "ON", 1),
+    # copying the write-ahead log into the file, SQLite keeps an I/O error to itself; the log's writer does it instead
+    ("wal_autocheckpoint", "0", 0),
     # functions named by a hostile schema are not run
     ("trusted_schema", "OFF", 0),
 )

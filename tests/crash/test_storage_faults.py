@@ -74,7 +74,7 @@ def some(calls: int) -> list[int]:
     return sorted({calls - number * calls // CALLS for number in range(min(CALLS, calls))})
 
 
-def faults_of(case: Mapping[str, Any]) -> list[str]:
+def faults_of(case: Mapping[str, Any], step: str) -> list[str]:
     """Return what a gateway did that it must not, in words."""
     first, *later = case["codes"]
     faults = []
@@ -82,7 +82,8 @@ def faults_of(case: Mapping[str, Any]) -> list[str]:
         faults.append("an answer without an OUTCOME on the disk")
     if not case["verified"]:
         faults.append("a log that does not verify")
-    if case["failed"] and first != 200 and case["exit"] != 70:
+    # a write of which only a part was taken is no error yet: SQLite writes the rest
+    if case["failed"] and case["exit"] != 70 and (first != 200 or not step.startswith("short write")):
         faults.append("a process that went on")
     if first != 200 and 200 in later:
         faults.append("an answer after a failure of storage")
@@ -124,7 +125,7 @@ def test_whichever_call_fails_nothing_is_told_without_a_durable_outcome(
             f"{len(cases)} calls failed; {refused} refused and the process stopped, {durable} answered with a durable "
             f"OUTCOME, {without} told without",
         )
-    faulty = {step: faults_of(case) for step, case in found.items() if faults_of(case)}
+    faulty = {step: faults for step, case in found.items() if (faults := faults_of(case, step))}
     assert faulty == {}
     assert {case["failed"] for case in found.values()} >= {"W", "S"}
     assert any(case["exit"] == 70 for case in found.values())
@@ -151,6 +152,6 @@ def test_a_gateway_that_does_not_stop_when_storage_fails_is_caught(
         # the sync under the OUTCOME
         case = tried("EIO", calls)
 
-    record_testsuite_property(f"control: {flag[2:]} after EIO of the last sync", ", ".join(faults_of(case)))
+    record_testsuite_property(f"control: {flag[2:]} after EIO of the last sync", ", ".join(faults_of(case, "EIO")))
     assert case["failed"] == "S"
-    assert caught in faults_of(case)
+    assert caught in faults_of(case, "EIO")

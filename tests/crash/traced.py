@@ -23,6 +23,7 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.replica import Replica
 from gateway.audit.signing import LogSigner
+from gateway.audit.sqlite_writer import SQLiteWriter
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 
@@ -41,7 +42,7 @@ class Traced:
     mode: str
     callers: int
     lookups: int
-    pages: int  # of the write-ahead log, after which SQLite copies it into the database file
+    pages: int  # of the write-ahead log, after which it is copied into the database file
 
     def argument(self) -> str:
         return json.dumps(asdict(self))
@@ -56,7 +57,7 @@ def prepare(folder: Path) -> None:
     (folder / MARKS).touch()
 
 
-def weakened(mode: str, pages: int) -> type[sqlite3.Connection]:
+def weakened(mode: str) -> type[sqlite3.Connection]:
     """Return connections that sync as `mode` says and report that they are FULL."""
     setting = mode if mode in {"NORMAL", "OFF"} else "FULL"
 
@@ -65,10 +66,6 @@ def weakened(mode: str, pages: int) -> type[sqlite3.Connection]:
             return super().execute(_weaker(sql, setting), *parameters)
 
     class Connection(sqlite3.Connection):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            super().execute(f"PRAGMA wal_autocheckpoint={pages}").close()
-
         def cursor(self, factory: type[sqlite3.Cursor] = Cursor) -> sqlite3.Cursor:
             return super().cursor(factory)
 
@@ -124,7 +121,8 @@ def main(argument: str) -> None:
     traced = Traced(**json.loads(argument))
     folder = Path(traced.folder)
     plain = sqlite3.dbapi2.connect
-    connection = weakened(traced.mode, traced.pages)
+    connection = weakened(traced.mode)
+    SQLiteWriter.PAGES_BETWEEN_COPIES = traced.pages
     sqlite3.dbapi2.connect = lambda *arguments, **options: plain(  # type: ignore[assignment]
         *arguments, **options | {"factory": connection}
     )

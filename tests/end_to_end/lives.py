@@ -27,6 +27,7 @@ from gateway.audit import postgresql_writer
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.log import AuditLog, Receipt
+from gateway.audit.sqlite_writer import SQLiteWriter
 from gateway.audit.writer import ShardWriter
 from gateway.commands.serve import serve
 from gateway.storage import engine as storage_engine
@@ -66,12 +67,6 @@ def _refused_and_gone_on_with(self: ShardWriter, batch: Any, **options: Any) -> 
         raise AuditUnavailable("not this time") from None
 
 
-class _CopiesOften(sqlite3.Connection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.execute("PRAGMA wal_autocheckpoint=1").close()
-
-
 def _commit_asynchronously() -> None:
     set_and_check = postgresql._set_and_check
 
@@ -96,10 +91,7 @@ def _break(flags: tuple[str, ...]) -> None:
     if "--asynchronous" in flags:
         _commit_asynchronously()
     if "--copies-often" in flags:
-        connect = sqlite3.dbapi2.connect
-        sqlite3.dbapi2.connect = lambda *arguments, **options: connect(  # type: ignore[assignment]
-            *arguments, **options | {"factory": _CopiesOften}
-        )
+        SQLiteWriter.PAGES_BETWEEN_COPIES = 1
 
 
 def main(config: str, port: str, *flags: str) -> None:
