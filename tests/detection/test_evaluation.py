@@ -1,7 +1,7 @@
 """The detector against planted misuse: what it finds, what it costs, and that each of its rules matters.
 
 The simulation does not know how misuse is looked for, which `test_the_simulation_knows_no_rule` holds. Thresholds were
-chosen on the seed TUNED_ON; what is reported is of the seed REPORTED, on which nothing was chosen.
+chosen on the seed TUNED_ON; what is reported is of the seed REPORTED, which nobody had run before.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.detection.evaluating import Evaluation, detector_for, evaluate, run
 from tests.detection.misuses import Misuse
 from tests.detection.simulated import Simulation, places_for, seen_in, simulation
 
-TUNED_ON: Final = 1
-REPORTED: Final = 2
+TUNED_ON: Final = "1, once seen on 2"
+REPORTED: Final = 3
 SIZE: Final = int(os.environ.get("CONTACTPOINT_TEST_DETECTION", "0"))
 FULL: Final = SIZE >= 500_000
 PER_CLASS: Final = 36 if FULL else 12
@@ -207,7 +207,9 @@ def test_memory_holds_no_more_than_a_month(small: Small) -> None:
 def report(found: Evaluation, record_testsuite_property: Callable[[str, object], None]) -> None:
     record_testsuite_property("look-ups", f"{found.lookups:,}")
     record_testsuite_property("planted misuses", f"{len(found.planted)}, in {len(Misuse)} classes")
-    record_testsuite_property("seed", f"{REPORTED}; thresholds were chosen on seed {TUNED_ON}")
+    record_testsuite_property(
+        "seed", f"{REPORTED}; thresholds were chosen on seed {TUNED_ON}, where alerts were just above the aim"
+    )
     for kind in Misuse:
         hard = sum(p.hard for p in found.planted if p.kind is kind)
         note = f" ({hard} of {PER_CLASS} planted so as to leave little trace)" if hard else ""

@@ -18,7 +18,7 @@ _LEAST_MISSED_LOOKUPS = 10
 _LEAST_OF_ROLE = 100
 _TIMES_USUAL = 2
 _QUIET_DAYS = 7
-_DUTY = frozenset({Ground.DUTY})
+_AT_A_DESK = frozenset({Ground.DUTY, Ground.FOLLOW_UP, Ground.SHARED_CASE})
 
 
 class Volume:
@@ -30,7 +30,7 @@ class Volume:
     def __init__(self) -> None:
         self._day = 0
         self._today: dict[str, int] = {}
-        self._role_of: dict[str, str] = {}
+        self._peers_of: dict[str, str] = {}
         self._days: dict[str, list[tuple[int, int]]] = {}
         self._peers: dict[str, float] = {}
 
@@ -41,13 +41,13 @@ class Volume:
         if day != self._day:
             self._end_day(day)
         count = self._today[seen.person] = self._today.get(seen.person, 0) + 1
-        self._role_of[seen.person] = seen.role
+        peers = self._peers_of[seen.person] = peers_of(seen, around)
         bounds = around.thresholds
         if around.view.explained or count < _LEAST_A_DAY:
             return None
         within_hour = 1 + sum(1 for _ in around.past.of_person(seen.person, seen.at_ms - HOUR))
         own = median([n for _, n in self._days.get(seen.person, ())] or [0])
-        most = max(bounds.times_own_median * own, bounds.times_peers * self._peers.get(seen.role, _LEAST_A_DAY))
+        most = max(bounds.times_own_median * own, bounds.times_peers * self._peers.get(peers, _LEAST_A_DAY))
         if count <= most and within_hour <= bounds.lookups_an_hour:
             return None
         today = [v for v in around.past.of_person(seen.person, seen.at_ms - 12 * HOUR) if not v.explained]
@@ -64,7 +64,7 @@ class Volume:
         for person, count in self._today.items():
             days = self._days.setdefault(person, [])
             days.append((self._day, count))
-            by_role.setdefault(self._role_of[person], []).append(count)
+            by_role.setdefault(self._peers_of[person], []).append(count)
         for role, counts in by_role.items():
             counts.sort()
             high = float(counts[min(len(counts) - 1, int(len(counts) * 0.95))])
@@ -83,8 +83,8 @@ class Volume:
                 self._days[person] = kept
             else:
                 del self._days[person]
-        self._role_of = {
-            person: role for person, role in self._role_of.items() if person in self._days or person in self._today
+        self._peers_of = {
+            person: role for person, role in self._peers_of.items() if person in self._days or person in self._today
         }
 
 
@@ -95,7 +95,7 @@ class Fishing:
     severity = Severity.ALERT
 
     def __init__(self) -> None:
-        self._of_role: dict[str, tuple[int, int]] = {}
+        self._of_peers: dict[str, tuple[int, int]] = {}
 
     def judge(self, seen: SeenLookup, around: Situation) -> Signal | None:
         view = around.view
@@ -104,7 +104,7 @@ class Fishing:
                 words = "The allowance of look-ups in vain is spent."
                 return Signal(self.id, 1.0, self.severity, words, NOTHING, of_person=True)
             return None
-        usual = self._usual(seen)
+        usual = self._usual(seen, peers_of(seen, around))
         if view.explained and not view.missed:
             return None
         bounds = around.thresholds
@@ -139,19 +139,25 @@ class Fishing:
         if hour > bounds.misses_an_hour:
             words = f"{hour} look-ups in vain within an hour."
             # a front door hears of children whom nobody knows, but not of them alone
-            excused_by = _DUTY if hour <= most * all_hour else NOTHING
+            excused_by = _AT_A_DESK if hour <= most * all_hour else NOTHING
             return Signal(self.id, 1.0, self.severity, words, excused_by, own, True, _QUIET_DAYS)
         if total >= _LEAST_MISSED_LOOKUPS and missed >= _LEAST_MISSES and missed > most * total:
             words = f"{missed} of {total} look-ups within a day were in vain, more than peers have."
-            return Signal(self.id, 1.0, self.severity, words, _DUTY, own, True, _QUIET_DAYS)
+            return Signal(self.id, 1.0, self.severity, words, _AT_A_DESK, own, True, _QUIET_DAYS)
         return None
 
-    def _usual(self, seen: SeenLookup) -> float:
-        """Return the share of look-ups in vain among all in this role, and count this one."""
-        total, missed = self._of_role.get(seen.role, (0, 0))
-        self._of_role[seen.role] = (total + 1, missed + seen.missed)
+    def _usual(self, seen: SeenLookup, peers: str) -> float:
+        """Return the share of look-ups in vain among all of these peers, and count this one."""
+        total, missed = self._of_peers.get(peers, (0, 0))
+        self._of_peers[peers] = (total + 1, missed + seen.missed)
         return missed / total if total >= _LEAST_OF_ROLE else 0.0
 
     def forget(self, before_ms: int) -> None:
         """Let what is long ago weigh half."""
-        self._of_role = {role: (total // 2, missed // 2) for role, (total, missed) in self._of_role.items()}
+        self._of_peers = {peers: (total // 2, missed // 2) for peers, (total, missed) in self._of_peers.items()}
+
+
+def peers_of(seen: SeenLookup, around: Situation) -> str:
+    """Return whom a person is compared with: their role, apart where it stands at a front door."""
+    at_a_door = around.member is not None and around.member.front_door
+    return f"{seen.role} at a front door" if at_a_door else seen.role
