@@ -73,6 +73,7 @@ def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durabl
     practitioners = sum(each["practitioners"] for each in found)
     record_testsuite_property("practitioners in them", practitioners)
     record_testsuite_property("of these without a durable OUTCOME", sum(len(each["unrecorded"]) for each in found))
+    record_testsuite_property("refused, since the log was busy", sum(each["refused"] for each in found))
     mean = f"{sum(left_open)} in all, {sum(left_open) / KILLS:.2f} a kill, {max(left_open, default=0)} at most"
     record_testsuite_property("INTENTs that a kill left open, told by the next life", mean)
     verified = [code for each in found for code in each["verified"]]
@@ -85,6 +86,7 @@ def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durabl
         assert each["held in the gateway's own logs"] == 0
     assert set(verified) == {0}
     assert practitioners > KILLS
+    assert sum(each["refused"] for each in found) < KILLS
     assert sum(each["starts"] for each in found) == KILLS + len(logs)
     # the control of the moments: some lookups were under way when the process was killed
     assert sum(left_open) > 0
@@ -98,7 +100,9 @@ def what_came_of(load: Load, folder: Path, verified: list[int]) -> Mapping[str, 
         "answers": len(load.received),
         "practitioners": sum(len(each.names) for each in load.received),
         "unrecorded": unrecorded(load.received, records),
-        "odd": load.odd,
+        # nothing was written and nothing told: on a busy machine the log may not be had within a quarter of a second
+        "refused": sum("AUDIT_UNAVAILABLE" in each for each in load.odd),
+        "odd": [each for each in load.odd if "AUDIT_UNAVAILABLE" not in each],
         "left open": [p["count"] for p in found],
         "untold intents": sorted(open_intents(records) ^ {seq for p in found for seq in p["intents"]}),
         "starts": sum(p["action"] == AdminAction.STARTED for p in admin),
