@@ -8,6 +8,7 @@ is frozen, and the process fails as when storage fails.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from gateway.audit.recovery import origin_of
 from gateway.audit.replica import Replica
 from gateway.audit.sealed import checkpoint_sizes, store_note, verified_frontier
 from gateway.audit.signing import LogSigner
+from gateway.audit.sqlite_writer import is_busy
 from gateway.audit.tables import audit_cosignature, audit_leaf
 from gateway.storage.engine import writing
 
@@ -97,6 +99,11 @@ class Checkpointer:
         except AuditDamaged as damage:
             self._fail(str(damage))
         except sa.exc.OperationalError as error:
+            if isinstance(error.orig, sqlite3.Error) and not is_busy(error):
+                # the disk fails under this thread: the next to acknowledge something on it would be the writer
+                _logger.critical("storage failed under a checkpoint: %s", type(error.orig).__name__)
+                self._log.fail()
+                return
             # busy, or a server that went away: the writer, whom callers wait for, decides what that means
             _logger.warning("no checkpoint could be made: %s", type(error.orig).__name__)
         except Exception as error:

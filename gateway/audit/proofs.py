@@ -141,6 +141,9 @@ def _payload(record: ProvenRecord, bound: str, receipt: str) -> Any:
         content = msgspec.json.decode(record.payload)
     except (ValueError, RecursionError):
         raise BundleRefused("a payload cannot be read") from None
+    if base64.b64encode(salt).decode() != record.salt:
+        # the last character of a salt holds bits that decoding drops
+        raise BundleRefused("a salt is not in the format")
     if sha256(salt + record.payload.encode()).hexdigest() != bound:
         raise NotProven("a payload is not the one that its record binds")
     if not isinstance(content, dict) or content.get("receipt") != receipt:

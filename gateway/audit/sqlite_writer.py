@@ -116,7 +116,7 @@ class SQLiteWriter(ShardWriter):
             self._cursor.execute("ROLLBACK")
 
     def _is_busy(self, error: Exception) -> bool:
-        return _primary_code(error) in _BUSY
+        return is_busy(error)
 
     def _is_fault_of_a_statement(self, error: Exception) -> bool:
         code = _primary_code(error)
@@ -127,6 +127,11 @@ class SQLiteWriter(ShardWriter):
             # the driver refuses parameters that it cannot bind, without asking SQLite
             return isinstance(cause, sqlite3.ProgrammingError | sqlite3.InterfaceError)
         return not isinstance(cause, OSError | MemoryError)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Return whether an error of SQLite passes by itself: somebody else is writing."""
+    return _primary_code(error) in _BUSY
 
 
 def _primary_code(error: BaseException) -> int | None:

@@ -75,12 +75,14 @@ class Load:
     received: list[Received] = field(default_factory=list)
     answered: threading.Event = field(default_factory=threading.Event)
     odd: list[str] = field(default_factory=list)
+    connections_kept: int | None = None  # nought: a connection for each request, so that every worker gets some
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def client(self, number: int) -> None:
         persona = ("social-worker", "health-visitor", "school-lead")[number % 3]
         token = self.world.token(persona)
-        with httpx.Client(trust_env=False, verify=False, timeout=10) as client:  # noqa: S501 - plain HTTP
+        limits = httpx.Limits(max_keepalive_connections=self.connections_kept)
+        with httpx.Client(trust_env=False, verify=False, timeout=10, limits=limits) as client:  # noqa: S501 - plain HTTP
             for story in itertools.cycle(STORIES[number % 2 :] + STORIES[: number % 2]):
                 if self._ended.is_set():
                     return

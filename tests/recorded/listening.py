@@ -158,7 +158,7 @@ def _answered(exchange: Exchange) -> tuple[Mapping[str, Any], Mapping[str, Any],
     """Return what was asked for, the data and the extensions of an executed answer; None for any other."""
     try:
         request, answer = json.loads(exchange.request), json.loads(exchange.answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         # refused before anybody was asked
         return None
     if not isinstance(request, Mapping) or not isinstance(answer, Mapping) or not answer.get("data"):
