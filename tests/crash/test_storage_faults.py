@@ -71,7 +71,8 @@ def stands(world: DemoWorld, folder: Path, library: Path, *flags: str) -> Iterat
 
 def some(calls: int) -> list[int]:
     """Return which calls are tried: all, or as many as are wanted, evenly, among them the last, which is a sync."""
-    return sorted({calls - number * calls // CALLS for number in range(min(CALLS, calls))})
+    wanted = min(CALLS, calls)
+    return sorted({calls - number * calls // wanted for number in range(wanted)})
 
 
 def faults_of(case: Mapping[str, Any], step: str) -> list[str]:
