@@ -116,7 +116,9 @@ def test_a_long_time_with_faults_tells_nothing_wrong_and_nothing_grows(
     record_testsuite_property("open files: when settled, at the end", f"{first.files}, {last.files}")
     record_testsuite_property("tasks: when settled, at the end", f"{first.tasks}, {last.tasks}")
     assert found == []
-    assert last.tasks <= max(s.tasks for s in settled[: len(settled) // 2 + 1]) + AT_ONCE
+    # in a run of seconds, what is under way at two moments differs by more than what could have grown
+    more = AT_ONCE if SECONDS >= 60 else 4 * AT_ONCE
+    assert last.tasks <= max(s.tasks for s in settled[: len(settled) // 2 + 1]) + more
     assert last.files <= max(s.files for s in settled[: len(settled) // 2 + 1]) + 4 * AT_ONCE
     if SECONDS >= 60:
         assert last.megabytes <= first.megabytes * (1 + _MOST_GROWTH)
