@@ -32,7 +32,7 @@ class Record:
     hash: bytes
 
 
-class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The fields of a leaf, version 1. `kind` is checked by whoever reads it: as text it costs half."""
 
     kind: str

@@ -6,6 +6,7 @@ and their roots put together afterwards.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -99,11 +100,18 @@ class Stretch:
 def check_stretch(reader: Reader, shard: str, first: int, end: int, sizes: Sequence[int]) -> Stretch:
     """Return what leaves [first, end) of a shard give, and the subtrees of every size in (first, end] of `sizes`."""
     stretch = Stretch(first, end)
-    hashes = _leaves(reader, shard, stretch)
-    if len(hashes) == end - first:
-        levels = _nodes(reader, shard, stretch, hashes)
-        stretch.peaks = _peaks(levels, end - first)
-        stretch.cuts = {size: _peaks(levels, size - first) for size in sizes if first < size <= end}
+    collecting = gc.isenabled()
+    # rows by the ten thousand and no cycle among them: the collector would walk through them again and again
+    gc.disable()
+    try:
+        hashes = _leaves(reader, shard, stretch)
+        if len(hashes) == end - first:
+            levels = _nodes(reader, shard, stretch, hashes)
+            stretch.peaks = _peaks(levels, end - first)
+            stretch.cuts = {size: _peaks(levels, size - first) for size in sizes if first < size <= end}
+    finally:
+        if collecting:
+            gc.enable()
     return stretch
 
 
