@@ -183,7 +183,13 @@ class Gathering:
             return nothing(facts, HeldBack.SHIELDED)
         # The second wave: what only a relationship opens. It runs for nobody to whom nothing is disclosed.
         if more := self.plan.more(self.standing):
-            wider = {source: FieldMask(self.plan.masks[source].paths | mask.paths) for source, mask in more.items()}
+            # Nobody is asked again who did not answer: how often a source in trouble is called, and so when its
+            # circuit opens, must not depend on what is known of the child.
+            wider = {
+                source: FieldMask(self.plan.masks[source].paths | mask.paths)
+                for source, mask in more.items()
+                if self.outcomes[source].status is SourceStatus.ANSWERED or self.outcomes[source].answers
+            }
             naming = {s.id for s in self._sources if s.connector.manifest.names_adults}
             named = [outcome for source, outcome in self.outcomes.items() if source in naming]
             for source, outcome in (await self._ask(wider, named)).items():

@@ -154,6 +154,16 @@ async def test_a_source_that_answers_once_and_not_again_gave_no_answer_and_keeps
     assert told.entries == [{"role": "Allocated worker"}]
 
 
+async def test_a_source_that_did_not_answer_is_not_asked_again_in_the_second_wave(running: Running) -> None:
+    plans = {"childrensServices.plans"}
+    failing = FailingSource(source("cs-brook", organisation="brook-council", holds=plans), FaultCode.CONNECT)
+    first = council()
+    async with running(first, failing, agreements=terms()) as world:
+        await world.ask(select=SELECT)
+
+    assert (len(first.asked), len(failing.asked)) == (2, 1)
+
+
 async def test_entries_about_a_linked_adult_are_shown_as_such(running: Running) -> None:
     other = row("p-2", name="Quin Vale", relationship=InvolvementRelationship.LINKED_ADULT)
     theirs = dataclasses.replace(other, identity=IdentityClaim(date(1990, 1, 1), ("Another",)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -46,9 +47,14 @@ def differences(first: Response, second: Response) -> Iterator[str]:
 
 
 def observed(step: Step, one: list[Call], two: list[Call]) -> Iterator[str]:
-    """What the agencies see: the first call of each source in the same words, and all calls of the viewer's own."""
+    """What the agencies see: the first call of each source in the same words, and all calls of the viewer's own.
+
+    And what circuits count: how often a source failed shows in the lookup in which its circuit opens.
+    """
     if _first_wave(one) != _first_wave(two):
         yield "the first asks of the sources"
+    if Counter(c.source for c in one if c.failed) != Counter(c.source for c in two if c.failed):
+        yield "the failures that circuits count"
     # Declared: a source about adults is asked of whom children's services name before anything is decided of the child,
     # so its own people can see in its own logs that an adult was asked about.
     about_child = [source for source in SOURCES if not source.about_adults]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.faults import FaultCode, SourceFailed
 from connectors.memory import narrow
+from gateway.breaker import BreakerRules
 from gateway.sources import Source as Configured
+from gateway.upstream import Upstream
 from schema import records
 from schema.identifiers import CRN, NHSNumber
 from schema.records import AdultRef, Answer, Answered, ChildRef, IdentityClaim, LinkedAdult, NoAnswer, SubjectRef
@@ -28,6 +31,7 @@ from schema.vocabulary import (
 from tests.noninterference.facts import CHILD, Held, Identity, Row, World
 from tests.noninterference.table import BY_ID, SOURCES, Source
 
+_NEVER = 10**9
 AS_OF = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
 BROKER = records.Agency(
     "broker",
@@ -48,6 +52,7 @@ class Call:
     asker: str | None
     purpose_class: str
     silent: bool
+    failed: bool  # what the source's circuit counts
 
 
 @dataclass
@@ -106,7 +111,15 @@ class Staged:
     def _note(self, about: tuple[str, ...], mask: FieldMask, ask: Ask) -> None:
         asker = f"{ask.asker.organisation}:{ask.asker.subject}" if ask.asker else None
         self.scene.calls.append(
-            Call(self.source.id, about, mask.paths, asker, ask.purpose_class.value, getattr(ask, "silent", False))
+            Call(
+                self.source.id,
+                about,
+                mask.paths,
+                asker,
+                ask.purpose_class.value,
+                getattr(ask, "silent", False),
+                self.source.id in self.scene.down,
+            )
         )
 
     def _held(self, subject: SubjectRef) -> Answered:
@@ -192,9 +205,21 @@ def _item(cls: type, values: Mapping[str, Any], agency: records.Agency) -> objec
     return cls(agency=agency, **named)
 
 
+class _NeverOpen(Configured):
+    """A source whose circuit never opens.
+
+    A circuit opens by the clock, so that two gateways side by side open it a moment apart, and by what earlier pairs
+    did, so that a source is down of which the oracle was told that it answers. What it counts is compared instead.
+    """
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        return Upstream(self.connector, rules=BreakerRules(least_calls=_NEVER, failing_in_a_row=_NEVER))
+
+
 def configured(scene: Scene) -> list[Configured]:
     """Return every source of the table, in its order, over one scene."""
     return [
-        Configured(Staged(source, scene), source.enabled, BROKER if BY_ID[source.id].broker else None)
+        _NeverOpen(Staged(source, scene), source.enabled, BROKER if BY_ID[source.id].broker else None)
         for source in SOURCES
     ]

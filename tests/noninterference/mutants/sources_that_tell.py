@@ -61,6 +61,18 @@ def _second_wave_first(honest: Any) -> Any:
     return disclosed
 
 
+def _in_trouble_asked_again(honest: Any) -> Any:
+    """Who did not answer is asked again about a child whom nothing hides, so that the circuit counts twice."""
+
+    async def disclosed(self: Gathering) -> Any:
+        silent = {s for s, outcome in self.outcomes.items() if outcome.status is SourceStatus.NO_ANSWER}
+        if silent and not self._hidden():
+            await self._ask({source: mask for source, mask in self.plan.masks.items() if source in silent}, ())
+        return await honest(self)
+
+    return disclosed
+
+
 def _adults_when_named(honest: Any) -> Any:
     async def adults(self: FanOut, connector: Connector, naming: Any, named: Any, mask: Any) -> SourceOutcome:
         outcome: SourceOutcome = await honest(self, connector, naming, named, mask)
@@ -193,6 +205,12 @@ MUTANTS = (
         "A shield that was seen opens a breaker for that child.",
         wrapping(FanOut, "_ask", _breaker_of_a_child),
         SeenBy.SEQUENCE,
+    ),
+    Mutant(
+        "trouble-counted-twice-if-nothing-is-hidden",
+        24,
+        "A source in trouble is called once more where no shield hides the child, and its circuit opens sooner.",
+        wrapping(Gathering, "_disclosed", _in_trouble_asked_again),
     ),
     Mutant(
         "stale-answer-of-another's-lookup",
