@@ -46,11 +46,16 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def write_config(settings: Settings, folder: Path, url: str | None = None) -> Path:
-    """Write the demo's settings as a configuration file, with a database of its own or the one at `url`."""
+def write_config(
+    settings: Settings, folder: Path, url: str | None = None, audit: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the demo's settings as a configuration file, with a database of its own or the one at `url`.
+
+    `audit` is what `[audit]` holds beside the key file.
+    """
     values = settings.model_dump(mode="json", exclude_none=True)
     values["database"] = {"url": url or f"sqlite:///{folder}/contactpoint.db"}
-    values["audit"] = {"key_file": str(folder / "audit.key")}
+    values["audit"] = {"key_file": str(folder / "audit.key"), **(audit or {})}
     values["telemetry"] = {"log_format": "json", "log_level": "debug"}
     file = folder / "gateway.toml"
     file.write_text("\n".join(f"{name} = {toml(value)}" for name, value in values.items()), encoding="utf-8")
@@ -146,21 +151,39 @@ class Lives:
         *flags: str,
         environment: Mapping[str, str] | None = None,
         url: str | None = None,
+        audit: Mapping[str, Any] | None = None,
     ) -> None:
-        """`flags` break it on purpose: see `lives.py`. `url` is a database other than one of its own."""
+        """`flags` break it on purpose: see `lives.py`. `url` is a database other than one of its own.
+
+        `audit` is what `[audit]` holds beside the key file.
+        """
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "log.jsonl"
         self._command = [
             *(sys.executable, str(REPOSITORY / "tests" / "end_to_end" / "lives.py")),
-            *(str(write_config(settings, folder, url)), str(port), *flags),
+            *(str(write_config(settings, folder, url, audit)), str(port), *flags),
         ]
         self._environment = {**(environment or os.environ), "PYTHONPATH": str(REPOSITORY)}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> int:
         """Begin a life; return its process id when it says that it is ready."""
+        pid = self.begin()
+        wait_until_ready(self.url)
+        return pid
+
+    def begin(self) -> int:
+        """Begin a life, ready or not; return its process id."""
+        process = self.prepare()
+        assert process.stdin is not None
+        process.stdin.write("live\n")
+        process.stdin.flush()
+        return int(self._line())
+
+    def prepare(self) -> subprocess.Popen[str]:
+        """Let what all lives need be imported; a test may do something else meanwhile."""
         if self._process is None:
             with self.log.open("w") as log:
                 self._process = subprocess.Popen(
@@ -173,12 +196,7 @@ class Lives:
                     text=True,
                     start_new_session=True,
                 )
-        assert self._process.stdin is not None
-        self._process.stdin.write("live\n")
-        self._process.stdin.flush()
-        pid = int(self._line())
-        wait_until_ready(self.url)
-        return pid
+        return self._process
 
     def ended(self) -> int:
         """Wait for the end of the life; return its exit code, negative for a signal."""
