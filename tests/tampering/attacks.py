@@ -17,13 +17,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from gateway.audit.events import EventKind
-from gateway.audit.merkle import leaf_hash
+from gateway.audit.merkle import Fetch, leaf_hash
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import NoLog, Status, verify
 from gateway.storage.engine import open_engine
 from tests.crash.power_cut import scratch
 from tests.tampering.contents import Contents, Rows, Written, renumbered, store, stored
 from tests.tampering.flips import Attacker
+from tests.tampering.outsider import CONTRADICTED, COSIGNED, STALE
 from tests.tampering.specimen import Specimen, make_specimen
 
 RECEIPTS = 0.01
@@ -187,7 +188,11 @@ ATTACKS = (
 
 @dataclass
 class Tally:
-    """How often an attack was tried, and who found it; `old` counts what is older than the witness's last look."""
+    """How often an attack was tried, and who found it; `old` counts what is older than the witness's last look.
+
+    `refused` counts where the witness itself, brought the newest checkpoints afterwards, did not cosign one of each
+    shard that it knows; `stale`, `contradicted` and `not_brought` what was the matter with the first that it did not.
+    """
 
     tried: int = 0
     hashes: int = 0
@@ -196,6 +201,14 @@ class Tally:
     receipts: int = 0
     old: int = 0
     old_witness: int = 0
+    asked: int = 0
+    refused: int = 0
+    old_refused: int = 0
+    stale: int = 0
+    contradicted: int = 0
+    not_brought: int = 0
+    forgetful: int = 0
+    asked_forgetful: int = 0
 
 
 @dataclass
@@ -211,11 +224,14 @@ class Campaign:
         try:
             whole = Contents.of(stored(attacker))
             self._control(engine, attacker, whole)
-            for _ in range(rounds):
+            for number in range(rounds):
                 for name, strength in ATTACKS:
                     self._attack(engine, attacker, whole, name, strength, chance)
+                    if strength == WITH_KEY and number == 0:
+                        self._ask_one_that_forgot(name, stored(attacker))
             self._control(engine, attacker, whole)
         finally:
+            self.specimen.witness.close()
             attacker.close()
             engine.dispose()
 
@@ -229,6 +245,7 @@ class Campaign:
         store(attacker, again.rows())
         assert again.rows() == whole.copy().rows()
         assert not found(engine, self.specimen.witnessed)
+        assert self._asked(again.rows(), again.master) == COSIGNED
 
     def _attack(
         self, engine: sa.Engine, attacker: Attacker, whole: Contents, name: str, strength: str, chance: random.Random
@@ -250,9 +267,50 @@ class Campaign:
         tally.witness += seen
         now = {(of, seq): row for of, seq, *row in forged["audit_leaf"]}
         tally.receipts += seen or any(now.get(place) != row for place, row in kept.items())
-        if self._seen_by_the_witness(name, target, forged):
-            tally.old += 1
-            tally.old_witness += seen
+        old = self._seen_by_the_witness(name, target, forged)
+        tally.old += old
+        tally.old_witness += old and seen
+        if strength != ROWS_ONLY:
+            # without a new hash there is nothing new to sign, nor to bring
+            answer = self._asked(forged, target.shard)
+            tally.asked += 1
+            tally.refused += answer != COSIGNED
+            tally.old_refused += old and answer != COSIGNED
+            tally.stale += answer == STALE
+            tally.contradicted += answer == CONTRADICTED
+            tally.not_brought += answer is None
+
+    def _asked(self, rows: Rows, first: str) -> int | None:
+        """Bring the witness the newest note of every shard that it knows, the attacked one first.
+
+        Return the status of the first that it does not cosign, None if there is none to bring, or 200.
+        """
+        answers: list[int | None] = []
+        for shard in sorted(self.specimen.seen, key=lambda shard: (shard != first, shard)):
+            notes = {size: note for of, size, note in rows["audit_checkpoint"] if of == shard}
+            if not notes:
+                answers.append(None)
+                break
+            size = max(notes)
+            cosigned = [at for of, at, *_ in rows["audit_cosignature"] if of == shard and at <= size]
+            status, _ = self.specimen.witness.ask(max(cosigned, default=0), notes[size], nodes_of(rows, shard))
+            answers.append(status)
+            if status != COSIGNED:
+                break
+        if COSIGNED in answers:
+            # that it remembers, and the next attack is made on the whole log
+            self.specimen.witness.again()
+        return answers[-1]
+
+    def _ask_one_that_forgot(self, name: str, forged: Rows) -> None:
+        """The control: a witness that has lost its store would cosign what was rewritten with the key."""
+        tally = self.tallies[f"{name} | {WITH_KEY}"]
+        self.specimen.witness.forget()
+        newest = {shard: note for shard, _, note in sorted(forged["audit_checkpoint"])}
+        answers = {self.specimen.witness.ask(0, note, nodes_of(forged, shard))[0] for shard, note in newest.items()}
+        tally.asked_forgetful += 1
+        tally.forgetful += answers == {COSIGNED}
+        self.specimen.witness.again()
 
     def _seen_by_the_witness(self, name: str, target: Target, forged: Rows) -> bool:
         """Say whether what was changed is older than the witness's last look."""
@@ -289,6 +347,13 @@ class Campaign:
             contents.tell_the_master()
             contents.only_what_fits()
         return contents.rows(), contents.without_seals().rows()
+
+
+def nodes_of(rows: Rows, shard: str) -> Fetch:
+    """Return the tree of a shard as rows hold it."""
+    nodes = {(0, seq): hashed for of, seq, _, hashed in rows["audit_leaf"] if of == shard}
+    nodes.update({(level, ix): hashed for of, level, ix, hashed in rows["audit_node"] if of == shard})
+    return lambda level, ix: nodes[level, ix]
 
 
 def found(engine: sa.Engine, trust: Trust) -> bool:

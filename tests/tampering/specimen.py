@@ -11,22 +11,19 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from gateway.audit.checkpointer import Checkpointer
-from gateway.audit.checkpoints import parse_checkpoint
-from gateway.audit.cosignatures import Ed25519Cosigner
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.audit.notes import parse_note
-from gateway.audit.sealed import store_cosignature
+from gateway.audit.sealed import store_cosignature, stored_nodes
 from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_checkpoint
 from gateway.audit.verification.trust import Trust, held
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
+from tests.tampering.outsider import NAME, Outsider
 
 LAG = 3
 """How many checkpoints of a shard the witness has not seen yet."""
-WITNESS = "witness.example"
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,8 @@ class Specimen:
     """The same with the checkpoints that the witness has kept."""
     seen: dict[str, int]
     """How many leaves of each shard the witness has seen."""
+    witness: Outsider
+    """The witness itself, remembering that."""
     backups: list[Path]
     """The database as it was after each round of checkpoints, oldest first."""
 
@@ -52,7 +51,8 @@ def make_specimen(folder: Path, lookups: int, checkpoints: int, lag: int = LAG) 
     migrate(engine)
     keys = AuditKeys.load_or_create(folder / "audit.key")
     signer = LogSigner.of(keys)
-    witness = Ed25519Cosigner(WITNESS, bytes(range(32)))
+    witness = Outsider(folder / "witness")
+    witness.know(signer.key)
     # two at once: each has a shard of its own
     logs = [
         AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer, witnesses=[str(witness.key)])
@@ -75,14 +75,16 @@ def make_specimen(folder: Path, lookups: int, checkpoints: int, lag: int = LAG) 
         cosigners=() if signer.cosigner is None else (signer.cosigner,),
         witnesses=(witness.key,),
     )
-    kept = tuple(held(f"what {WITNESS} has kept", raw) for raw, _ in seen.values())
+    witness.remember()
+    kept = tuple(held(f"what {NAME} has kept", raw) for raw in witness.notes().values())
     return Specimen(
         file,
         keys,
         signer,
         plain,
         Trust(plain.log_keys, plain.cosigners, plain.witnesses, kept),
-        {shard: size for shard, (_, size) in seen.items()},
+        seen,
+        witness,
         backups,
     )
 
@@ -106,16 +108,15 @@ async def _look_up(log: AuditLog, number: int, count: int) -> None:
         )
 
 
-def _cosign(engine: sa.Engine, witness: Ed25519Cosigner, lag: int) -> dict[str, tuple[bytes, int]]:
-    """Let the witness cosign every checkpoint but the last ones; return the newest note that it saw of each shard."""
+def _cosign(engine: sa.Engine, witness: Outsider, lag: int) -> dict[str, int]:
+    """Bring the witness every checkpoint but the last ones; return the size of the newest that it saw of each shard."""
     table = audit_checkpoint
-    seen: dict[str, tuple[bytes, int]] = {}
+    seen: dict[str, int] = {}
     with writing(engine).begin() as connection:
         rows = connection.execute(sa.select(table.c.shard, table.c.size, table.c.note).order_by(table.c.size)).all()
         for shard in {row.shard for row in rows}:
             for row in [row for row in rows if row.shard == shard][:-lag]:
-                checkpoint = parse_checkpoint(parse_note(row.note).text)
-                line = witness.cosign(checkpoint, 1_790_000_000 + row.size).line()
-                store_cosignature(connection, shard, row.size, witness.key.label, line.encode())
-                seen[shard] = (row.note, row.size)
+                line = witness.cosign(seen.get(shard, 0), row.note, stored_nodes(connection, shard))
+                store_cosignature(connection, shard, row.size, witness.key.label, line)
+                seen[shard] = row.size
     return seen

@@ -73,9 +73,27 @@ def test_every_rewriting_older_than_the_witness_s_last_look_is_found(
             f"{shares}, receipts {tally['receipts'] / tally['tried']:.3f}; older than the witness's last look: "
             f"{tally['old_witness']} of {tally['old']}",
         )
+    asked = [tally for name, tally in tallies.items() if not name.endswith(ROWS_ONLY)]
+    total: Counter[str] = sum(asked, Counter())
+    record_testsuite_property("what was recomputed or put back, brought to the witness's own program", total["asked"])
+    record_testsuite_property(
+        "of these older than its last look, and not cosigned", f"{total['old_refused']} of {total['old']}"
+    )
+    answers = f"409 {total['stale']}, 422 {total['contradicted']}, nothing left to bring {total['not_brought']}"
+    record_testsuite_property("its answers where it did not cosign", answers)
+    cosigned = f"{total['forgetful']} of {total['asked_forgetful']}"
+    record_testsuite_property("control: cosigned by a witness that has lost its store", cosigned)
+    assert total["stale"] > 0
+    assert total["contradicted"] > 0
+    assert total["forgetful"] == total["asked_forgetful"] > 0
     assert set(tallies) == {f"{name} | {strength}" for name, strength in ATTACKS}
     for name, tally in tallies.items():
         assert tally["old_witness"] == tally["old"], name
+        if not name.endswith(ROWS_ONLY):
+            assert tally["asked"] == tally["tried"], name
+            assert tally["old_refused"] == tally["old"], name
+            # what its store shows to an auditor is what the witness itself refuses, and the other way about
+            assert tally["refused"] == tally["witness"], name
         if name.endswith(ROWS_ONLY):
             # what is not recomputed contradicts itself, whoever looks
             assert tally["hashes"] == tally["signed"] == tally["tried"], name
