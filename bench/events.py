@@ -22,7 +22,7 @@ from gateway.audit.events_query import Wanted, page
 from gateway.audit.index import EventIndex
 from gateway.audit.index_tables import Flag
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import leaf_bytes, payload_hash
+from gateway.audit.leaves import leaf_bytes, payload_hash
 from gateway.audit.reports import counting, ledger, looks
 from gateway.audit.reports.counting import Period
 from gateway.migrate import migrate

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.audit.index_tables import Flag, event_index
 from gateway.audit.indexed import FORGOTTEN
-from gateway.audit.records import parse_leaf, payload_hash
+from gateway.audit.leaves import parse_leaf, payload_hash
 from gateway.audit.tables import audit_checkpoint, audit_leaf, audit_payload
 
 _at = (event_index.c.at_ms, event_index.c.shard, event_index.c.seq)

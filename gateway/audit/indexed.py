@@ -11,7 +11,7 @@ import msgspec
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.index_tables import Flag
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import Leaf, parse_leaf
+from gateway.audit.leaves import Leaf, parse_leaf
 
 NOT_EVENTS: Final = frozenset({EventKind.HEARTBEAT.value, "SHARD"})
 """Records about the log itself, of which nobody asks when they look for what somebody did."""

@@ -18,7 +18,8 @@ from gateway.audit import merkle
 from gateway.audit.canonical import canonical
 from gateway.audit.errors import AuditDamaged
 from gateway.audit.events import EventKind, ShardEvent
-from gateway.audit.records import MASTER, SALT_SIZE, leaf_bytes, payload_hash
+from gateway.audit.leaves import SALT_SIZE, leaf_bytes, payload_hash
+from gateway.audit.records import MASTER
 from gateway.audit.recovery import origin_of
 from gateway.audit.sealed import frontier_at
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard

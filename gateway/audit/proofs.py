@@ -16,9 +16,9 @@ import msgspec
 
 from gateway.audit.checkpoints import Checkpoint, open_checkpoint, parse_size
 from gateway.audit.cosignatures import verify_cosignature
+from gateway.audit.leaves import leaf_bytes, parse_leaf
 from gateway.audit.merkle import HASH_SIZE, ProofRefused, leaf_hash, verify_inclusion
 from gateway.audit.notes import NoteRefused, SignatureRefused, VerifierKey
-from gateway.audit.records import leaf_bytes, parse_leaf
 from gateway.audit.recovery import origin_of
 
 FORMAT: Final = "contactpoint-proof/v1"

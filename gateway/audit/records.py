@@ -1,19 +1,17 @@
-"""One record of the log: how its leaf is written, and how records are read back in order."""
+"""The records of the log, read back in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from gateway.audit.events import EventKind
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.tables import audit_leaf, audit_payload
-
-SALT_SIZE = 16
 
 MASTER = "master"
 """What the name of a master log begins with, and that of no other shard: those are hexadecimal."""
@@ -30,31 +28,6 @@ class Record:
     payload: dict[str, Any] | None
     leaf: bytes
     hash: bytes
-
-
-class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The fields of a leaf, version 1. `kind` is checked by whoever reads it: as text it costs half."""
-
-    kind: str
-    ph: str
-    seq: int
-    shard: str
-    t: int
-    v: int
-
-
-def leaf_bytes(shard: str, seq: int, time_ms: int, kind: str, payload_hash: str) -> bytes:
-    """Return the canonical leaf. Its strings need no escaping: a shard and a hash are hex, a kind is a word."""
-    return f'{{"kind":"{kind}","ph":"{payload_hash}","seq":{seq},"shard":"{shard}","t":{time_ms},"v":1}}'.encode()
-
-
-def payload_hash(salt: bytes, body: bytes) -> str:
-    """Return SHA-256(salt || payload) in hex. Without the salt, an NHS number in a payload could be found by trying."""
-    return sha256(salt + body).hexdigest()
-
-
-parse_leaf = msgspec.json.Decoder(Leaf).decode
-"""Return the Leaf of a body. Raises msgspec.ValidationError or msgspec.DecodeError (both ValueError)."""
 
 
 def read_records(engine: sa.Engine, shard: str | None = None) -> Iterator[Record]:

@@ -13,7 +13,7 @@ from gateway.audit import merkle
 from gateway.audit.errors import AnotherKey, AuditDamaged
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import parse_leaf, payload_hash
+from gateway.audit.leaves import parse_leaf, payload_hash
 from gateway.audit.sealed import last_checkpoint, verified_frontier
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gateway.audit import merkle
 from gateway.audit.errors import AuditDamaged
-from gateway.audit.records import leaf_bytes, parse_leaf, payload_hash
+from gateway.audit.leaves import leaf_bytes, parse_leaf, payload_hash
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload
 
 _CHUNK = 1024

@@ -17,7 +17,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.audit.events import EventKind
-from gateway.audit.records import parse_leaf
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.tables import announced_purge, audit_leaf, audit_payload
 from gateway.storage.engine import is_postgresql, writing
 from gateway.storage.tables import review

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from gateway.audit.charging import Count, Counts, passed_limits, total
 from gateway.audit.errors import AlongsideRefused, AuditUnavailable, ChargesRefused
 from gateway.audit.events import EventKind
+from gateway.audit.leaves import SALT_SIZE, leaf_bytes
 from gateway.audit.merkle import Frontier
-from gateway.audit.records import SALT_SIZE, leaf_bytes
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 

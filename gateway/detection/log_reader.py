@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.records import parse_leaf
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.detection.lookups import LogFault, Place, Seen, seen_from
 

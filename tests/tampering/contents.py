@@ -9,10 +9,10 @@ from typing import Any
 
 from gateway.audit.canonical import canonical
 from gateway.audit.checkpoints import Checkpoint, parse_checkpoint
+from gateway.audit.leaves import leaf_bytes, parse_leaf, payload_hash
 from gateway.audit.master import is_master
 from gateway.audit.merkle import Frontier, leaf_hash
 from gateway.audit.notes import parse_note
-from gateway.audit.records import leaf_bytes, parse_leaf, payload_hash
 from gateway.audit.recovery import origin_of
 from gateway.audit.signing import LogSigner
 from tests.tampering.flips import COLUMNS, Attacker

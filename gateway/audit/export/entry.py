@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from gateway.audit.records import MASTER, parse_leaf
+from gateway.audit.leaves import parse_leaf
+from gateway.audit.records import MASTER
 from gateway.audit.tables import audit_leaf, audit_payload
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from gateway.audit.index_tables import Flag, event_index
-from gateway.audit.records import parse_leaf
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.reports.report import Report, Table, moment
 from gateway.audit.tables import audit_checkpoint, audit_cosignature, audit_leaf, audit_shard
 

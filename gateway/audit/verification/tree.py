@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from gateway.audit.events import AdminAction, EventKind, ShardEvent
+from gateway.audit.leaves import SALT_SIZE, leaf_bytes, parse_leaf
 from gateway.audit.merkle import peak_positions
-from gateway.audit.records import SALT_SIZE, leaf_bytes, parse_leaf
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import Reader
 

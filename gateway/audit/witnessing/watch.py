@@ -17,9 +17,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.audit.freezing import freeze
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.log import AuditLog
 from gateway.audit.master import current_master
-from gateway.audit.records import parse_leaf
 from gateway.audit.sealed import cosigned_size
 from gateway.audit.tables import audit_checkpoint, audit_leaf
 from gateway.audit.witnessing.client import WitnessClient, WitnessContradicts, WitnessUnavailable
