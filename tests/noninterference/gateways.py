@@ -2,7 +2,7 @@
 
 What is random by design and not made equal here: receipts, and what only the log and the agencies see (the ids of
 asks). Request ids are the client's; opaque ids are keyed, so both gateways have the same audit key; the budgets'
-windows stand still, so that no minute ends between the two worlds.
+windows stand still, so that no minute ends between the two worlds, and no deadline comes: time has a proof of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.storage.engine import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
 from tests.noninterference.agreements import write_agreements
 from tests.noninterference.facts import Viewer
-from tests.noninterference.staging import Scene, configured
+from tests.noninterference.staging import PATIENCE, Scene, configured
 from tests.noninterference.table import COURT
 
 PERSON_LOOKUPS, PERSON_MISSES = 3, 2
@@ -170,7 +170,7 @@ async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Runn
             "issuers": [{"issuer": ISSUER, "jwks_file": str(shared / "jwks.json")}],
             "database": {"url": f"sqlite:///{folder}/gateway.db"},
             "agreements": {"directory": str(shared / "agreements")},
-            "limits": {"quiet_seconds": 0, **budgets},
+            "limits": {"quiet_seconds": 0, "total_seconds": PATIENCE, "source_seconds": PATIENCE, **budgets},
         },
         "pair",
         relative_to=folder,

@@ -32,6 +32,8 @@ from tests.noninterference.facts import CHILD, Held, Identity, Row, World
 from tests.noninterference.table import BY_ID, SOURCES, Source
 
 _NEVER = 10**9
+PATIENCE = 30.0
+"""Seconds for a source: it answers or fails at once, and a machine that stood still must not read as its silence."""
 AS_OF = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
 BROKER = records.Agency(
     "broker",
@@ -85,6 +87,7 @@ class Staged:
             run_by="the tests",
             support_contact="nobody",
             retention_days=source.retention_days,
+            timeout_seconds=PATIENCE,
         )
 
     async def involvements(
