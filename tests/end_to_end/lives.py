@@ -2,8 +2,9 @@
 
     python lives.py CONFIG PORT [FLAG ...]
 
-Forks for each life, so that what was imported once need not be imported again; a life is the whole command, with its
-own event loop, log and connections. Prints the process id of each life, and its wait status when it has ended.
+A line is the number of workers. Forks for each life, so that what was imported once need not be imported again; a life
+is the whole command, with its own event loop, log and connections. Prints the process id of each life, and its wait
+status when it has ended.
 
 Flags that break it on purpose:
     --answers-early     a body leaves before its OUTCOME is on disk
@@ -96,11 +97,11 @@ def _break(flags: tuple[str, ...]) -> None:
 
 def main(config: str, port: str, *flags: str) -> None:
     _break(flags)
-    for _ in sys.stdin:
+    for workers in sys.stdin:
         pid = os.fork()
         if pid == 0:
             os.close(0)
-            serve.main(["--config", config, "--port", port])
+            serve.main(["--config", config, "--port", port, "--workers", workers.strip()])
         print(pid, flush=True)
         print(os.waitpid(pid, 0)[1], flush=True)
 

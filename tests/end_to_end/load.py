@@ -168,17 +168,17 @@ class Lives:
         self._environment = {**(environment or os.environ), "PYTHONPATH": str(REPOSITORY)}
         self._process: subprocess.Popen[str] | None = None
 
-    def start(self) -> int:
-        """Begin a life; return its process id when it says that it is ready."""
-        pid = self.begin()
+    def start(self, workers: int = 1) -> int:
+        """Begin a life; return its process id when it says that it is ready: with several workers, one of them."""
+        pid = self.begin(workers)
         wait_until_ready(self.url)
         return pid
 
-    def begin(self) -> int:
+    def begin(self, workers: int = 1) -> int:
         """Begin a life, ready or not; return its process id."""
         process = self.prepare()
         assert process.stdin is not None
-        process.stdin.write("live\n")
+        process.stdin.write(f"{workers}\n")
         process.stdin.flush()
         return int(self._line())
 
@@ -221,6 +221,15 @@ class Lives:
             return bool(select.select([process], [], [], seconds)[0])
         finally:
             os.close(process)
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return every line of the gateway's own log, of all lives, that tells of an event."""
+        if not self.log.exists():
+            return []
+        # the last line may not be whole yet
+        lines = self.log.read_text(encoding="utf-8").split("\n")[:-1]
+        told = [json.loads(line) for line in lines if line.startswith("{") and event in line]
+        return [each for each in told if each.get("event") == event]
 
     def close(self) -> None:
         if self._process is not None:
