@@ -48,18 +48,19 @@ from gateway.detection.watch import Watch
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
-from gateway.graphql.endpoint import GraphQLEndpoint
+from gateway.graphql.endpoint import GraphQLEndpoint, Noted
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.lookup import Lookups, legal_today
-from gateway.metrics import shared_metrics, show_watched
+from gateway.metrics import note_commit, shared_metrics, show_now, show_watched, watch_log
 from gateway.migrate import migrate
-from gateway.operations import operations_routes, refusal
+from gateway.operations import noting, operations_routes, refusal
 from gateway.plan import Planner
 from gateway.refused_tokens import RefusedTokens
 from gateway.registers import Registers
 from gateway.repeated_refusals import RepeatedRefusals
+from gateway.request_lines import RequestLines
 from gateway.reviews import Reviews
 from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shedding import Admission
@@ -103,6 +104,7 @@ class Gateway:
     index: EventIndex
     watch: Watch
     stopping: Stopping
+    lines: RequestLines
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -149,6 +151,8 @@ class Gateway:
         await asyncio.to_thread(self.witnesses.close)
         self.shields.close()
         self.engine.dispose()
+        self.lines.flush()
+        show_now()
 
 
 def prepare(settings: Settings) -> None:
@@ -197,8 +201,14 @@ def _build(
     keys = _keys(engine, key_file)
     signer = LogSigner.of(keys, settings.audit.signing_key_file)
     audit = AuditLog.open(
-        engine, keys, on_fatal=_stop, signer=signer, witnesses=[w.vkey for w in settings.audit.witnesses]
+        engine,
+        keys,
+        on_fatal=_stop,
+        signer=signer,
+        witnesses=[w.vkey for w in settings.audit.witnesses],
+        note_commit=note_commit,
     )
+    watch_log(audit)
     directory = settings.agreements.directory or SHIPPED
     in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
     revoked: set[str] = set()
@@ -246,6 +256,7 @@ def _build(
     authenticate = _authenticate(validator, metadata)
     refused_tokens = RefusedTokens(audit)
     stopping = Stopping()
+    lines = RequestLines(settings.telemetry)
     endpoint = GraphQLEndpoint(
         documents=Documents(
             GRAPHQL_SCHEMA, DocumentLimits(max_depth=limits.document_depth, max_fields=limits.document_fields)
@@ -257,6 +268,7 @@ def _build(
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
         admission=Admission(limits.in_flight),
         stopping=stopping,
+        noted=lines.counted,
     )
     return Gateway(
         settings,
@@ -278,6 +290,7 @@ def _build(
         index,
         Watch(engine, keys, audit, settings.detection),
         stopping,
+        lines,
         revoked,
     )
 
@@ -334,6 +347,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
     ]
     app = _Application(
         gateway.endpoint,
+        gateway.lines.counted,
         routes=routes,
         lifespan=lifespan,
         exception_handlers={404: _refusing(errors.NotFound), 405: _refusing(errors.MethodNotAllowed)},
@@ -346,13 +360,16 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
 class _Application(Starlette):
     """Routes, but for the one path that most requests are for: they have nothing to gain from Starlette's layers."""
 
-    def __init__(self, endpoint: ASGIApp, **given: Any) -> None:
+    def __init__(self, endpoint: ASGIApp, noted: Noted, **given: Any) -> None:
         super().__init__(**given)
         self._endpoint = endpoint
+        self._noted = noted
 
     async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/graphql" and not scope.get("root_path"):
             await self._endpoint(scope, receive, send)
+        elif scope["type"] == "http":
+            await noting(super().__call__, self._noted, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

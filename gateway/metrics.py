@@ -8,27 +8,29 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 from weakref import ref
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from gateway.tallies import Counts, Distribution, Durations, Folding, Memories, Memory
 from gateway.workers import METRICS_VARIABLE
 
 if TYPE_CHECKING:
     from gateway.fanout import SourceOutcome
 
-_LOOKUPS = Counter("contactpoint_lookups", "Lookups with an OUTCOME on the log", ["outcome"])
-_SECONDS = Histogram(
-    "contactpoint_lookup_seconds",
-    "From the first ask to the OUTCOME on disk",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+_FOLDING = Folding()
+REGISTRY.register(_FOLDING)  # before any metric, so that it is asked first
+
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_ANSWERED = Counter("contactpoint_requests", "Requests answered, refusals and errors among them", ["operation", "code"])
+_REQUEST_SECONDS = Distribution(
+    "contactpoint_request_seconds", "From the head of a request to its answer", ["operation"], buckets=_BOUNDS
 )
+_LOOKUPS = Counter("contactpoint_lookups", "Lookups with an OUTCOME on the log", ["outcome"])
+_SECONDS = Distribution("contactpoint_lookup_seconds", "From the first ask to the OUTCOME on disk", buckets=_BOUNDS)
 _AGREEMENTS = Counter("contactpoint_agreement_reloads", "Changed sets of agreements, loaded or refused", ["outcome"])
 _SOURCES = Counter("contactpoint_source_answers", "What each source did", ["source", "status", "code"])
-_SOURCE_SECONDS = Histogram(
-    "contactpoint_source_seconds",
-    "What each source took of a lookup",
-    ["source"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+_SOURCE_SECONDS = Distribution(
+    "contactpoint_source_seconds", "What each source took of a lookup", ["source"], buckets=_BOUNDS
 )
 _BATCHES = Histogram(
     "contactpoint_batch_size", "Subjects asked about in one call", ["source"], buckets=(1, 2, 4, 8, 16, 32, 64)
@@ -54,8 +56,26 @@ _DETECTED = Gauge(
 _SHED = Counter("contactpoint_requests_shed", "Requests refused for want of room, before any work", ["priority"])
 _REQUESTS = Gauge("contactpoint_requests_under_way", "Requests that are being answered", multiprocess_mode="livesum")
 _LIMIT = Gauge("contactpoint_requests_limit", "How many lookups are let in at once", multiprocess_mode="livesum")
+_COMMIT_SECONDS = Histogram(
+    "contactpoint_audit_commit_seconds",
+    "What each commit of the log took, of however many records",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+_RECORDS = Counter("contactpoint_audit_records", "Records that the log has acknowledged")
+_LOG_READY = Gauge(
+    "contactpoint_audit_log_ready", "1 while a lookup would be recorded, 0 otherwise", multiprocess_mode="livemin"
+)
+_PLANNING = Counter(
+    "contactpoint_plan_cache", "How often what a request needs had been worked out before", ["cache", "result"]
+)
+_MEMORIES = Memories(_PLANNING)
+_FOLDING.watch(_MEMORIES)
+_WORKERS = Gauge("contactpoint_workers", "Processes that serve", multiprocess_mode="livesum")
 _WATCHED: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {}
 _DOORS: list[tuple[Callable[[], float], Callable[[], float]]] = []
+_LOGS: list[Callable[[], float]] = []
+if METRICS_VARIABLE not in os.environ:
+    _WORKERS.set(1)
 
 
 class Watched(Protocol):
@@ -89,13 +109,24 @@ def watch_source(source: str, watched: Watched) -> None:
 
 
 async def show_watched() -> None:
-    """Put this worker's circuits and bulkheads where every worker reads them."""
+    """Put what this worker holds in memory where every worker reads it: states, and what it counted since."""
+    show_now()
+
+
+def show_now() -> None:
+    """Do so at once: for the last time before a worker ends, so that what it counted is not lost with it."""
+    if not shared_metrics():
+        return
+    _FOLDING.fold()
+    _WORKERS.set(1)
     for source, (circuit, under_way) in _WATCHED.items():
         _CIRCUITS.labels(source).set(circuit())
         _UNDER_WAY.labels(source).set(under_way())
     for requests, limit in _DOORS:
         _REQUESTS.set(requests())
         _LIMIT.set(limit())
+    for ready in _LOGS:
+        _LOG_READY.set(ready())
 
 
 def shared_metrics() -> bool:
@@ -107,6 +138,7 @@ def exposition() -> bytes:
     """Return the figures as Prometheus text: of all workers together, those that have ended included."""
     if not shared_metrics():
         return generate_latest()
+    show_now()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
@@ -148,8 +180,44 @@ def note_batch(source: str, size: int) -> None:
     _batches(source).observe(size)
 
 
+class Written(Protocol):
+    """What the metrics read of the audit log when they are asked."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a lookup would be recorded."""
+        ...
+
+
+def watch_log(log: Written) -> None:
+    """Show whether a lookup would be recorded."""
+    seen = ref(log)
+
+    def ready() -> float:
+        there = seen()
+        return 0 if there is None else float(there.ready)
+
+    if shared_metrics():
+        _LOGS[:] = [ready]
+    else:
+        _LOG_READY.set_function(ready)
+
+
+def note_commit(records: int, seconds: float) -> None:
+    """Count one commit of the log. For its own thread."""
+    _COMMIT_SECONDS.observe(seconds)
+    _RECORDS.inc(records)
+
+
+def watch_memory(cached: str, memory: Memory) -> None:
+    """Count hits and misses of something that remembers; what it counted itself is taken from it and begun anew."""
+    _MEMORIES.watch(cached, memory)
+
+
 _WITNESS_LAG = Gauge(
-    "contactpoint_audit_witness_lag_seconds", "For how long no witness has cosigned the newest of the audit log"
+    "contactpoint_audit_witness_lag_seconds",
+    "For how long no witness has cosigned the newest of the audit log",
+    multiprocess_mode="livemax",
 )
 
 
@@ -176,17 +244,38 @@ def note_agreements(outcome: str) -> None:
     _AGREEMENTS.labels(outcome).inc()
 
 
+def note_request(operation: str, code: str, seconds: float) -> None:
+    """Count one request: `OK`, or the code of the error that it was answered with."""
+    _answered(operation, code)
+    _request_seconds(seconds, operation)
+
+
 def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:
     """Count one lookup and what its sources did."""
-    _lookups(outcome).inc()
-    _SECONDS.observe(seconds)
+    _lookups(outcome)
+    _seconds(seconds)
     for source in sources:
-        _sources(source.source, source.status, source.code or "").inc()
-        _source_seconds(source.source).observe(source.milliseconds / 1000)
+        _sources(source.source, source.status, source.code or "")
+        _source_seconds(source.milliseconds / 1000, source.source)
 
 
+def _counts(counter: Counter) -> Callable[..., None]:
+    _FOLDING.watch(tally := Counts(counter))
+    return tally.add
+
+
+def _durations(distribution: Distribution, *, labelled: bool = True) -> Callable[..., None]:
+    _FOLDING.watch(tally := Durations(distribution, _BOUNDS, labelled=labelled))
+    return tally.add
+
+
+for _word in ("loaded", "refused"):
+    _AGREEMENTS.labels(_word)  # there from the start: of a series that begins at 1 nobody sees that it grew
+_answered = _counts(_ANSWERED)
+_request_seconds = _durations(_REQUEST_SECONDS)
+_lookups = _counts(_LOOKUPS)
+_seconds = _durations(_SECONDS, labelled=False)
+_sources = _counts(_SOURCES)
+_source_seconds = _durations(_SOURCE_SECONDS)
 # To find a series by its labels costs more than to count in it. The labels are of closed lists: none is a caller's.
-_lookups = cache(_LOOKUPS.labels)
-_sources = cache(_SOURCES.labels)
-_source_seconds = cache(_SOURCE_SECONDS.labels)
 _batches = cache(_BATCHES.labels)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as ConnectionScope
 
 from gateway import errors
-from gateway.graphql.endpoint import encoded_error
+from gateway.graphql.endpoint import Noted, encoded_error
 from gateway.graphql.query import sdl
 from gateway.metrics import exposition, note_reviews
+from gateway.randomness import RANDOM
 from gateway.storage.engine import assert_durable, awaited
 from gateway.storage.errors import StorageError
 from schema.vocabulary import Scope
@@ -21,6 +25,34 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+COUNTED_AS: Final = {
+    "/livez": "livez",
+    "/readyz": "readyz",
+    "/metrics": "metrics",
+    "/schema.graphql": "sdl",
+    "/.well-known/oauth-protected-resource": "metadata",
+}
+PAGE: Final = "page"
+"""What logs and metrics call a request by its path. Every other path is a client's own words: those have one name."""
+
+
+async def noting(app: ASGIApp, noted: Noted, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+    """Answer a request that is not for /graphql, and note how: the answer carries the id that its line has."""
+    started, status, request_id = time.monotonic(), 0, RANDOM.uuid()
+
+    async def sending(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+        await send(message)
+
+    try:
+        await app(scope, receive, sending)
+    finally:
+        code = "OK" if 0 < status < 400 else f"HTTP_{status}" if status else "DISCONNECTED"
+        noted(request_id, COUNTED_AS.get(scope["path"], PAGE), status, code, time.monotonic() - started)
 
 
 def operations_routes(gateway: Gateway) -> list[BaseRoute]:

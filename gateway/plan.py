@@ -92,8 +92,8 @@ class Planner:
 
     def __init__(self, custodians: Sequence[Custodian], *, remembered: int = 1024) -> None:
         self._custodians = tuple(custodians)
-        self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered)
-        self._plans: Remembered[Hashable, Plan] = Remembered(remembered)
+        self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered, counted_as="entitlements")
+        self._plans: Remembered[Hashable, Plan] = Remembered(remembered, counted_as="plans")
         self._selecting = SelectionKeys(remembered)
 
     def entitlements(

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from gateway.metrics import watch_memory
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -13,9 +15,14 @@ V = TypeVar("V")
 class Remembered(Generic[K, V]):
     """The last `size` values used, by key. Not for threads."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, counted_as: str | None = None) -> None:
+        """`counted_as`: the name under which the metrics count how often a value was there."""
         self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
+        self.hits = 0
+        self.misses = 0
+        if counted_as is not None:
+            watch_memory(counted_as, self)
 
     def __contains__(self, key: K) -> bool:
         return key in self._values
@@ -23,8 +30,11 @@ class Remembered(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value, now the most recently used, or None."""
         value = self._values.get(key)
-        if value is not None:
-            self._values.move_to_end(key)
+        if value is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._values.move_to_end(key)
         return value
 
     def keep(self, key: K, value: V) -> None:

@@ -188,6 +188,8 @@ class BrokerSection(_Section):
 class TelemetrySection(_Section):
     """Logs."""
 
+    request_log: bool = True  # a line for each request
+
     log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
 

@@ -77,8 +77,15 @@ class _Entry:
 class AuditLog:
     """One shard of the log, with its only writer."""
 
-    def __init__(self, writer: ShardWriter, claim: ShardClaim, on_fatal: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        writer: ShardWriter,
+        claim: ShardClaim,
+        on_fatal: Callable[[], None],
+        note_commit: Callable[[int, float], None] = lambda records, seconds: None,
+    ) -> None:
         """Use `AuditLog.open`."""
+        self._note_commit = note_commit
         self._writer = writer
         self._claim = claim
         self._on_fatal = on_fatal
@@ -101,12 +108,14 @@ class AuditLog:
         on_fatal: Callable[[], None],
         signer: LogSigner | None = None,
         witnesses: Sequence[str] = (),
+        note_commit: Callable[[int, float], None] = lambda records, seconds: None,
     ) -> AuditLog:
         """Take up the oldest shard that no process holds, or begin one; the log is then open, and its start recorded.
 
         A shard whose end contradicts itself is frozen, and the next taken up. `signer` is who signs its checkpoints
         (the audit key, unless given) and `witnesses` are the verifier keys of who cosigns them: its start names them.
         `on_fatal` is called once, from the log's own thread, when storage has failed: the process must then stop.
+        `note_commit` is told, there too, of how many records each commit was and how many seconds it took.
         Blocks. Raises AnotherKey, AuditUnavailable, and DurabilityNotMet or another StorageError.
         """
         started: dict[str, Any] = {
@@ -143,7 +152,7 @@ class AuditLog:
                 writer.close()
                 claim.release()
                 raise
-            return cls(writer, claim, on_fatal)
+            return cls(writer, claim, on_fatal, note_commit)
 
     @property
     def shard(self) -> str:
@@ -255,6 +264,7 @@ class AuditLog:
     def _commit(self, batch: list[_Entry]) -> None:
         while batch:
             try:
+                begun = time.monotonic()
                 first = self._writer.write(batch, until=batch[0].since + RETRY_SECONDS)
             except ChargesRefused as refused:
                 for index, passed in sorted(refused.refused.items(), reverse=True):
@@ -269,8 +279,11 @@ class AuditLog:
                 _answer(batch, AuditUnavailable)
                 return
             self._writable = True
+            taken = time.monotonic() - begun
             self._follow_intents(batch, first)
             _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
+            # after those who wait have been told
+            self._note_commit(len(batch), taken)
             return
 
     def _follow_intents(self, batch: Sequence[_Entry], first: int) -> None:

@@ -60,6 +60,8 @@ class Operation:
     is_query: bool
     introspects: bool
     root_field_names: tuple[str, ...]
+    #: what logs, metrics and traces call it: the name of its root field, a word of ours where there is not just one
+    counted_as: str
     #: `child` or `findChild`, else None
     lookup_field: str | None
     lookup_node: FieldNode | None = field(repr=False)
@@ -104,7 +106,7 @@ class Documents:
         self._schema = schema
         self._limits = limits or DocumentLimits()
         self._parse = parse
-        self._accepted: Remembered[_Key, _Examined] = Remembered(remembered)
+        self._accepted: Remembered[_Key, _Examined] = Remembered(remembered, counted_as="documents")
         # apart, so that a client that errs again and again cannot push out what others use
         self._refused: Remembered[_Key, _Refusal] = Remembered(remembered)
 
@@ -237,6 +239,7 @@ class Documents:
             is_query=is_query(node),
             introspects=root.introspection is not None,
             root_field_names=root.names,
+            counted_as=root.counted_as,
             lookup_field=root.lookup.name.value if root.lookup else None,
             lookup_node=root.lookup,
             register_node=root.register,

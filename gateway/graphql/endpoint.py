@@ -86,6 +86,17 @@ Authenticate = Callable[[Sequence[str]], Awaitable[Caller]]
 Answer = Callable[[Caller, Operation, Mapping[str, Any], RequestContext], Coroutine[Any, Any, ExecutedAnswer]]
 #: Told of each refusal of the front door, before it is sent; a GatewayError that it raises is sent instead.
 Refused = Callable[[GatewayError, Caller | None, Operation | None, RequestContext], Awaitable[None]]
+#: Told of each request once it is answered: its id, what it asked for, the status, `OK` or a code, and the seconds.
+Noted = Callable[[str, str, int, str, float], None]
+
+
+class _Asking:
+    """What a request is counted as: known once its document is read."""
+
+    __slots__ = ("operation",)
+
+    def __init__(self) -> None:
+        self.operation = "unread"
 
 
 class GraphQLEndpoint(Generic[Caller]):
@@ -102,6 +113,7 @@ class GraphQLEndpoint(Generic[Caller]):
         limits: BodyLimits | None = None,
         admission: Admission | None = None,
         stopping: Stopping | None = None,
+        noted: Noted = lambda request_id, operation, status, code, seconds: None,
     ) -> None:
         self._documents = documents
         self._authenticate = authenticate
@@ -111,6 +123,7 @@ class GraphQLEndpoint(Generic[Caller]):
         self._limits = limits or BodyLimits()
         self._admission = admission or Admission()
         self._stopping = stopping or Stopping()
+        self._noted = noted
         #: answers under way: held here, so that one whose client went away is not lost before its record is complete
         self._answering: set[asyncio.Task[ExecutedAnswer]] = set()
 
@@ -119,16 +132,19 @@ class GraphQLEndpoint(Generic[Caller]):
             # no subscriptions, so no WebSocket: closing before accepting is a refusal over HTTP
             await send({"type": "websocket.close", "code": 1000})
             return
+        started = time.monotonic()
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         request_id = _request_id(headers)
+        asking = _Asking()
         negotiated = MediaType.JSON
         extra: Sequence[tuple[bytes, bytes]] = ()
         error: GatewayError | None = None
         try:
             negotiated = negotiate(_joined(headers, b"accept"))
-            answer = await self._respond(scope, receive, headers, request_id)
+            answer = await self._respond(scope, receive, headers, request_id, asking)
             body, extra = answer.encoded(), answer.headers
         except ClientDisconnected:
+            self._noted(request_id, asking.operation, 0, "DISCONNECTED", time.monotonic() - started)
             return
         except GatewayError as refusal:
             error = refusal
@@ -137,10 +153,11 @@ class GraphQLEndpoint(Generic[Caller]):
             error = InternalServerError(request_id)
         if error is not None:
             body, extra = encoded_error(error), error.headers()
+        status = status_of(error, negotiated)
         await send(
             {
                 "type": "http.response.start",
-                "status": status_of(error, negotiated),
+                "status": status,
                 "headers": [
                     (b"content-type", media_type_of(error, negotiated).header),
                     (b"content-length", str(len(body)).encode("ascii")),
@@ -152,6 +169,9 @@ class GraphQLEndpoint(Generic[Caller]):
             }
         )
         await send({"type": "http.response.body", "body": body})
+        self._noted(
+            request_id, asking.operation, status, "OK" if error is None else error.code, time.monotonic() - started
+        )
 
     async def drain(self) -> None:
         """Return when every answer under way has ended; for shutdown, before the log is closed."""
@@ -159,7 +179,12 @@ class GraphQLEndpoint(Generic[Caller]):
             await asyncio.wait(self._answering)
 
     async def _respond(
-        self, scope: Scope, receive: Receive, headers: list[tuple[bytes, bytes]], request_id: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: list[tuple[bytes, bytes]],
+        request_id: str,
+        asking: _Asking,
     ) -> ExecutedAnswer:
         method: str = scope["method"]
         context = RequestContext(request_id, method, time.monotonic(), {})
@@ -171,12 +196,12 @@ class GraphQLEndpoint(Generic[Caller]):
         self._admission.enter(priority_of(request.query, request.variables))
         try:
             context = RequestContext(request_id, method, context.started, request.variables, wait_of(headers))
-            return await self._admitted(request, headers, context)
+            return await self._admitted(request, headers, context, asking)
         finally:
             self._admission.leave()
 
     async def _admitted(
-        self, request: GraphQLRequest, headers: list[tuple[bytes, bytes]], context: RequestContext
+        self, request: GraphQLRequest, headers: list[tuple[bytes, bytes]], context: RequestContext, asking: _Asking
     ) -> ExecutedAnswer:
         caller: Caller | None = None
         operation: Operation | None = None
@@ -185,6 +210,7 @@ class GraphQLEndpoint(Generic[Caller]):
             credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
             caller = await self._authenticate(credentials)
             operation = self._documents.prepare(request, may_introspect=self._may_introspect(caller))
+            asking.operation = operation.counted_as
             if context.method == "GET" and (operation.is_for_post_alone or not operation.is_query):
                 # identifiers do not go in URLs, and a GET changes nothing
                 raise MethodNotAllowed

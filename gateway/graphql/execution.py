@@ -79,7 +79,7 @@ class Execution:
             lookups.agreements, legal_today, {source.id: source.custodian.kind for source in lookups.sources}
         )
         self._keys = SelectionKeys()
-        self._compiled: Remembered[Hashable, CompiledLookup] = Remembered(1024)
+        self._compiled: Remembered[Hashable, CompiledLookup] = Remembered(1024, counted_as="compiled")
 
     async def answer(
         self, caller: Caller, operation: Operation, variables: Mapping[str, Any], context: RequestContext

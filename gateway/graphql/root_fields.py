@@ -42,6 +42,16 @@ class RootFields:
     register: FieldNode | None
     register_is_conditional: bool
 
+    @property
+    def counted_as(self) -> str:
+        """One word of a closed list for what is asked: of a valid document, a name of the schema."""
+        if self.lookup is not None:
+            return self.lookup.name.value
+        if self.introspection is not None:
+            return "introspection"
+        named = [name for name in self.names if name != "__typename"]
+        return named[0] if len(named) == 1 else "several" if named else "typename"
+
 
 def root_fields(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> RootFields:
     """Return what the operation asks of the root; raise LimitExceeded when that is more than one lookup, or register.

@@ -1,13 +1,11 @@
-"""Every error that a caller can get, and every record and metric that an operator can see, is documented."""
+"""Every error that a caller can get, and every record that an operator can see, is documented."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.metrics import MetricWrapperBase
-
 from auth.rules import Refusal
-from gateway import errors, metrics
+from gateway import errors
 from gateway.audit.events import PAYLOAD_KEYS, AdminAction, EventKind
 from gateway.errors import GatewayError
 from tests.docs.markdown import codes, rows, text_of
@@ -56,13 +54,6 @@ def test_the_keys_called_notable_are_keys_of_their_kind() -> None:
     for cells in rows(table):
         if cells[0] in set(EventKind):
             assert set(codes(cells[2])) <= PAYLOAD_KEYS[EventKind(cells[0])]
-
-
-def test_every_metric_is_named_in_the_readme() -> None:
-    found = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
-
-    assert found
-    assert [m._name for m in found if f"`{m._name}`" not in text_of("README.md")] == []
 
 
 def test_refusals_of_the_policy_are_words_that_the_log_may_hold() -> None:

@@ -1,9 +1,12 @@
-"""The oracle of sinks: what logs and /metrics hold after the same lookups in two worlds, canaries among it."""
+"""The oracle of sinks: what logs, request lines and /metrics hold after the same lookups in two worlds."""
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stderr
 from typing import Any
 
 import structlog
@@ -25,6 +28,7 @@ from tests.noninterference.mutants.staged_lookups import (
 )
 
 PLANTED = (CANARY, str(CHILD), str(OTHER_CHILD), FAMILY, str(BORN), "Worker", "01632 960")
+_OF_THE_MOMENT = {"request_id", "timestamp", "milliseconds"}
 _UNSTABLE = ("_seconds", "_created", "process_", "python_")
 
 
@@ -49,15 +53,19 @@ async def _sunk(staging: Staging, *, raising: bool = False) -> tuple[list[str], 
         before = _metrics(await _text(world))
         root.addHandler(kept)
         try:
-            with structlog.testing.capture_logs() as events:
+            with structlog.testing.capture_logs() as events, redirect_stderr(io.StringIO()) as written:
                 await ask(world)
                 await ask_other(world)
                 await world.ask(CHILD, family=f"Not{FAMILY}")
                 text = await _text(world)
+                world.gateway.lines.flush()
         finally:
             root.removeHandler(kept)
     # the name of a request is drawn anew for each
     lines = [str({k: v for k, v in e.items() if k not in {"request_id", "frames"}}) for e in events] + kept.lines
+    requests = [json.loads(line) for line in written.getvalue().splitlines()]
+    # a time is not compared here: tests/timing does
+    lines += [str({k: v for k, v in r.items() if k not in _OF_THE_MOMENT}) for r in requests]
     after = _metrics(text)
     growth = {name: value - before.get(name, 0.0) for name, value in after.items()}
     return lines, {name: value for name, value in growth.items() if value}, "\n".join([*lines, text])

@@ -1,0 +1,130 @@
+"""Counts and durations as plain numbers in memory, folded into Prometheus metrics when those are read.
+
+To count in a metric costs about ten times as much as to add to a number: a lookup with four sources counts in ten. One
+thread adds and folds, that of the event loop.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+from weakref import WeakSet
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics_core import Metric
+
+
+class Tally(Protocol):
+    """Something that is held back from a metric until it is read."""
+
+    def fold(self) -> None:
+        """Put into the metric what was added since the last time."""
+        ...
+
+
+class Counts:
+    """What a counter will hold."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._held: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str) -> None:
+        """Count one under these labels."""
+        self._held[labels] = self._held.get(labels, 0) + 1
+
+    def fold(self) -> None:
+        """Put into the counter what was added since the last time."""
+        held, self._held = self._held, {}
+        for labels, count in held.items():
+            self._counter.labels(*labels).inc(count)
+
+
+class Distribution(Histogram):
+    """A histogram that takes many observations at once."""
+
+    def take(self, counts: Sequence[int], total: float) -> None:
+        """Add so many observations to each bucket, the last being that above all bounds, and their sum."""
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._sum.inc(total)
+
+
+class Durations:
+    """What a distribution will hold."""
+
+    def __init__(self, distribution: Distribution, bounds: Sequence[float], *, labelled: bool = True) -> None:
+        """`bounds` are those of its buckets."""
+        self._distribution = distribution
+        self._bounds = tuple(bounds)
+        self._labelled = labelled
+        self._counts: dict[tuple[str, ...], list[int]] = {}
+        self._totals: dict[tuple[str, ...], float] = {}
+
+    def add(self, seconds: float, *labels: str) -> None:
+        """Observe one duration under these labels."""
+        counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
+            self._totals[labels] = 0.0
+        counts[bisect_left(self._bounds, seconds)] += 1
+        self._totals[labels] += seconds
+
+    def fold(self) -> None:
+        """Put into the distribution what was added since the last time."""
+        counts, self._counts = self._counts, {}
+        totals, self._totals = self._totals, {}
+        for labels, held in counts.items():
+            series = self._distribution.labels(*labels) if self._labelled else self._distribution
+            series.take(held, totals[labels])
+
+
+class Memory(Protocol):
+    """Something that remembers what was worked out before, and counts how often it did."""
+
+    hits: int
+    misses: int
+
+
+class Memories:
+    """What a counter will hold of all that remember, by the name under which they are counted."""
+
+    def __init__(self, counter: Counter) -> None:
+        """`counter` has the labels of that name and of `hit` or `miss`."""
+        self._counter = counter
+        self._of: dict[str, WeakSet[Memory]] = {}  # what is gone is not kept for its figures
+
+    def watch(self, name: str, memory: Memory) -> None:
+        """Count for this one, too."""
+        self._of.setdefault(name, WeakSet()).add(memory)
+
+    def fold(self) -> None:
+        """Take from each what it counted since the last time."""
+        for name, memories in self._of.items():
+            for memory in memories:
+                hits, misses, memory.hits, memory.misses = memory.hits, memory.misses, 0, 0
+                self._counter.labels(name, "hit").inc(hits)
+                self._counter.labels(name, "miss").inc(misses)
+
+
+class Folding:
+    """A collector without metrics: registered before all others, it folds when any of them is read."""
+
+    def __init__(self) -> None:
+        self._tallies: list[Tally] = []
+
+    def watch(self, tally: Tally) -> None:
+        """Fold this one, too."""
+        self._tallies.append(tally)
+
+    def fold(self) -> None:
+        """Fold everything now."""
+        for tally in self._tallies:
+            tally.fold()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield nothing."""
+        self.fold()
+        return iter(())

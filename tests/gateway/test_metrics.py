@@ -1,0 +1,169 @@
+"""What /metrics shows of requests, of the log and of what was worked out before, in one process and in several."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.tallies import Counts, Distribution, Durations
+from gateway.workers import METRICS_VARIABLE
+from tests.fixtures.sources import CHILD, known, row, source
+from tests.fixtures.world import World
+from tests.gateway.conftest import Running
+
+pytestmark = pytest.mark.anyio
+
+
+def council() -> Any:
+    return source("cs-amber", known(CHILD, row()), organisation="amber-council")
+
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples(text: str) -> Samples:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def shown(world: World) -> Samples:
+    return samples((await world.client.get("/metrics")).text)
+
+
+def value(found: Samples, name: str, **labels: str) -> float:
+    return found.get((name, frozenset(labels.items())), 0.0)
+
+
+async def test_requests_are_counted_by_what_they_ask_and_how_they_are_answered(running: Running) -> None:
+    async with running(council()) as world:
+        before = await shown(world)
+        await world.ask()
+        await world.client.post("/graphql", json={"query": "{ viewer { subject } }"}, headers=world.headers())
+        await world.client.post("/graphql", json={"query": "{ viewer { subject } }"})
+        await world.client.post("/graphql", json={"query": "{ nonsense }"}, headers=world.headers())
+        await world.client.get("/anything/9990000018")
+        after = await shown(world)
+
+    def grew(name: str, **labels: str) -> float:
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    assert grew("contactpoint_requests_total", operation="child", code="OK") == 1
+    assert grew("contactpoint_requests_total", operation="viewer", code="OK") == 1
+    assert grew("contactpoint_requests_total", operation="unread", code="UNAUTHENTICATED") == 1
+    assert grew("contactpoint_requests_total", operation="unread", code="GRAPHQL_VALIDATION_FAILED") == 1
+    assert grew("contactpoint_requests_total", operation="page", code="HTTP_404") == 1
+    assert grew("contactpoint_request_seconds_count", operation="child") == 1
+    assert grew("contactpoint_lookup_seconds_count") == 1
+
+
+async def test_the_log_shows_its_commits_its_records_and_whether_it_is_ready(running: Running) -> None:
+    async with running(council()) as world:
+        before = await shown(world)
+        await world.ask()
+        after = await shown(world)
+        world.gateway.log.fail()
+        world.gateway.log.close()
+        failed = await shown(world)
+
+    records = value(after, "contactpoint_audit_records_total") - value(before, "contactpoint_audit_records_total")
+    commits = value(after, "contactpoint_audit_commit_seconds_count") - value(
+        before, "contactpoint_audit_commit_seconds_count"
+    )
+    assert (records, commits) == (2, 2)  # INTENT and OUTCOME
+    assert value(after, "contactpoint_audit_log_ready") == 1
+    assert value(failed, "contactpoint_audit_log_ready") == 0
+
+
+async def test_a_second_lookup_like_the_first_finds_its_plan_in_memory(running: Running) -> None:
+    async with running(council()) as world:
+        await world.ask()
+        first = await shown(world)
+        await world.ask()
+        second = await shown(world)
+
+    for cache in ("documents", "plans", "compiled"):
+        grew = {
+            result: value(second, "contactpoint_plan_cache_total", cache=cache, result=result)
+            - value(first, "contactpoint_plan_cache_total", cache=cache, result=result)
+            for result in ("hit", "miss")
+        }
+        assert grew == {"hit": 1, "miss": 0}, cache
+
+
+def test_what_is_folded_is_what_would_have_been_counted() -> None:
+    random = Random(7)
+    bounds = (0.005, 0.01, 0.1, 2.5)
+    text = []
+    values = [(random.choice("ab"), random.choice([0.0, 0.005, 0.1, 3.0, random.random()])) for _ in range(400)]
+    for folded in (False, True):
+        registry = CollectorRegistry()
+        counter = Counter("asked", "Asked", ["who"], registry=registry)
+        kind = Distribution if folded else Histogram
+        histogram = kind("took", "Took", ["who"], buckets=bounds, registry=registry)
+        plain = kind("plain", "Plain", buckets=bounds, registry=registry)
+        if isinstance(histogram, Distribution) and isinstance(plain, Distribution):
+            counts, durations = Counts(counter), Durations(histogram, bounds)
+            unlabelled = Durations(plain, bounds, labelled=False)
+            for number, (who, seconds) in enumerate(values):
+                counts.add(who)
+                durations.add(seconds, who)
+                unlabelled.add(seconds)
+                if number % 100 == 99:
+                    for tally in (counts, durations, unlabelled):
+                        tally.fold()
+        else:
+            for who, seconds in values:
+                counter.labels(who).inc()
+                histogram.labels(who).observe(seconds)
+                plain.observe(seconds)
+        found = samples(generate_latest(registry).decode())
+        text.append({key: v for key, v in found.items() if not key[0].endswith("_created")})
+
+    assert text[1] == pytest.approx(text[0])
+    assert len(text[0]) > 20
+
+
+_WORKER = """
+from gateway import metrics
+metrics.note_request("child", "OK", 0.02)
+metrics.note_lookup("DISCLOSED", (), 0.01)
+metrics.note_witness_lag({lag})
+metrics.note_commit(3, 0.004)
+metrics.show_now()
+"""
+
+
+def in_a_worker(folder: Path, program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, METRICS_VARIABLE: str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_whichever_worker_is_asked_shows_the_figures_of_all(tmp_path: Path) -> None:
+    for lag in (7, 400):
+        in_a_worker(tmp_path, _WORKER.format(lag=lag))
+    found = samples(in_a_worker(tmp_path, "from gateway import metrics; print(metrics.exposition().decode())"))
+
+    assert value(found, "contactpoint_requests_total", operation="child", code="OK") == 2
+    assert value(found, "contactpoint_request_seconds_bucket", operation="child", le="0.025") == 2
+    assert value(found, "contactpoint_audit_records_total") == 6
+    assert value(found, "contactpoint_audit_witness_lag_seconds") == 400
+    assert [key for key in found if "pid" in dict(key[1])] == []
+    assert value(found, "contactpoint_workers") == 3
