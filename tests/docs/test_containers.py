@@ -139,8 +139,8 @@ def test_the_health_check_asks_livez_by_python_that_compiles() -> None:
 COMPOSE: dict[str, Any] = yaml.safe_load(text_of("docker/compose.yaml"))
 
 
-def test_compose_has_the_gateway_and_behind_profiles_the_demo_and_a_database() -> None:
-    assert set(COMPOSE["services"]) == {"gateway", "demo", "postgres"}
+def test_compose_has_the_gateway_and_behind_profiles_the_demo_a_database_and_a_dashboard() -> None:
+    assert set(COMPOSE["services"]) == {"gateway", "demo", "postgres", "prometheus", "grafana"}
     assert COMPOSE["services"]["demo"]["profiles"] == ["demo"]
     assert COMPOSE["services"]["postgres"]["profiles"] == ["postgres"]
     assert "profiles" not in COMPOSE["services"]["gateway"]
