@@ -53,12 +53,14 @@ class WireExchange:
         connection = self._kept(loop) or await self._connected(loop, at)
         if at < self._sweep_due:
             self._sweep_at(at, loop)
-        head = connection.ask(request, at, loop)
+        answer, head = connection.ask(request, at, loop)
         try:
-            return await head
+            await head
         except asyncio.CancelledError:
-            connection.abort()
+            # not the connection: all of the answer may have come, and another question may be under way on it
+            await answer.release()
             raise
+        return answer
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -85,7 +87,8 @@ class WireExchange:
     def _kept(self, loop: asyncio.AbstractEventLoop) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and loop.time() - connection.since < _IDLE_SECONDS:
+            # what came before a question is no answer to it
+            if connection.usable and loop.time() - connection.since < _IDLE_SECONDS and not connection.unread():
                 return connection
             connection.abort()
         return None

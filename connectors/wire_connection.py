@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import cast
@@ -106,6 +107,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
+        "_arriving",
+        "_failure",
         "_fed",
         "_head",
         "_idle",
@@ -125,7 +128,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer: WireAnswer | None = None
-        self._head: asyncio.Future[WireAnswer] | None = None
+        self._head: asyncio.Future[None] | None = None
+        self._failure: FaultCode | None = None
+        self._arriving = select.poll()
         self._fed = 0
         self._interim = False
         self._spoiled = False
@@ -140,16 +145,27 @@ class Connection(asyncio.Protocol):
         """Whether another request may be sent."""
         return self._transport is not None and not self._spoiled and not self._transport.is_closing()
 
-    def ask(self, request: bytes, at: float, loop: asyncio.AbstractEventLoop) -> asyncio.Future[WireAnswer]:
-        """Send a request; the head of its answer comes, or SourceFailed."""
-        self._answer = WireAnswer(self)
+    def unread(self) -> bool:
+        """Return whether something has come that nobody has read yet, be it the end: nobody has asked for it."""
+        return bool(self._arriving.poll(0))
+
+    def ask(
+        self, request: bytes, at: float, loop: asyncio.AbstractEventLoop
+    ) -> tuple[WireAnswer, asyncio.Future[None]]:
+        """Send a request; return its answer, and what is done once the answer's head has come, or fails."""
+        answer = WireAnswer(self)
+        head: asyncio.Future[None] = loop.create_future()
+        if self._transport is None or self._spoiled:
+            # it ended between its making and this question
+            code = self._failure or FaultCode.RESET
+            answer.ended(code)
+            head.set_exception(SourceFailed(code))
+            return answer, head
+        self._answer, self._head = answer, head
         self._fed = 0
         self.at = at
-        head: asyncio.Future[WireAnswer] = loop.create_future()
-        self._head = head
-        # not lost: a connection that is lost is not usable
-        cast("asyncio.Transport", self._transport).write(request)
-        return head
+        self._transport.write(request)
+        return answer, head
 
     def expire(self) -> None:
         """End the answer under way: its time is over."""
@@ -169,12 +185,13 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclass
+        self._arriving.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
         if answer is None:
             # bytes that nobody asked for would be taken for the answer to the next question: another child's
-            self.abort()
+            self._end(FaultCode.GARBAGE)
             return
         self._fed += len(data)
         try:
@@ -196,13 +213,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if not self._waits_for_head():
+        asked = self._answer is not None
+        if asked and not self._waits_for_head():
             code = FaultCode.TRUNCATED
         elif isinstance(exc, ssl.SSLError):
             # with TLS 1.3 a refused client certificate is told only when the first byte is read
             code = FaultCode.TLS
         else:
-            code = FaultCode.GARBAGE if self._fed else FaultCode.RESET
+            code = FaultCode.GARBAGE if asked and self._fed else FaultCode.RESET
         self._end(code)
         self._lost(self)
 
@@ -236,7 +254,7 @@ class Connection(asyncio.Protocol):
         answer.status = status
         self._head = None
         if not head.done():
-            head.set_result(answer)
+            head.set_result(None)
 
     def on_body(self, body: bytes) -> None:
         answer = self._answer
@@ -268,6 +286,7 @@ class Connection(asyncio.Protocol):
     def _end(self, code: FaultCode) -> None:
         """Fail what is under way, and close."""
         self._spoiled = True
+        self._failure = self._failure or code
         answer, head = self._answer, self._head
         self._answer = self._head = None
         if answer is not None:

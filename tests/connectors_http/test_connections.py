@@ -1,0 +1,185 @@
+"""A kept-alive connection carries one question after another, and no question gets what belongs to another.
+
+The event loop is made to stand still here, as it does on a busy machine: what comes meanwhile comes all at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from connectors.base import Deadline
+from connectors.faults import FaultCode, SourceFailed
+from connectors.http import Reply, SourceClient
+from tests.fixtures.fault_server import response
+
+pytestmark = [pytest.mark.network]
+
+_LONG_ENOUGH = 0.05  # for a server on this machine to do what it does next
+
+
+class ThreadedServer:
+    """Answers each request by its number, from threads of its own: also while the event loop stands still."""
+
+    def __init__(self, answers: Callable[[socket.socket, int], None]) -> None:
+        self._answers = answers
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.connections: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def close(self) -> None:
+        self._listening.close()
+        for connection in self.connections:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        number = 0
+        try:
+            while _read_head(connection):
+                number += 1
+                self._answers(connection, number)
+        except OSError:
+            return
+
+
+def _read_head(connection: socket.socket) -> bool:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        if not (read := connection.recv(65536)):
+            return False
+        head += read
+    return True
+
+
+def numbered(number: int) -> bytes:
+    return response(b'{"question":%d}' % number)
+
+
+def says_its_number(connection: socket.socket, number: int) -> None:
+    connection.sendall(numbered(number))
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., ThreadedServer]]:
+    opened: list[ThreadedServer] = []
+
+    def serve(answers: Callable[[socket.socket, int], None] = says_its_number) -> ThreadedServer:
+        opened.append(ThreadedServer(answers))
+        return opened[-1]
+
+    yield serve
+    for server in opened:
+        server.close()
+
+
+async def ask(client: SourceClient) -> Reply:
+    return await client.request(
+        "POST", "/search", json={}, deadline=Deadline.after(5.0), request_id="7d1c-4f", repeatable=False
+    )
+
+
+def run(test: Callable[[SourceClient], object], server: ThreadedServer) -> object:
+    """Return what the test returns, on asyncio's own loop, whose order of callbacks the tests rely on."""
+
+    async def with_client() -> object:
+        client = SourceClient(server.url, allow_private=False)
+        try:
+            return await test(client)  # type: ignore[misc]
+        finally:
+            await client.aclose()
+
+    return asyncio.run(with_client())
+
+
+def test_what_came_before_a_question_is_never_its_answer(served: Callable[..., ThreadedServer]) -> None:
+    def twice_at_first(connection: socket.socket, number: int) -> None:
+        connection.sendall(numbered(number))
+        if len(server.connections) == 1:
+            time.sleep(_LONG_ENOUGH / 5)  # after the answer has been read
+            connection.sendall(response(b'{"question":"nobody\'s"}'))
+
+    server = served(twice_at_first)
+
+    async def two_questions(client: SourceClient) -> list[object]:
+        first = await ask(client)
+        time.sleep(_LONG_ENOUGH)  # noqa: ASYNC251 - the loop is busy, and has not seen what has come
+        return [first.json, (await ask(client)).json]
+
+    assert run(two_questions, server) == [{"question": 1}] * 2
+    assert len(server.connections) == 2, "the second question went out on a connection of its own"
+
+
+def test_who_stops_waiting_when_the_answer_has_come_takes_nothing_from_the_next(
+    served: Callable[..., ThreadedServer],
+) -> None:
+    server = served()
+
+    async def one_is_cancelled(client: SourceClient) -> object:
+        loop = asyncio.get_running_loop()
+        await ask(client)  # so that there is a connection to share
+        may_ask = loop.create_future()
+
+        async def next_question() -> Reply:
+            await may_ask
+            return await ask(client)
+
+        after = asyncio.create_task(next_question())
+        before = asyncio.create_task(ask(client))
+        await asyncio.sleep(0)  # it has been sent
+        time.sleep(_LONG_ENOUGH)  # noqa: ASYNC251 - and its answer is there
+        # in one turn of the loop: the next may ask, the answer is read, and its asker's time is over
+        loop.call_soon(may_ask.set_result, None)
+        loop.call_at(loop.time(), before.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await before
+        return (await after).json
+
+    assert run(one_is_cancelled, server) == {"question": 3}
+    assert len(server.connections) == 1, "both were asked on one connection"
+
+
+def test_a_source_that_closes_whatever_it_accepts_is_a_failing_source_and_no_fault_of_ours() -> None:
+    """As a load balancer does that has nobody behind it: the end may come before the question is out."""
+
+    def closes_at_once(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            connection.close()
+
+    async def often(port: int) -> set[str]:
+        client = SourceClient(f"http://127.0.0.1:{port}", allow_private=False)
+        found = set()
+        try:
+            for _ in range(20):
+                ended = await asyncio.gather(*(ask(client) for _ in range(5)), return_exceptions=True)
+                found |= {each.code if isinstance(each, SourceFailed) else type(each).__name__ for each in ended}
+        finally:
+            await client.aclose()
+        return found
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        threading.Thread(target=closes_at_once, args=(listening,), daemon=True).start()
+
+        assert asyncio.run(often(listening.getsockname()[1])) == {FaultCode.RESET}
