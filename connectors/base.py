@@ -21,6 +21,7 @@ class Deadline:
     """A moment of the event loop's clock after which nothing is waited for."""
 
     at: float
+    hurried: bool = False  # much sooner than the source is usually given: that it passes says nothing of the source
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:

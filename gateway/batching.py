@@ -43,7 +43,7 @@ class _Batch:
         self.mask = mask
         self.subjects: dict[SubjectRef, None] = {}
         self.asks: list[Ask] = []
-        self.deadline = 0.0
+        self.deadline = Deadline(0.0)
         self.waiting: list[tuple[SubjectRef, asyncio.Future[Said]]] = []
         self.timer: asyncio.Handle | None = None
         self.task: asyncio.Task[None] | None = None
@@ -84,7 +84,7 @@ class Batches:
         batch.waiting.append((subject, told))
         batch.subjects[subject] = None
         batch.asks.append(ask)
-        batch.deadline = max(batch.deadline, ask.deadline.at)
+        batch.deadline = max(batch.deadline, ask.deadline, key=_moment)
         if len(batch.subjects) >= self._most:
             self._send(key, batch)
         try:
@@ -117,7 +117,7 @@ class Batches:
         ask = _asking_for(batch)
         shared = ask.request_id if len(batch.asks) > 1 else None
         try:
-            async with asyncio.timeout_at(batch.deadline):
+            async with asyncio.timeout_at(batch.deadline.at):
                 answers = await self._call(tuple(batch.subjects), batch.mask, ask)
             # each is handed its own: nobody else's answer is within its reach
             handed = {s: Said({s: answers[s]} if s in answers else {}, shared) for s in batch.subjects}
@@ -131,6 +131,10 @@ class Batches:
                     told.set_result(handed[subject])
 
 
+def _moment(deadline: Deadline) -> float:
+    return deadline.at
+
+
 def _asking_for(batch: _Batch) -> Ask:
     """Return the ask of the call: a single asker's own, or one whose id belongs to no single lookup."""
     first = batch.asks[0]
@@ -140,7 +144,7 @@ def _asking_for(batch: _Batch) -> Ask:
         request_id=RANDOM.uuid(),
         traceparent=f"00-{RANDOM.take(16).hex()}-{RANDOM.take(8).hex()}-01",
         purpose_class=first.purpose_class,
-        deadline=Deadline(batch.deadline),
+        deadline=batch.deadline,
         asker=None,
         silent=first.silent,
     )

@@ -79,25 +79,25 @@ class Upstream:
         bearing = Bearing.NONE
         try:
             told = await call()
-            bearing = _bearing(told)
+            bearing = _bearing(told, deadline)
             return told
         except SourceFailed as failed:
-            bearing = bearing_of(failed.code)
+            bearing = _of_code(failed.code, deadline)
             raise
         except TimeoutError:
-            bearing = Bearing.FAILING
+            bearing = _of_code(FaultCode.DEADLINE, deadline)
             raise
         except asyncio.CancelledError:
             # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
             if loop.time() >= deadline.at - _EARLY_SECONDS:
-                bearing = Bearing.FAILING
+                bearing = _of_code(FaultCode.DEADLINE, deadline)
             raise
         finally:
             self.under_way -= 1
             self._breaker.note(ticket, bearing, loop.time())
 
 
-def _bearing(told: object) -> Bearing:
+def _bearing(told: object, deadline: Deadline) -> Bearing:
     """Return what an answer says of the source: sound if it could answer about anybody."""
     if told is True:
         return Bearing.SOUND
@@ -108,5 +108,10 @@ def _bearing(told: object) -> Bearing:
         if isinstance(answer, Answered):
             return Bearing.SOUND
         if isinstance(answer, NoAnswer):
-            bearing = max(bearing, bearing_of(answer.code))
+            bearing = max(bearing, _of_code(answer.code, deadline))
     return bearing
+
+
+def _of_code(code: str, deadline: Deadline) -> Bearing:
+    """Return what a code says of the source. One that had hardly any time is not in trouble for being out of it."""
+    return Bearing.NONE if deadline.hurried and code == FaultCode.DEADLINE else bearing_of(code)

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.base import Asker, Connector, Deadline, FieldMask
-from connectors.faults import REASON_OF, FaultCode
+from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
+from connectors.faults import REASON_OF, FaultCode, SourceFailed
+from gateway.breaker import Circuit
 from gateway.fanout import FanOut, SourceOutcome, linked_adults
 from gateway.upstream import Upstream
 from schema.identifiers import CRN
@@ -265,6 +266,42 @@ async def test_a_second_wave_asks_about_the_adults_that_the_first_named() -> Non
     assert list(second) == ["probation"]
     assert [a.subjects for a in about.asked] == [(AdultRef(ADULT),)] * 2
     assert (len(naming.asked), about.health_calls) == (1, 0)
+
+
+class PromptSource(Remembering):
+    """Answers soon, if there is any time at all, as a connector over HTTP does."""
+
+    async def health(self, ask: Ask) -> bool:
+        if ask.deadline.remaining() <= 0:
+            raise SourceFailed(FaultCode.DEADLINE)
+        await asyncio.sleep(0.001)
+        return await super().health(ask)
+
+
+async def test_a_source_is_not_in_trouble_because_others_left_it_no_time() -> None:
+    hanging, prompt = SlowSource(council()), Upstream(PromptSource(probation().inner))
+    masks = {"cs": EVERYTHING, "probation": EVERYTHING}
+    for _ in range(6):
+        # as for a client that waits a second at most, while children's services say nothing
+        hurried = fan_out(seconds=0.01, source_seconds=5.0)
+        outcomes = await hurried.ask_all(ChildRef(CHILD), [Upstream(hanging), prompt], masks)
+        assert outcomes["probation"].reason is SourceReason.TIMEOUT
+
+    outcomes = await fan_out().ask_all(ChildRef(CHILD), [Upstream(council()), prompt], masks)
+    assert outcomes["probation"].status is SourceStatus.ANSWERED
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in-a-batch"])
+@pytest.mark.parametrize(("share", "circuit"), [(0.2, Circuit.CLOSED), (0.6, Circuit.OPEN)])
+async def test_a_deadline_counts_for_a_circuit_only_where_the_source_had_a_fair_part_of_its_time(
+    share: float, circuit: Circuit, *, alone: bool
+) -> None:
+    hanging = Upstream(SlowSource(police()))
+    for _ in range(5):
+        fan = replace(fan_out(seconds=0.05, source_seconds=0.05 / share), alone=alone)
+        await fan.ask_all(ChildRef(CHILD), [hanging], {"police": EVERYTHING})
+
+    assert hanging.circuit is circuit
 
 
 def test_linked_adults_come_once_each_in_an_order_that_does_not_tell_who_named_them() -> None:
