@@ -99,7 +99,7 @@ class FanOut:
             named = await asyncio.gather(*naming)
         adults = linked_adults([replace(n, answers=tuple(map(self.of_this_child, n.answers))) for n in named])
         if adults:
-            outcome = await self._ask(upstream, adults, _about_adults(mask))
+            outcome = replace(await self._ask(upstream, adults, _about_adults(mask)), adults=len(adults))
         else:
             outcome = await self._health(upstream)
         silent = next((n for n in named if n.status is SourceStatus.NO_ANSWER), None)

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.faults import FaultCode
 from gateway.audit.events import EventKind
+from schema.identifiers import CRN
 from schema.records import AdultRef, IdentityClaim
 from schema.sections import CarePlan, ChildrensServicesRecord, ProbationRecord, RiskRegistration
 from schema.vocabulary import AgencyKind, InvolvementRelationship
@@ -95,6 +96,15 @@ async def test_a_second_wave_to_the_adults_source_alone_still_knows_the_adults(r
 
     assert told.child["probation"] == {"risk": [{"code": "RCCO"}]}
     assert about.health_calls == 0
+
+
+@pytest.mark.parametrize("adults", [[], [ADULT]], ids=["no-adult", "one-adult"])
+async def test_the_record_says_about_how_many_adults_an_agency_was_asked(running: Running, adults: list[CRN]) -> None:
+    async with running(council(adults=adults), probation(), agreements=terms()) as world:
+        await world.ask(select="outcome probation { risk { code } }")
+        asked = {source["id"]: source["adults"] for source in world.payload(EventKind.OUTCOME)["sources"]}
+
+    assert asked == {"cs-amber": 0, "probation-amber": len(adults)}
 
 
 async def test_no_second_wave_runs_when_the_relationship_opens_nothing_that_is_asked_for(running: Running) -> None:
