@@ -181,7 +181,6 @@ class SourceClient:
             **self._headers,
             "Accept": accept if isinstance(accept, str) else ", ".join(accept),
             "X-Request-ID": _header_token(request_id),
-            _BUDGET: _left(deadline),
         }
         if traceparent is not None:
             sent["traceparent"] = _header_token(traceparent)
@@ -228,7 +227,7 @@ class SourceClient:
                 raise
         return await self._repeated(call, {**headers, **await self._auth.headers()})
 
-    async def _repeated(self, call: _Call, headers: Mapping[str, str]) -> _Received:
+    async def _repeated(self, call: _Call, headers: dict[str, str]) -> _Received:
         self._retries.earn()
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -239,9 +238,12 @@ class SourceClient:
             if pause is None or not self._retries.spend():
                 raise
         await asyncio.sleep(pause)
-        return await self._once(call, {**headers, _BUDGET: _left(call.deadline)})
+        if call.deadline.remaining() <= 0:
+            raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
+        return await self._once(call, headers)
 
-    async def _once(self, call: _Call, headers: Mapping[str, str]) -> _Received:
+    async def _once(self, call: _Call, headers: dict[str, str]) -> _Received:
+        headers[_BUDGET] = _left(call.deadline)
         answer = await self._exchange.send(call.method, call.target, headers, call.content, call.deadline.at)
         try:
             if answer.status not in call.expect:

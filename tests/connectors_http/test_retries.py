@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -161,6 +163,52 @@ async def test_a_source_is_told_how_long_it_is_still_waited_for(clients: list[So
 
     first, second = (int(r.headers["x-request-timeout-ms"]) for r in server.received)
     assert 0 < second < first <= 1000
+
+
+class SlowCredentials:
+    """Take a while to be had, and are refused once."""
+
+    def __init__(self) -> None:
+        self._refusals = 0
+
+    async def headers(self) -> Mapping[str, str]:
+        await asyncio.sleep(0.1)
+        return {"Authorization": "Bearer a"}
+
+    def refused(self, headers: Mapping[str, str]) -> bool:
+        self._refusals += 1
+        return self._refusals == 1
+
+    async def aclose(self) -> None:
+        return None
+
+
+async def test_what_the_sign_in_took_is_not_promised_to_the_source(clients: list[SourceClient]) -> None:
+    async with FaultServer(in_turn(FAULTS["401"].answer, good)) as server:
+        clients.append(SourceClient(server.url, allow_private=False, auth=SlowCredentials()))
+        await ask(clients[-1], seconds=2.0)
+
+    first, second = (int(r.headers["x-request-timeout-ms"]) for r in server.received)
+    assert 0 < second <= first - 100 <= 1800
+
+
+async def test_nothing_is_sent_again_when_a_busy_loop_wakes_too_late_for_it(clients: list[SourceClient]) -> None:
+    async def resets_a_busy_loop(*connection: Any) -> None:
+        await resets()(*connection)
+        # after the pause has begun: its end is seen when the deadline has passed
+        asyncio.get_running_loop().call_later(0.001, time.sleep, 0.4)
+
+    async with FaultServer(in_turn(good, good, resets_a_busy_loop, good)) as server:
+        client = client_of(server, clients)
+        await asyncio.gather(ask(client), ask(client))  # so that a connection is at hand when one is reset
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("connectors.http.Repeating.pause_before", lambda *_, **__: 0.02)
+            with pytest.raises(SourceFailed) as failed:
+                await ask(client, seconds=0.3)
+        await asyncio.sleep(0.05)
+
+    assert failed.value.code is FaultCode.DEADLINE
+    assert len(server.received) == 3
 
 
 def test_calls_that_go_well_save_for_ten_repetitions_and_no_more() -> None:
