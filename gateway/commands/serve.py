@@ -176,21 +176,23 @@ def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[soc
         wait_seconds=gateway.settings.server.leave_seconds,
         at_once=lambda: gateway.log.failed,
     )
-    _end_by_ourselves()
+    _stop_when_told(server)
     spare_what_stays()
     server.run(list(sockets))
     # storage failed, nothing after it was acknowledged
     return EX_SOFTWARE if gateway.log.failed else 0, server.started
 
 
-def _end_by_ourselves() -> None:
-    """Leave the exit code to this program when the server stops for a signal.
+def _stop_when_told(server: uvicorn.Server) -> None:
+    """Have SIGTERM and SIGINT stop this server from now on, and leave the exit code to this program.
 
-    uvicorn raises the signal once more when it has shut down, which by default ends the process there and then: a
-    failed log, which stops the server by SIGTERM, would look like an orderly stop to whoever supervises it.
+    From now on, for uvicorn listens to signals only once its loop runs: one that came before was lost, and the process
+    served on, told to stop or without its supervisor. The exit code, for uvicorn raises the signal once more when it
+    has shut down, which by default ends the process there and then: a failed log, which stops the server by SIGTERM,
+    would look like an orderly stop to whoever supervises it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, server.handle_exit)
 
 
 @click.command("check-config", cls=OneLineCommand)

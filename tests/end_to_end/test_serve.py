@@ -37,6 +37,16 @@ ShardWriter.write = broken
 serve.main(sys.argv[1:])
 """
 
+# A gateway that is told to stop after it has begun to heed that, and before its event loop runs.
+TOLD_EARLY = """
+import os, signal, sys
+from gateway.commands import serve
+def told():
+    os.kill(os.getpid(), signal.SIGTERM)
+serve.spare_what_stays = told
+serve.serve.main(sys.argv[1:])
+"""
+
 
 @contextmanager
 def process(*command: str, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
@@ -98,6 +108,21 @@ def test_a_gateway_that_is_told_to_stop_ends_with_exit_code_0_and_a_sound_log(
     told = CliRunner().invoke(contactpoint, ["audit", "verify", "--config", str(config), "--json"])
     found = json.loads(told.stdout)
     assert (told.exit_code, found["openIntents"]) == (0, 0)
+
+
+def test_a_gateway_that_is_told_to_stop_before_it_serves_does_not_forget_it(
+    world: DemoWorld, tmp_path: Path, port: int
+) -> None:
+    """Nobody would stop it: a supervisor says it once, and a worker whose supervisor was killed tells itself once."""
+    config = write_config(world.settings, tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", TOLD_EARLY, "--config", str(config), "--port", str(port)],
+        cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 0
+    told = CliRunner().invoke(contactpoint, ["audit", "verify", "--config", str(config), "--json"])
+    assert (told.exit_code, json.loads(told.stdout)["openIntents"]) == (0, 0)
 
 
 def test_a_gateway_whose_log_fails_discloses_nothing_and_ends_with_a_failure(

@@ -235,7 +235,7 @@ def test_how_serving_ends_is_told_by_its_code(
     monkeypatch.setattr("gateway.commands.serve.server_for", server_for)
     monkeypatch.setattr("gateway.commands.serve.wiring.build", building)
     monkeypatch.setattr("gateway.commands.serve.configure_logs", lambda _: None)
-    monkeypatch.setattr("gateway.commands.serve._end_by_ourselves", lambda: None)
+    monkeypatch.setattr("gateway.commands.serve._stop_when_told", lambda _: None)
     monkeypatch.setattr("gateway.audit.log.AuditLog.failed", property(lambda _: failed))
     try:
         result = run("serve", "--config", file, "--host", "127.0.0.2", "--port", 9123)
