@@ -12,6 +12,8 @@ from auth.rules import HasScope
 from schema.vocabulary import ReviewState, Role, Scope
 
 REVIEWERS: Final = frozenset({Role.SECURITY_AUDITOR, Role.PRIVACY_OFFICER})
+OF_NO_ORGANISATION: Final = ""
+"""Of an item that is a fault of the log, and nobody's access."""
 
 
 class ReviewingRefusal(StrEnum):
@@ -32,12 +34,25 @@ class QueueRequest:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRequest:
-    """Who decides what. `organisation` is that of the person whose access it was; None if there is no such review."""
+    """Who decides what.
+
+    `organisation` is that of the person whose access it was, OF_NO_ORGANISATION for a fault of the log, and None if
+    there is no such review.
+    """
 
     caller: Caller
     organisation: str | None
+    audits_everyone: bool  # the agreements let the caller audit every organisation
     state: ReviewState | None
     own: bool  # the access was the caller's
+
+
+def reviewed_by(caller: Caller, *, audits_everyone: bool) -> frozenset[str]:
+    """Return whose items the caller may review: their own organisation's, and what is of none if they audit everyone.
+
+    To audit every organisation opens no other one's queue: its reviewers know whom to ask.
+    """
+    return frozenset({caller.organisation, OF_NO_ORGANISATION} if audits_everyone else {caller.organisation})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +68,11 @@ class IsReviewer:
 
 @dataclass(frozen=True, slots=True)
 class OfTheirOrganisation:
-    """The access was one of the caller's own organisation."""
+    """The access was one of the caller's own organisation; or it is nobody's, and the caller audits everybody."""
 
     def decide(self, asked: VerdictRequest) -> Decision:
         """Deny NOT_THEIR_REVIEW, the same for another organisation's and for one that does not exist."""
-        if asked.organisation is not None and asked.organisation == asked.caller.organisation:
+        if asked.organisation in reviewed_by(asked.caller, audits_everyone=asked.audits_everyone):
             return Permit("of-their-organisation")
         return Deny("of-their-organisation", ReviewingRefusal.NOT_THEIR_REVIEW)
 

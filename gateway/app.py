@@ -225,7 +225,7 @@ def _build(
     index = EventIndex(engine, keys)
     registers = Registers(
         Appointments(engine, keys, audit, lambda: in_force.current),
-        Reviews(engine, keys, audit),
+        Reviews(engine, keys, audit, lambda: in_force.current),
         AuditEvents(engine, keys, audit, index, lambda: in_force.current),
         refusals,
         legal_today,

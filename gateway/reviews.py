@@ -1,5 +1,7 @@
 """The queue of what waits for review, by the reviewers of the organisation whose person it was.
 
+A fault of the log is nobody's access: it is in the queue of those who audit every organisation.
+
 An item of break-glass is made with the OVERRIDE record, one of detection with a REVIEW record, each in its transaction
 (`gateway.detection.findings`); a verdict with its REVIEW record. To read the queue is a
 REVIEW record too. Person and child are in it as keyed pseudonyms.
@@ -17,8 +19,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 import strawberry
 
+from auth.auditing import audited_by
+from auth.caller import Caller
 from auth.decision import Deny
-from auth.reviewing import DECIDE_A_REVIEW, READ_THE_QUEUE, QueueRequest, VerdictRequest
+from auth.reviewing import DECIDE_A_REVIEW, READ_THE_QUEUE, QueueRequest, VerdictRequest, reviewed_by
+from auth.sharing import AgreementSet
 from gateway.asked import text_within
 from gateway.audit.errors import AlongsideRefused
 from gateway.audit.events import EventKind
@@ -65,11 +70,13 @@ class Reviews:
         engine: sa.Engine,
         keys: AuditKeys,
         log: AuditLog,
+        agreements: Callable[[], AgreementSet],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine = engine
         self._keys = keys
         self._log = log
+        self._agreements = agreements
         self._clock = clock
         # from the look at a row to its change
         self._changing = asyncio.Lock()
@@ -93,7 +100,7 @@ class Reviews:
         return Opening(row["id"], due_at, row)
 
     async def read(self, request: RegisterRequest, states: Collection[ReviewState]) -> list[Review]:
-        """Return the items of the reviewer's own organisation once the reading is on record.
+        """Return the items that the reviewer may review once the reading is on record.
 
         What nothing explains comes first, then what presses most, then the oldest.
 
@@ -103,9 +110,8 @@ class Reviews:
         if isinstance(decision, Deny):
             raise NotPermitted(decision)
         wanted = sorted(state.value for state in states)
-        query = sa.select(review).where(
-            review.c.organisation == request.caller.organisation, review.c.state.in_(wanted)
-        )
+        theirs = reviewed_by(request.caller, audits_everyone=self._audits_everyone(request.caller))
+        query = sa.select(review).where(review.c.organisation.in_(sorted(theirs)), review.c.state.in_(wanted))
         query = query.order_by(review.c.opened_at, review.c.id)
         rows = await reading(self._engine, lambda c: [dict(row) for row in c.execute(query).mappings()])
         payload = {**request.words(), "filter": {"states": wanted}, "count": len(rows)}
@@ -129,6 +135,7 @@ class Reviews:
             VerdictRequest(
                 caller=request.caller,
                 organisation=found["organisation"] if found else None,
+                audits_everyone=self._audits_everyone(request.caller),
                 state=ReviewState(found["state"]) if found else None,
                 own=found is not None and found["person"] == person,
             )
@@ -156,6 +163,9 @@ class Reviews:
         late = waits.where(review.c.due_at < _written(self._clock()))
         return await reading(self._engine, lambda c: (c.execute(waits).scalar_one(), c.execute(late).scalar_one()))
 
+    def _audits_everyone(self, caller: Caller) -> bool:
+        return audited_by(caller, self._agreements().organisations.get(caller.organisation)) is None
+
     async def _one(self, review_id: str) -> dict[str, Any] | None:
         query = sa.select(review).where(review.c.id == review_id)
         found = await reading(self._engine, lambda c: c.execute(query).mappings().first())
@@ -168,10 +178,10 @@ class Reviews:
             id=strawberry.ID(row["id"]),
             kind=ReviewKind(row["kind"]),
             state=state,
-            person=strawberry.ID(row["person"]),
-            child=strawberry.ID(row["child"]),
-            receipt=strawberry.ID(row["receipt"]),
-            purpose=Purpose(row["purpose"]),
+            person=_id(row["person"]),
+            child=_id(row["child"]),
+            receipt=_id(row["receipt"]),
+            purpose=Purpose(row["purpose"]) if row["purpose"] else None,
             opened_at=datetime.fromisoformat(row["opened_at"]),
             due_at=due_at,
             overdue=state in WAITING and due_at < self._clock(),
@@ -220,6 +230,10 @@ def a_working_day_after(moment: datetime) -> datetime:
     while due.weekday() >= _SATURDAY:
         due += timedelta(days=1)
     return due
+
+
+def _id(stored: str) -> strawberry.ID | None:
+    return strawberry.ID(stored) if stored else None
 
 
 def _written(moment: datetime) -> str:

@@ -21,15 +21,19 @@ for _words in (
 _AUDIT = Disclosure.AUDIT
 
 
-@strawberry.type(description="An access by the reviewer's own organisation that waits for review, or was reviewed.")
+@strawberry.type(
+    description="An access by the reviewer's own organisation, or a fault of the log, that waits for review or was."
+)
 class Review:
     id: strawberry.ID = shown(_AUDIT)
     kind: vocabulary.ReviewKind = shown(_AUDIT)
     state: vocabulary.ReviewState = shown(_AUDIT)
-    person: strawberry.ID = shown(_AUDIT, "Opaque; the same for every item of one person.")
-    child: strawberry.ID = shown(_AUDIT, "The child's pseudonym in the log.")
-    receipt: strawberry.ID = shown(_AUDIT, "Of the lookup: its records in the log hold it.")
-    purpose: vocabulary.Purpose = shown(_AUDIT)
+    person: strawberry.ID | None = shown(
+        _AUDIT, "Opaque; the same for every item of one person. Null: a fault of the log, which is no access."
+    )
+    child: strawberry.ID | None = shown(_AUDIT, "The child's pseudonym in the log.")
+    receipt: strawberry.ID | None = shown(_AUDIT, "Of the lookup: its records in the log hold it.")
+    purpose: vocabulary.Purpose | None = shown(_AUDIT)
     opened_at: datetime = shown(_AUDIT)
     due_at: datetime = shown(
         _AUDIT, "One working day later, or five days in the queue; public holidays are not counted out."

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from auth.reviewing import OF_NO_ORGANISATION
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
@@ -109,8 +110,8 @@ class Findings:
             "shard": alert.place.shard,
             "seq": alert.place.seq,
             "receipt": alert.receipt,
-            # a fault of the log is of no organisation: who runs the gateway reads it by `contactpoint reviews`
-            "organisation": alert.organisation or "",
+            # a fault of the log is of none: who audits every organisation reads it, and who runs the gateway
+            "organisation": alert.organisation or OF_NO_ORGANISATION,
             "person": alert.person or "",
             "child": alert.subject or "",
             "purpose": alert.purpose or "",
