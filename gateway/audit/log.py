@@ -96,6 +96,7 @@ class AuditLog:
         self._writable = True
         self._withheld = False
         self._open_intents: set[int] = set()
+        self._free_since = 0.0
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
 
@@ -236,6 +237,8 @@ class AuditLog:
                 self._commit(batch)
                 batch.clear()
                 self._writer.tidy()
+                if self._writable:
+                    self._free_since = time.monotonic()
             with suppress(AuditUnavailable):
                 stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
                 self._writer.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
@@ -265,7 +268,8 @@ class AuditLog:
         while batch:
             try:
                 begun = time.monotonic()
-                first = self._writer.write(batch, until=batch[0].since + RETRY_SECONDS)
+                # what queued while the log wrote others' records waited for the log, and not yet for the database
+                first = self._writer.write(batch, until=max(batch[0].since, self._free_since) + RETRY_SECONDS)
             except ChargesRefused as refused:
                 for index, passed in sorted(refused.refused.items(), reverse=True):
                     _answer([batch.pop(index)], [BudgetSpent(passed)])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import sqlalchemy as sa
 
 from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
+from gateway.audit.errors import AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
-from gateway.audit.writer import Batch, Parameters, ShardWriter, driver_error_of
+from gateway.audit.writer import Batch, Parameters, Recordable, ShardWriter, driver_error_of
 from gateway.storage.sqlite import check_durable, sqlite_of
+from gateway.storage.turns import Next, turns_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
 _LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES (?, ?, ?, ?)"
@@ -29,6 +31,9 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(va
 FROM json_each(?) WHERE true {ON_CONFLICT}
 """  # noqa: S608 the names are ours
 
+_TURN_SECONDS: Final = 0.005
+"""So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
+
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FAULTS_OF_A_STATEMENT: Final = frozenset(
     {
@@ -42,7 +47,12 @@ _FAULTS_OF_A_STATEMENT: Final = frozenset(
 
 
 class SQLiteWriter(ShardWriter):
-    """Writes under SQLite's own lock, which it takes when a transaction begins."""
+    """Writes under SQLite's own lock, which it takes when a transaction begins; in this process, it goes first."""
+
+    LEAST_TRIES: ClassVar[int] = 50
+    """A try takes 5 ms at most. On a machine so busy that this process does not run, time alone tries nothing."""
+
+    PAUSE_SECONDS: ClassVar[float] = 0.0005
 
     PAGES_BETWEEN_COPIES: ClassVar[int] = 1_000
     """About so many pages are added to the write-ahead log before it is copied into the file."""
@@ -55,6 +65,9 @@ class SQLiteWriter(ShardWriter):
         driver = sqlite_of(connection)
         connection.detach()
         self._driver = driver
+        self._turns = turns_of(connection.engine)
+        self._has_turn = False
+        self._next = Next(connection.engine)
         self._cursor = driver.cursor()
         # waiting is done by `write`, so that it ends when the first waiter's time does
         self._cursor.execute("PRAGMA busy_timeout=0")
@@ -62,7 +75,17 @@ class SQLiteWriter(ShardWriter):
         # what a process before this one left is copied first
         self._pages = self.PAGES_BETWEEN_COPIES
 
+    def write(self, batch: Sequence[Recordable], *, until: float) -> int:
+        try:
+            return super().write(batch, until=until)
+        finally:
+            self._next.done()
+            if self._has_turn:
+                self._has_turn = False
+                self._turns.give_back()
+
     def close(self) -> None:
+        self._next.close()
         self._cursor.close()
         self._connection.close()
 
@@ -71,7 +94,14 @@ class SQLiteWriter(ShardWriter):
         return
 
     def _begin(self) -> None:
+        # both are kept from try to try, and given back when the batch is written or refused
+        if not self._has_turn and not self._turns.take_first(_TURN_SECONDS):
+            raise AuditUnavailable("another writer of this process is at it")
+        self._has_turn = True
+        if not self._next.may_ask():
+            raise AuditUnavailable("another process is the next to write")
         self._cursor.execute("BEGIN IMMEDIATE")
+        self._next.done()
 
     def _count(self, charges: Counts) -> Counts:
         rows = json.dumps([(*slot, *counts) for slot, counts in charges.items()])
@@ -116,7 +146,7 @@ class SQLiteWriter(ShardWriter):
             self._cursor.execute("ROLLBACK")
 
     def _is_busy(self, error: Exception) -> bool:
-        return is_busy(error)
+        return isinstance(error, AuditUnavailable) or is_busy(error)
 
     def _is_fault_of_a_statement(self, error: Exception) -> bool:
         code = _primary_code(error)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import sqlalchemy as sa
 
@@ -27,7 +27,6 @@ Or with what gives the parameters once the record has its seq: the place of the 
 """
 
 RETRY_SECONDS: Final = 0.25
-_PAUSE_SECONDS: Final = 0.002
 
 
 class Recordable(Protocol):
@@ -53,6 +52,11 @@ class Batch:
 class ShardWriter(ABC):
     """The only writer of a shard, on a connection of its own, used by one thread at a time."""
 
+    LEAST_TRIES: ClassVar[int] = 1
+    """How often a database that is busy is tried, however much time has gone by."""
+
+    PAUSE_SECONDS: ClassVar[float] = 0.002
+
     def __init__(self, shard: str, tree: Frontier) -> None:
         self._shard = shard
         self._tree = tree
@@ -71,12 +75,13 @@ class ShardWriter(ABC):
         """Commit the batch, in order; return the seq of its first record, which is durable when this returns.
 
         A database that is busy, or not to be reached, is tried again until the monotonic time `until`, and at least
-        once. Raises AuditUnavailable, ChargesRefused and AlongsideRefused with nothing written. After any other
-        exception the state of the disk is unknown, and the writer must not be used again.
+        so often as `LEAST_TRIES` says. Raises AuditUnavailable, ChargesRefused and AlongsideRefused with nothing
+        written. After any other exception the state of the disk is unknown, and the writer must not be used again.
         """
         first = self._tree.size
         rows = self._rows(batch, time.time_ns() // 1_000_000)
         charges = total(batch)
+        tries = 0
         while True:
             try:
                 self._begin()
@@ -89,9 +94,10 @@ class ShardWriter(ABC):
                 if isinstance(error, ChargesRefused | AlongsideRefused) or not self._is_busy(error):
                     raise
                 self._roll_back()
-                if time.monotonic() >= until:
+                tries += 1
+                if tries >= self.LEAST_TRIES and time.monotonic() >= until:
                     raise AuditUnavailable("the log could not be written in time") from None
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(self.PAUSE_SECONDS)
         # From here nothing is tried again: an error does not say whether the commit happened. It is an error, too, if a
         # statement alongside has ended the transaction.
         self._commit()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
 from gateway.storage.errors import DatabaseUnreadable
 from gateway.storage.postgresql import check_postgresql, open_postgresql, psycopg_of
-from gateway.storage.sqlite import check_durable, open_sqlite, sqlite_of
+from gateway.storage.sqlite import BUSY_MILLISECONDS, check_durable, open_sqlite, sqlite_of
+from gateway.storage.turns import turn
 from gateway.storage.urls import parsed_url
 
 _Read = TypeVar("_Read")
@@ -38,13 +41,36 @@ def is_postgresql(engine: sa.Engine) -> bool:
     return engine.dialect.name == "postgresql"
 
 
-def writing(engine: sa.Engine) -> sa.Engine:
-    """Return a view of the engine whose transactions take SQLite's write lock when they begin; PostgreSQL has none.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Begins transactions that write, other than the log's own: those go before these. Keep them short."""
+
+    engine: sa.Engine
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction, committed at the end. Raises sqlalchemy errors."""
+        if is_postgresql(self.engine):
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        # connected before it is its turn: the log waits for as long as the turn lasts
+        with (
+            self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection,
+            turn(self.engine, BUSY_MILLISECONDS / 1000) as begun,
+            connection.begin(),
+        ):
+            begun()
+            yield connection
+
+
+def writing(engine: sa.Engine) -> Writing:
+    """Return what begins transactions that take SQLite's write lock when they begin; PostgreSQL has none.
 
     A transaction that reads first and writes later cannot wait for the lock (SQLITE_BUSY_SNAPSHOT); one that takes the
     lock at once waits in turn.
     """
-    return engine if is_postgresql(engine) else engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+    return Writing(engine)
 
 
 def assert_durable(engine: sa.Engine) -> None:

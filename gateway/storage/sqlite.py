@@ -13,7 +13,7 @@ from sqlalchemy import event
 from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
 from gateway.storage.urls import sqlite_file
 
-_BUSY_MILLISECONDS: Final = 5_000
+BUSY_MILLISECONDS: Final = 5_000
 
 # What each connection must read back. `synchronous` 2 is FULL: in WAL, NORMAL loses acknowledged rows at a power cut.
 _PRAGMAS: Final = (
@@ -21,7 +21,7 @@ _PRAGMAS: Final = (
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
     ("foreign_keys", "ON", 1),
-    ("busy_timeout", str(_BUSY_MILLISECONDS), _BUSY_MILLISECONDS),
+    ("busy_timeout", str(BUSY_MILLISECONDS), BUSY_MILLISECONDS),
     # purged payloads must not stay readable in free pages
     ("secure_delete", "ON", 1),
     # without it, INSERT OR REPLACE removes a row without firing the trigger that refuses its DELETE
@@ -60,7 +60,7 @@ def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
     return driver
 
 
-def check_durable(driver: sqlite3.Connection, *, busy_milliseconds: int = _BUSY_MILLISECONDS) -> None:
+def check_durable(driver: sqlite3.Connection, *, busy_milliseconds: int = BUSY_MILLISECONDS) -> None:
     """Read every durability setting of this connection back. Raises DurabilityNotMet, naming the first that differs."""
     for name, _, wanted in _PRAGMAS:
         expected = busy_milliseconds if name == "busy_timeout" else wanted

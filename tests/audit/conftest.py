@@ -16,7 +16,7 @@ from sqlalchemy import event
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.migrate import migrate
-from gateway.storage.engine import is_postgresql, open_engine, writing
+from gateway.storage.engine import is_postgresql, open_engine
 from tests.fixtures.postgresql import OWNER, PostgreSQLServer
 
 
@@ -51,7 +51,8 @@ def busy(owner: sa.Engine) -> Callable[[], AbstractContextManager[None]]:
 
     @contextmanager
     def hold() -> Iterator[None]:
-        with writing(owner).begin() as connection:
+        # as another process would: it knows nothing of the turns of this one
+        with owner.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
             if is_postgresql(owner):
                 connection.exec_driver_sql("LOCK TABLE audit_leaf IN EXCLUSIVE MODE")
             yield

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.log import AuditLog, Receipt, _answer, _Entry
 from gateway.audit.records import read_records
 from gateway.audit.tables import audit_leaf
+from gateway.audit.writer import RETRY_SECONDS
 from gateway.storage.engine import is_postgresql
 from gateway.storage.tables import budget
 from tests.audit.soundness import is_sound
@@ -303,6 +305,58 @@ async def test_a_database_that_is_busy_for_a_moment_is_waited_for(open_log: Open
 
     assert (await waiting).seq == 1
     assert log.ready
+
+
+async def test_what_queued_while_the_log_wrote_has_the_whole_patience_before_it(
+    engine: sa.Engine, open_log: OpenLog, before_statement: BeforeStatement
+) -> None:
+    """The log's own work is not a busy database."""
+    commits, tries = itertools.count(), itertools.count()
+
+    def flaw(sql: str) -> None:
+        if not armed:
+            return
+        if sql.startswith("COMMIT") and next(commits) == 0:
+            time.sleep(2 * RETRY_SECONDS)
+        elif sql.startswith("BEGIN") and next(tries) == 1:
+            raise said_by_the_server("55P03") if is_postgresql(engine) else io_error(sqlite3.SQLITE_BUSY)
+
+    armed = False
+    before_statement(flaw)
+    log = open_log()
+    armed = True
+
+    first = asyncio.ensure_future(log.append(EventKind.INTENT, {"count": 1}))
+    await asyncio.sleep(RETRY_SECONDS / 5)
+    second = asyncio.ensure_future(log.append(EventKind.INTENT, {"count": 2}))
+
+    assert [(await first).seq, (await second).seq] == [1, 2]
+    assert next(tries) == 3
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_file_that_is_busy_is_tried_often_before_anybody_is_refused_however_late_it_is(
+    engine: sa.Engine, open_log: OpenLog, busy: Busy, before_statement: BeforeStatement
+) -> None:
+    """A process that the machine does not run tries nothing, whatever the clock says."""
+    held = ExitStack()
+    tries = itertools.count()
+
+    def flaw(sql: str) -> None:
+        if armed and sql.startswith("BEGIN IMMEDIATE"):
+            # between two tries so much time goes by as between all of them
+            time.sleep(RETRY_SECONDS)
+            if next(tries) == 5:
+                held.close()
+
+    armed = False
+    before_statement(flaw)
+    log = open_log()
+    held.enter_context(busy())
+    armed = True
+
+    assert (await log.append(EventKind.INTENT, {})).seq == 1
+    assert next(tries) == 6
 
 
 async def test_a_database_that_stays_busy_refuses_every_waiter_and_records_none(

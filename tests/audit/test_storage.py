@@ -33,7 +33,7 @@ def test_the_file_and_its_companions_are_private(tmp_path: Path, engine: sa.Engi
     with engine.connect():
         modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
 
-    assert modes == {"gateway.db": 0o600, "gateway.db-wal": 0o600, "gateway.db-shm": 0o600}
+    assert modes == dict.fromkeys(("gateway.db", "gateway.db-wal", "gateway.db-shm", "gateway.db.lock"), 0o600)
 
 
 def test_a_file_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_the_schema_refuses_to_rewrite_the_log(
         connection.exec_driver_sql("INSERT INTO audit_node VALUES ('s', 1, 0, x'00')")
     columns = {"audit_shard": "opened = 0"}.get(table, "shard = 'other'")
 
-    with writing(engine).connect() as connection, pytest.raises(sa.exc.IntegrityError):
+    with engine.connect() as connection, pytest.raises(sa.exc.IntegrityError):
         connection.exec_driver_sql(change.format(table, columns))
 
 
