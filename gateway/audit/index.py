@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gateway.audit.events import EventKind
 from gateway.audit.index_tables import Flag, event_index, event_index_position
+from gateway.audit.index_writing import KEPT, MOST_ROWS, at_once, forget, mark_unexplained, write
 from gateway.audit.indexed import FORGOTTEN, Changes, Closing
 from gateway.audit.keys import AuditKeys
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.storage.engine import writing
 
-_STEP: Final = 500
 _REST_SECONDS: Final = 0.002
-
-_COLUMNS: Final = [column.name for column in event_index.columns]
-_KEPT: Final = frozenset({"shard", "seq", "explained"})
 
 _RECORDS: Final = (
     sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
@@ -37,38 +32,6 @@ _RECORDS: Final = (
     .order_by(audit_leaf.c.seq)
     .limit(sa.bindparam("most"))
 )
-_EVENT: Final = sa.text(
-    f"INSERT INTO event_index ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "  # noqa: S608
-    "ON CONFLICT (shard, seq) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEPT)
-)
-_CLOSING: Final = sa.text(
-    f"""
-    UPDATE event_index SET
-      closing_seq = :closing_seq, outcome = :outcome, relationship = :relationship, entries = :entries,
-      flags = (flags & {~int(Flag.OPEN)}) | :flags
-    WHERE shard = :shard AND seq = :intent AND flags & {int(Flag.PURGED)} = 0
-    """  # noqa: S608 - numbers of ours
-)
-_OVERRIDING: Final = sa.text(
-    f"""
-    UPDATE event_index SET override_seq = :override_seq, flags = flags | {int(Flag.OVERRIDE)}
-    WHERE shard = :shard AND seq = :intent AND flags & {int(Flag.PURGED)} = 0
-    """  # noqa: S608 - numbers of ours
-)
-_FORGETTING: Final = (
-    sa.update(event_index)
-    .where(
-        event_index.c.shard == sa.bindparam("of"),
-        event_index.c.seq.between(sa.bindparam("from_seq"), sa.bindparam("to_seq")),
-    )
-    .values(FORGOTTEN)
-)
-_UNEXPLAINED: Final = (
-    sa.update(event_index)
-    .where(event_index.c.receipt == sa.bindparam("told"), event_index.c.kind == EventKind.INTENT.value)
-    .values(explained=0)
-)
 _BEGIN: Final = sa.text(
     "INSERT INTO event_index_position (shard, next_seq) VALUES (:shard, 0) ON CONFLICT (shard) DO NOTHING"
 )
@@ -78,7 +41,7 @@ _MOVE: Final = sa.text("UPDATE event_index_position SET next_seq = :to WHERE sha
 class EventIndex:
     """The index of one database. Its methods block; each may be called from any thread or process at any time."""
 
-    def __init__(self, engine: sa.Engine, keys: AuditKeys, *, step: int = _STEP) -> None:
+    def __init__(self, engine: sa.Engine, keys: AuditKeys, *, step: int = MOST_ROWS) -> None:
         self._engine = engine
         self._keys = keys
         self._step = step
@@ -99,9 +62,7 @@ class EventIndex:
 
     def mark_unexplained(self, receipts: Collection[str]) -> None:
         """Say of the look-ups with these receipts that the detection found no reason for them; for `UNEXPLAINED`."""
-        if receipts:
-            with writing(self._engine).begin() as connection:
-                connection.execute(_UNEXPLAINED, [{"told": receipt} for receipt in receipts])
+        mark_unexplained(self._engine, receipts)
 
     def rebuild(self, progress: Callable[[int], None] = lambda _: None) -> int:
         """Write every row anew from the log, take away what the log does not have, and return how many records it read.
@@ -116,7 +77,8 @@ class EventIndex:
             while since < self._position(shard):
                 changes, count, since = self._changes(shard, since)
                 with writing(self._engine).begin() as connection:
-                    _write(connection, changes)
+                    write(connection, changes)
+                forget(self._engine, changes)
                 read += count
                 progress(count)
                 time.sleep(_REST_SECONDS)
@@ -145,15 +107,25 @@ class EventIndex:
 
     def _advance(self, shard: str, position: int) -> int:
         changes, _, after = self._changes(shard, position)
+        if not at_once(changes):
+            # what came before the purge, then the purge, and only then go on
+            if not self._take_up(shard, position, position, changes):
+                return self._position(shard)
+            forget(self._engine, changes)
+            changes = Changes()
+        # another process was faster: what it wrote is what this one would have written
+        return after if self._take_up(shard, position, after, changes) else self._position(shard)
+
+    def _take_up(self, shard: str, position: int, after: int, changes: Changes) -> bool:
+        """Write changes and move the shard's position; return False, with nothing written, if it has been moved."""
         with writing(self._engine).begin() as connection:
             if position == 0:
                 connection.execute(_BEGIN, {"shard": shard})
-            moved = connection.execute(_MOVE, {"shard": shard, "from": position, "to": after}).rowcount
+            moved = bool(connection.execute(_MOVE, {"shard": shard, "from": position, "to": after}).rowcount)
             if moved:
-                _write(connection, changes)
-        # another process was faster: what it wrote is what this one would have written
+                write(connection, changes)
         time.sleep(_REST_SECONDS)
-        return after if moved else self._position(shard)
+        return moved
 
     def _changes(self, shard: str, since: int) -> tuple[Changes, int, int]:
         """Return what the next records do, how many they are, and the seq after the last of them."""
@@ -200,8 +172,15 @@ class EventIndex:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(event_index).where(_STRAY)) or 0)
 
     def _drop_strays(self) -> None:
-        with writing(self._engine).begin() as connection:
-            connection.execute(sa.delete(event_index).where(_STRAY))
+        with self._engine.connect() as connection:
+            found = connection.execute(sa.select(event_index.c.shard, event_index.c.seq).where(_STRAY)).all()
+        for shard in {shard for shard, _ in found}:
+            seqs = [seq for of, seq in found if of == shard]
+            for first in range(0, len(seqs), MOST_ROWS):
+                these = event_index.c.seq.in_(seqs[first : first + MOST_ROWS])
+                with writing(self._engine).begin() as connection:
+                    # looked at again: the log may have come as far meanwhile
+                    connection.execute(sa.delete(event_index).where(event_index.c.shard == shard, these, _STRAY))
 
 
 _STRAY: Final = event_index.c.shard.not_in(sa.select(audit_shard.c.id)) | ~sa.exists(
@@ -209,26 +188,15 @@ _STRAY: Final = event_index.c.shard.not_in(sa.select(audit_shard.c.id)) | ~sa.ex
 )
 
 
-def _write(connection: sa.Connection, changes: Changes) -> None:
-    if changes.events:
-        connection.execute(_EVENT, list(changes.events.values()))
-    if changes.closings:
-        connection.execute(_CLOSING, [asdict(closing) for closing in changes.closings])
-    if changes.overridings:
-        connection.execute(_OVERRIDING, [asdict(overriding) for overriding in changes.overridings])
-    for purge in changes.purges:
-        connection.execute(_FORGETTING, {"of": purge.shard, "from_seq": purge.first, "to_seq": purge.last})
-
-
 def _differ(expected: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
     if stored is None:
         return True
     if stored["flags"] & Flag.PURGED:
         return any(stored[name] != value for name, value in FORGOTTEN.items())
-    apart = _KEPT
+    apart = KEPT
     if expected["flags"] & Flag.OPEN and stored["closing_seq"] is not None:
         # closed by a later record, which is compared when its turn comes
-        apart = _KEPT | {"closing_seq", "outcome", "relationship", "entries", "flags", "override_seq"}
+        apart = KEPT | {"closing_seq", "outcome", "relationship", "entries", "flags", "override_seq"}
     return any(stored[name] != value for name, value in expected.items() if name not in apart)
 
 

@@ -108,6 +108,10 @@ class Changes:
     overridings: list[Overriding] = field(default_factory=list)
     purges: list[Purge] = field(default_factory=list)
 
+    def purged(self) -> int:
+        """Return how many seqs the purges name."""
+        return sum(max(0, purge.last - purge.first + 1) for purge in self.purges)
+
     def add(self, keys: AuditKeys, leaf_body: bytes, payload: bytes | None) -> None:
         """Add one record. Raises ValueError for a leaf that cannot be read: then the log is damaged."""
         leaf = parse_leaf(leaf_body)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.audit import index_writing
 from gateway.audit.events import EventKind
 from gateway.audit.index import EventIndex
 from gateway.audit.index_tables import Flag, event_index, event_index_position
@@ -195,6 +196,39 @@ async def test_what_is_purged_is_forgotten_but_for_what_the_leaf_says(
     assert (old["kind"], Flag(old["flags"])) == ("INTENT", Flag.PURGED)
     assert [old[name] for name in ("person", "organisation", "subject", "purpose", "receipt")] == [None] * 5
     assert new["receipt"] == "new"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["brought-up", "rebuilt"])
+async def test_a_purge_of_more_than_one_transaction_takes_is_forgotten_whole(
+    engine: sa.Engine,
+    open_log: Callable[..., AuditLog],
+    index: EventIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+) -> None:
+    monkeypatch.setattr(index_writing, "MOST_ROWS", 2)
+    log = open_log()
+    for number in range(4):
+        last = await look_up(log, f"old-{number}", override=True)
+    kept = await look_up(log, "new")
+    index.catch_up(seconds=5)
+    purged = {"action": "PAYLOAD_PURGED", "shard": log.shard, "first": 0, "last": last + 2}
+    await log.append(EventKind.ADMIN, purged)
+    if again:
+        with engine.begin() as connection:
+            connection.execute(sa.update(event_index).values(subject="left"))
+        index.rebuild()
+    else:
+        index.catch_up(seconds=5)
+
+    *old, new = rows(engine)
+
+    assert [(row["receipt"], row["subject"], Flag(row["flags"])) for row in old] == [(None, None, Flag.PURGED)] * 4
+    assert [row["closing_seq"] for row in old] == [row["seq"] + 2 for row in old]
+    assert (new["seq"], new["receipt"]) == (kept, "new")
+    assert index.differences() == 0
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(event_index_position.c.next_seq)) == log.committed.size
 
 
 async def test_a_rebuilt_index_keeps_a_purge_and_the_verdict_of_detection(
