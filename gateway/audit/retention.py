@@ -20,14 +20,17 @@ from gateway.audit.events import EventKind
 from gateway.audit.leaves import parse_leaf
 from gateway.audit.tables import announced_purge, audit_leaf, audit_payload
 from gateway.storage.engine import is_postgresql, writing
+from gateway.storage.sqlite import BUSY_MILLISECONDS
 from gateway.storage.tables import review
+from gateway.storage.turns import turn
 from schema.vocabulary import ReviewState
 
 LEAST_DAYS: Final = 30
 """Nothing younger goes unless somebody says so in as many words: detection, reviews and complaints need it."""
 
-_SLICE: Final = 500  # rows in a transaction, which lookups wait for
+_SLICE: Final = 200  # rows in a transaction, which lookups wait for
 _REST_SECONDS: Final = 0.02
+_WIPE_MILLISECONDS: Final = 50  # so long may a reader keep waiting what keeps the log waiting
 # whatever else a review may be, it waits
 _DECIDED: Final = (ReviewState.UPHELD.value, ReviewState.NOT_UPHELD.value)
 
@@ -145,11 +148,30 @@ def delete(engine: sa.Engine, purge: Range) -> int:
     return gone
 
 
-def wipe(engine: sa.Engine) -> None:
-    """Take out of SQLite's write-ahead log what was deleted; PostgreSQL does so when it vacuums."""
-    if not is_postgresql(engine):
-        with engine.connect().execution_options(sqlite_begin=None) as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+def wipe(engine: sa.Engine, *, seconds: float = 60.0) -> bool:
+    """Take out of SQLite's write-ahead log what was deleted; PostgreSQL does so when it vacuums.
+
+    Return whether it is out: who reads all this time what stood there before keeps it in. Raises sqlalchemy errors.
+    """
+    if is_postgresql(engine):
+        return True
+    until = time.monotonic() + seconds
+    with engine.connect().execution_options(sqlite_begin=None) as connection:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_WIPE_MILLISECONDS}")
+        try:
+            while not (wiped := _wiped(connection)) and time.monotonic() < until:
+                time.sleep(_REST_SECONDS)
+            return wiped
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+
+
+def _wiped(connection: sa.Connection) -> bool:
+    # nobody waits for this; it leaves next to nothing to the other, which holds up whoever writes
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+    with turn(connection.engine, BUSY_MILLISECONDS / 1000):
+        busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    return not busy
 
 
 def _rows(connection: sa.Connection, shard: str) -> Iterator[tuple[int, bytes, bytes | None]]:

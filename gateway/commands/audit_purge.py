@@ -34,6 +34,10 @@ from gateway.settings import Settings
 from gateway.storage.engine import open_engine
 
 _DAY_MS: Final = 86_400_000
+_STILL_THERE: Final = (
+    "the payloads are gone, but not yet from the write-ahead log: somebody reads the database without end. "
+    "Run the command again when that has ended"
+)
 
 
 @click.command("purge", cls=OneLineCommand)
@@ -87,8 +91,9 @@ def purge(
             ranges = _chosen(opened, shards, cutoffs)
             if not dry_run:
                 asyncio.run(_purge(opened, purging, ranges, cutoffs, str(authority)))
-                wipe(purging)
                 opened.index.catch_up(seconds=60.0)
+                if not wipe(purging):
+                    click.echo(_STILL_THERE, err=True)
         finally:
             if purging is not opened.engine:
                 purging.dispose()
