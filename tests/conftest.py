@@ -8,8 +8,6 @@ from collections.abc import Callable, Generator
 import pytest
 import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
 
-from gateway.audit import log
-from gateway.audit.writer import RETRY_SECONDS
 from tests.fixtures.postgresql import postgresql_database, postgresql_server
 from tests.recorded.listening import TALLY, listen, settle
 
@@ -24,13 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.enable_socket)
 
 
-_OF_THE_LOG = {"audit", "crash"}  # these hold the log to its own patience
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    # a busy machine may keep a commit waiting for longer than a caller may wait; that is not what the others test
-    log.RETRY_SECONDS = RETRY_SECONDS if item.path.parent.name in _OF_THE_LOG else 10.0  # type: ignore[misc]
     import pytest_socket  # noqa: PLC0415 - a plugin of the test extras
 
     if item.get_closest_marker("enable_socket"):
