@@ -1,7 +1,8 @@
 """Which payloads may go when their retention has ended, and how they go: announced, then deleted, never a leaf.
 
-What stays: the payload of a lookup without an OUTCOME, of one whose review waits, of whatever a legal hold names, of
-anything that the log needs of itself (ADMIN, SHARD). A lookup's records go together, or its INTENT would look open.
+What stays: the payload of a lookup without an OUTCOME, of one that a review waits for, of whatever names what a legal
+hold names, and the verdicts on it, of anything that the log needs of itself (ADMIN, SHARD). A lookup's records go
+together, when the last of them is of age: without its OUTCOME an INTENT would look open.
 """
 
 from __future__ import annotations
@@ -82,20 +83,30 @@ def doomed(
     `holds` are receipts and pseudonyms that must stay. Raises ValueError for a leaf that cannot be read.
     """
     kept = frozenset(holds) | _under_review(connection)
-    open_intents = _open_intents(connection, shard)
-    staying: set[int] = set()  # INTENTs of the period that stay, and with them what belongs to them
+    held = [word.encode() for word in (*holds, *_reviews_of(connection, holds))]
+    open_intents = _open_intents(connection, shard, before.get(EventKind.OUTCOME, 0))
+    staying: set[int] = set()  # INTENTs that stay, and with them what belongs to them
     current: Range | None = None
     for seq, leaf, payload in _rows(connection, shard):
         read = parse_leaf(leaf)
         kind = EventKind(read.kind)
-        of_age = payload is not None and read.t < before.get(kind, 0)
         goes = False
-        if of_age and payload is not None:
+        if payload is not None and kind in before:
             content = _content(payload)
             of = content.intent if kind is EventKind.OUTCOME else content.of
-            goes = not (seq in open_intents or of in staying or content.receipt in kept or content.subject in kept)
-        if kind is EventKind.INTENT and of_age and not goes:
-            staying.add(seq)
+            goes = not (
+                read.t >= before[kind]
+                or seq in open_intents
+                or of in staying
+                or content.receipt in kept
+                or content.subject in kept
+                # as in a reading that asked for the child, or in the verdict of a review
+                or any(word in payload for word in held)
+            )
+            if kind is EventKind.INTENT and not goes:
+                staying.add(seq)
+            elif kind is EventKind.OUTCOME and of is not None:
+                staying.discard(of)
         if not goes:
             if current is not None:
                 yield current
@@ -190,17 +201,33 @@ def _rows(connection: sa.Connection, shard: str) -> Iterator[tuple[int, bytes, b
         yield row[0], row[1], row[2]
 
 
-def _open_intents(connection: sa.Connection, shard: str) -> set[int]:
+def _open_intents(connection: sa.Connection, shard: str, before: int) -> set[int]:
+    """Return the INTENTs that no OUTCOME of before closes."""
     found: set[int] = set()
     for seq, leaf, payload in _rows(connection, shard):
-        kind = parse_leaf(leaf).kind
-        if kind == EventKind.INTENT:
+        read = parse_leaf(leaf)
+        if payload is None:
+            continue
+        if read.kind == EventKind.INTENT:
             found.add(seq)
-        elif kind == EventKind.OUTCOME and payload is not None and (intent := _content(payload).intent) is not None:
+        elif read.kind == EventKind.OUTCOME and read.t < before and (intent := _content(payload).intent) is not None:
             found.discard(intent)
     return found
 
 
 def _under_review(connection: sa.Connection) -> frozenset[str]:
-    query = sa.select(review.c.receipt).where(review.c.state.not_in(_DECIDED))
-    return frozenset(connection.scalars(query))
+    """Return the receipts that a review waits for, with those that belong to what detection found."""
+    query = sa.select(review.c.receipt, review.c.found).where(review.c.state.not_in(_DECIDED))
+    return frozenset(receipt for row in connection.execute(query) for receipt in _receipts(*row))
+
+
+def _reviews_of(connection: sa.Connection, holds: Collection[str]) -> list[str]:
+    """Return the ids of the reviews, decided or not, of what a hold names: their verdicts name nothing else."""
+    if not holds:
+        return []
+    rows = connection.execute(sa.select(review.c.id, review.c.child, review.c.receipt, review.c.found))
+    return [row.id for row in rows if not {row.child, *_receipts(row.receipt, row.found)}.isdisjoint(holds)]
+
+
+def _receipts(receipt: str, found: str | None) -> list[str]:
+    return [receipt, *(msgspec.json.decode(found)["receipts"] if found else ())]

@@ -44,6 +44,14 @@ def lookup(log: AuditLog, receipt: str = "r", subject: str = "child") -> tuple[i
     return intent, outcome
 
 
+def queued(engine: sa.Engine, shard: str, **differs: Any) -> None:
+    """Put an item into the queue of reviews."""
+    row: dict[str, Any] = dict.fromkeys(("organisation", "person", "purpose", "opened_at", "due_at", "kind"), "x")
+    row |= {"id": "an-item", "shard": shard, "seq": 1, "receipt": "r", "child": "child", "state": "OPEN"} | differs
+    with engine.begin() as connection:
+        connection.execute(sa.insert(sa.table("review", *map(sa.column, row))), row)
+
+
 def going(engine: sa.Engine, shard: str, before: Any = LATER, holds: tuple[str, ...] = ()) -> set[int]:
     with engine.connect() as connection:
         found = doomed(connection, shard, before, holds)
@@ -92,10 +100,7 @@ def test_a_lookup_without_an_outcome_stays(engine: sa.Engine, open_log: Opened) 
 def test_what_a_review_waits_for_stays_whole_until_it_is_decided(engine: sa.Engine, open_log: Opened) -> None:
     log = open_log()
     waits, other = lookup(log, "waits"), lookup(log, "other")
-    row = dict.fromkeys(("organisation", "person", "child", "purpose", "opened_at", "due_at", "kind"), "x")
-    row |= {"id": "i", "shard": log.shard, "seq": 1, "receipt": "waits", "state": "ESCALATED"}
-    with engine.begin() as connection:
-        connection.execute(sa.insert(sa.table("review", *map(sa.column, row))), row)
+    queued(engine, log.shard, receipt="waits", child="another", state="ESCALATED")
 
     assert going(engine, log.shard) == set(other)
     with engine.begin() as connection:
@@ -110,6 +115,46 @@ def test_what_is_held_for_a_court_stays_whole(engine: sa.Engine, open_log: Opene
     other = lookup(log)
 
     assert going(engine, log.shard, holds=(hold,)) == set(other)
+
+
+@pytest.mark.parametrize("hold", ["held-receipt", "held-child"])
+def test_what_was_read_and_decided_of_what_is_held_stays_with_it(
+    engine: sa.Engine, open_log: Opened, hold: str
+) -> None:
+    log = open_log()
+    *_, verdict = written(
+        log,
+        (EventKind.READ, {"reading": "AUDIT_EVENTS", "filter": {"subject": "held-child", "receipt": "held-receipt"}}),
+        (EventKind.READ, {"reading": "AUDIT_EVENTS", "filter": {"subject": "another-child"}}),
+        (EventKind.REVIEW, {"of": 1, "shard": "another", "review": "an-item", "verdict": "UPHELD", "note": "n"}),
+    )
+    queued(engine, log.shard, receipt="held-receipt", child="held-child", state="UPHELD")
+
+    assert going(engine, log.shard, holds=(hold,)) == {verdict - 1}
+    assert going(engine, log.shard) == {verdict - 2, verdict - 1, verdict}
+
+
+def test_a_review_of_what_detection_found_waits_for_every_lookup_in_it(engine: sa.Engine, open_log: Opened) -> None:
+    log = open_log()
+    lookup(log, "first")
+    lookup(log, "second")
+    other = lookup(log, "other")
+    queued(engine, log.shard, receipt="first", found=json.dumps({"receipts": ["first", "second"]}))
+
+    assert going(engine, log.shard) == set(other)
+
+
+@pytest.mark.parametrize("of_age", [EventKind.INTENT, EventKind.OUTCOME])
+def test_a_lookup_of_which_one_record_alone_is_of_age_stays_whole(
+    engine: sa.Engine, open_log: Opened, of_age: EventKind
+) -> None:
+    """Its INTENT before the day and its OUTCOME after it; or the other way round, when the clock was set back."""
+    log = open_log()
+    lookup(log)
+
+    assert (
+        going(engine, log.shard, LOOKUPS | dict.fromkeys({EventKind.INTENT, EventKind.OUTCOME} - {of_age}, 0)) == set()
+    )
 
 
 def test_after_a_purge_leaves_and_proofs_verify_and_the_payloads_are_gone(
