@@ -24,6 +24,7 @@ from gateway.audit.keys import AuditKeys, NotDecrypted
 from gateway.audit.records import MASTER
 from gateway.audit.tables import audit_shard
 from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.leaving import approval, new_file
 from gateway.commands.log_reading import OpenedLog, config_option, data_option, moment_of, opened_log, period_options
 from gateway.lookup_record import KEY
 
@@ -42,7 +43,12 @@ _PROGRESS: Final = 50_000
 @click.option("--format", "form", required=True, type=click.Choice([*_FORMATS, "tiles"]), help="See docs/exports.md.")
 @period_options
 @click.option("--shard", metavar="ID", help="Of this shard alone.")
-@click.option("--out", metavar="FILE|DIR", type=click.Path(path_type=Path), help="Instead of standard output.")
+@click.option(
+    "--out",
+    metavar="FILE|DIR",
+    type=click.Path(path_type=Path),
+    help="A new file, mode 0600, instead of standard output.",
+)
 @click.option("--identify", is_flag=True, help="Name children by their NHS numbers; needs the three that follow.")
 @click.option("--requested-by", metavar="NAME", help="Who asks for the export.")
 @click.option("--approved-by", metavar="NAME", help="Who approves it: another person.")
@@ -70,10 +76,10 @@ def export(
       contactpoint audit export --format ecs --config gateway.toml --since 2026-11-01 --out november.jsonl
       contactpoint audit export --format tiles --data ./demo-data --out ./tiles
     """
-    if identify and not (requested_by and approved_by and authority):
-        raise CommandError("--identify needs --requested-by, --approved-by and --authority")
-    if identify and str(requested_by).strip() == str(approved_by).strip():
-        raise CommandError("--approved-by must be another person than --requested-by")
+    if identify:
+        if not (requested_by and approved_by and authority):
+            raise CommandError("--identify needs --requested-by, --approved-by and --authority")
+        approval(requested_by, approved_by, authority)
     if form == "tiles" and (out is None or identify or since or until):
         raise CommandError("tiles are whole logs without names: give --out DIR, and no --identify, --since or --until")
     period = (moment_of(since), moment_of(until))
@@ -143,12 +149,8 @@ def _output(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    try:
-        with out.open("w", encoding="utf-8") as opened:
-            out.chmod(0o600)
-            yield opened
-    except OSError as error:
-        raise CommandError(f"{out}: {error.strerror}") from None
+    with new_file(out) as opened:
+        yield opened
 
 
 def identified(entry: Entry, keys: AuditKeys) -> Entry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import verify
 from gateway.auditing import ends_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
+from gateway.commands.leaving import approval, new_file
 from gateway.commands.log_reading import (
     OpenedLog,
     config_option,
@@ -275,36 +275,13 @@ def _put(printed: str, out: Path | None) -> None:
     if out is None:
         click.echo(printed, nl=False)
         return
-    try:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
-            written.write(printed)
-    except OSError as error:
-        raise CommandError(f"--out: {error.strerror}") from None
+    with new_file(out) as written:
+        written.write(printed)
 
 
 def _order(given: Mapping[str, Any]) -> Order:
-    requested, approved, authority = (
-        _named(given[name], f"--{name.replace('_', '-')}") for name in ("requested_by", "approved_by", "authority")
-    )
-    if _same(requested, approved):
-        raise CommandError("--approved-by must be another person than --requested-by")
-    return Order(requested, approved, authority, moment_of(given["since"]), moment_of(given["until"]))
-
-
-def _same(one: str, other: str) -> bool:
-    """Return whether two names are one person's, however they are written."""
-    return sorted(_letters(one).split()) == sorted(_letters(other).split())
-
-
-def _letters(name: str) -> str:
-    return "".join(c if c.isalnum() else " " for c in name.casefold())
-
-
-def _named(text: str, option: str) -> str:
-    found = " ".join(text.split())
-    if not 1 <= len(found) <= _LONGEST or not found.isprintable() or not _letters(found).strip():
-        raise CommandError(f"{option} needs 1 to {_LONGEST} characters")
-    return found
+    by = approval(given["requested_by"], given["approved_by"], given["authority"])
+    return Order(by.requested_by, by.approved_by, by.authority, moment_of(given["since"]), moment_of(given["until"]))
 
 
 def _decisions(given: Mapping[str, Any]) -> Decisions:

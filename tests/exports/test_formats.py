@@ -6,6 +6,7 @@ import asyncio
 import base64
 import csv
 import json
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
@@ -354,11 +355,23 @@ def test_children_are_named_only_when_another_person_approves(lived: Path) -> No
     refused, out, errors = run(lived, *asked)
     assert (refused, out) == (2, "")
     assert "--approved-by" in errors
-    assert run(lived, *asked, "--approved-by", "A", "--authority", "x")[0] == 2
+    for themselves in ("A", " a ", "a.", ""):
+        assert run(lived, *asked, "--approved-by", themselves, "--authority", "x")[:2] == (2, "")
+    assert run(lived, *asked, "--approved-by", "B", "--authority", " ")[:2] == (2, "")
 
     code, out, errors = run(lived, *asked, "--approved-by", "B", "--authority", "SAR-1")
     assert code == 0, errors
     assert CHILD in out
+
+
+def test_a_file_of_an_export_is_new_and_its_owners_alone(lived: Path, tmp_path: Path) -> None:
+    out, there = tmp_path / "out.jsonl", tmp_path / "there.jsonl"
+    there.write_text("kept\n")
+
+    assert run(lived, "--format", "jsonl", "--out", str(out))[0] == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    code, _, errors = run(lived, "--format", "jsonl", "--out", str(there))
+    assert (code, errors.count("\n"), there.read_text()) == (2, 1, "kept\n")
 
 
 def test_tiles_need_a_folder_and_name_nobody(lived: Path, tmp_path: Path) -> None:
