@@ -245,19 +245,20 @@ class SourceClient:
     async def _once(self, call: _Call, headers: dict[str, str]) -> _Received:
         headers[_BUDGET] = _left(call.deadline)
         answer = await self._exchange.send(call.method, call.target, headers, call.content, call.deadline.at)
+        whole = answer.whole()
         try:
             if answer.status not in call.expect:
                 raise failure_of_status(answer)
-            return answer.status, answer.headers, await self._body(answer)
+            length = announced_length(answer)
+            if length is not None and length > self._byte_cap:
+                raise SourceFailed(FaultCode.TOO_LARGE)
+            body = self._checked(whole, length) if whole is not None else await self._streamed(answer, length)
+            return answer.status, answer.headers, body
         finally:
-            await answer.release()
+            if whole is None:  # else its connection is free already
+                await answer.release()
 
-    async def _body(self, answer: Answer) -> bytes:
-        length = announced_length(answer)
-        if length is not None and length > self._byte_cap:
-            raise SourceFailed(FaultCode.TOO_LARGE)
-        if (whole := answer.whole()) is not None:
-            return self._checked(whole, length)
+    async def _streamed(self, answer: Answer, length: int | None) -> bytes:
         parts = []
         size = 0
         async for chunk in answer.chunks():

@@ -7,7 +7,7 @@ identifiers, or by their health call over the same deadline and pool, so that th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import structlog
@@ -67,26 +67,30 @@ class FanOut:
         `named`: what an earlier wave said of linked adults, so that it is not asked again.
         """
         loop = asyncio.get_running_loop()
-        asked = [c for c in upstreams if c.manifest.agency.id in masks]
+        asked = [c for c in upstreams if c.source in masks]
         about_child = [c for c in asked if ChildRef in c.manifest.subjects]
-        about_adults = [c for c in asked if ChildRef not in c.manifest.subjects]
-        tasks = {
-            c.manifest.agency.id: loop.create_task(self._ask(c, (child,), masks[c.manifest.agency.id]))
-            for c in about_child
-        }
-        naming: Sequence[asyncio.Future[SourceOutcome]] = [
-            tasks[c.manifest.agency.id] for c in about_child if c.manifest.names_adults
-        ]
-        for c in about_adults:
-            tasks[c.manifest.agency.id] = loop.create_task(
-                self._ask_adults(c, naming, named, masks[c.manifest.agency.id])
-            )
+        late: set[str] = set()
+        tasks: dict[str, asyncio.Task[SourceOutcome]] = {}
+        due: dict[str, float] = {}
+        now = loop.time()
+        ask: Ask | None = None
+        for c in about_child:
+            ask = self._as(c, now, ask)
+            tasks[c.source] = loop.create_task(self._ask(c, (child,), masks[c.source], ask, late))
+            due[c.source] = ask.deadline.at
+        naming: Sequence[asyncio.Future[SourceOutcome]] = [tasks[c.source] for c in about_child if c.names_adults]
+        for c in asked:
+            if c.source not in tasks:
+                tasks[c.source] = loop.create_task(self._ask_adults(c, naming, named, masks[c.source]))
+        timer = _Timer(loop, tasks, due, late)
         try:
             # in turn: all run already, and none raises. A gather of them costs more than the waking in between.
             return {source: await task for source, task in tasks.items()}
         finally:
+            timer.stop()
             for task in tasks.values():
-                task.cancel()
+                if not task.done():
+                    task.cancel()
 
     async def _ask_adults(
         self,
@@ -99,7 +103,7 @@ class FanOut:
             named = await asyncio.gather(*naming)
         adults = linked_adults([replace(n, answers=tuple(map(self.of_this_child, n.answers))) for n in named])
         if adults:
-            outcome = replace(await self._ask(upstream, adults, _about_adults(mask)), adults=len(adults))
+            outcome = replace(await self._within(upstream, adults, mask), adults=len(adults))
         else:
             outcome = await self._health(upstream)
         silent = next((n for n in named if n.status is SourceStatus.NO_ANSWER), None)
@@ -108,10 +112,19 @@ class FanOut:
         # who could have named an adult did not answer: this source cannot be said to have been asked about everybody
         return replace(outcome, status=SourceStatus.NO_ANSWER, reason=silent.reason, code=NOT_NAMED)
 
-    async def _health(self, upstream: Upstream) -> SourceOutcome:
-        source, started = upstream.manifest.agency.id, asyncio.get_running_loop().time()
+    async def _within(self, upstream: Upstream, adults: Sequence[AdultRef], mask: FieldMask) -> SourceOutcome:
+        started = asyncio.get_running_loop().time()
+        ask = self._as(upstream, started)
         try:
-            ask = self._as(upstream)
+            async with asyncio.timeout_at(ask.deadline.at):
+                return await self._ask(upstream, adults, _about_adults(mask), ask, frozenset())
+        except TimeoutError:
+            return _none(upstream.source, SourceReason.TIMEOUT, "DEADLINE", started)
+
+    async def _health(self, upstream: Upstream) -> SourceOutcome:
+        source, started = upstream.source, asyncio.get_running_loop().time()
+        try:
+            ask = self._as(upstream, started)
             async with asyncio.timeout(ask.deadline.remaining()):
                 well = await upstream.health(ask)
         except SourceFailed as failed:
@@ -124,16 +137,21 @@ class FanOut:
             return _none(source, SourceReason.PROTOCOL, OUR_FAULT, started)
         return SourceOutcome(source, SourceStatus.ANSWERED, None, None, (), _since(started))
 
-    async def _ask(self, upstream: Upstream, subjects: Sequence[SubjectRef], mask: FieldMask) -> SourceOutcome:
-        source, started = upstream.manifest.agency.id, asyncio.get_running_loop().time()
+    async def _ask(
+        self, upstream: Upstream, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask, late: Set[str]
+    ) -> SourceOutcome:
+        """Return the outcome; cancelled while the source is among the `late`, that it gave no answer in time."""
+        source, started = upstream.source, asyncio.get_running_loop().time()
         try:
-            ask = self._as(upstream)
-            async with asyncio.timeout(ask.deadline.remaining()):
-                said = await upstream.involvements(subjects, mask, ask, alone=self.alone)
+            said = await upstream.involvements(subjects, mask, ask, alone=self.alone)
             answers = dict(said.answers)
         except SourceFailed as failed:
             return _none(source, failed.reason, failed.code, started)
         except TimeoutError:
+            return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
+        except asyncio.CancelledError:
+            if source not in late:
+                raise
             return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
         except Exception as fault:
             return _ours(source, fault, started)
@@ -147,38 +165,66 @@ class FanOut:
                 trouble = trouble or answer
             else:
                 trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, "MISMATCH")
-        if trouble is None:
-            return SourceOutcome(
-                source,
-                SourceStatus.ANSWERED,
-                None,
-                None,
-                tuple(answered),
-                _since(started),
-                shared_call=said.shared_call,
-            )
-        return SourceOutcome(
-            source,
-            SourceStatus.NO_ANSWER,
-            trouble.reason,
-            trouble.code,
-            tuple(answered),
-            _since(started),
-            shared_call=said.shared_call,
+        status, reason, code = (
+            (SourceStatus.ANSWERED, None, None)
+            if trouble is None
+            else (SourceStatus.NO_ANSWER, trouble.reason, trouble.code)
         )
+        spent = _since(started)
+        return SourceOutcome(source, status, reason, code, tuple(answered), spent, shared_call=said.shared_call)
 
-    def _as(self, upstream: Upstream) -> Ask:
+    def _as(self, upstream: Upstream, now: float, known: Ask | None = None) -> Ask:
+        """Return the ask of a source from now on: `known`, another source's, if it is the same."""
         usual = min(self.source_seconds, upstream.manifest.timeout_seconds)
-        own = Deadline.after(usual).at
+        own = now + usual
         at = min(self.deadline.at, own)
+        hurried = own - at > usual * _MOST_TAKEN
+        asker = self.asker if upstream.manifest.answers_depend_on_asker else None
+        silent = upstream.source in self.silent
+        if (
+            known is not None
+            and (known.deadline.at, known.deadline.hurried) == (at, hurried)
+            and (known.asker is asker and known.silent is silent)
+        ):
+            return known
         return Ask(
             request_id=self.request_id,
             traceparent=self.traceparent,
             purpose_class=self.purpose_class,
-            deadline=Deadline(at, hurried=own - at > usual * _MOST_TAKEN),
-            asker=self.asker if upstream.manifest.answers_depend_on_asker else None,
-            silent=upstream.manifest.agency.id in self.silent,
+            deadline=Deadline(at, hurried=hurried),
+            asker=asker,
+            silent=silent,
         )
+
+
+class _Timer:
+    """Cancels each ask when it is due: one timer for a fan-out costs a fraction of a timeout for each source."""
+
+    __slots__ = ("_due", "_handle", "_late", "_loop", "_tasks")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        tasks: Mapping[str, asyncio.Task[SourceOutcome]],
+        due: dict[str, float],
+        late: set[str],
+    ) -> None:
+        """`due`: when, by source; the source joins the `late` before its task is cancelled."""
+        self._loop, self._tasks, self._due, self._late = loop, tasks, due, late
+        self._handle = loop.call_at(min(due.values()), self._end) if due else None
+
+    def stop(self) -> None:
+        """Cancel nothing more."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _end(self) -> None:
+        now = self._loop.time()
+        for source in [source for source, at in self._due.items() if at <= now]:
+            del self._due[source]
+            self._late.add(source)
+            self._tasks[source].cancel()
+        self._handle = self._loop.call_at(min(self._due.values()), self._end) if self._due else None
 
 
 def _about_adults(mask: FieldMask) -> FieldMask:

@@ -8,11 +8,10 @@ reads does not tell whether there was an adult to ask about.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Self
 
-from connectors.base import Ask, Connector, Deadline, FieldMask, Manifest
+from connectors.base import Ask, Connector, Deadline, FieldMask
 from connectors.faults import Bearing, FaultCode, SourceFailed, bearing_of
 from gateway.batching import Batches, Said
 from gateway.breaker import Breaker, BreakerRules, Circuit
@@ -21,28 +20,24 @@ from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 
 _EARLY_SECONDS = 0.005  # a timer may come this much before its time
 
-T = TypeVar("T")
-
 
 class Upstream:
     """A connector with its breaker, bulkhead and batches."""
 
     def __init__(self, connector: Connector, *, rules: BreakerRules | None = None) -> None:
-        manifest = connector.manifest
+        #: what the connector can do
+        self.manifest = manifest = connector.manifest
+        self.source = manifest.agency.id
+        self.names_adults = manifest.names_adults
         self._connector = connector
         self._breaker = Breaker(rules or BreakerRules(failing_in_a_row=manifest.circuit_failures))
         self._most = manifest.max_asks
         self.under_way = 0
         self._batches: Batches | None = None
         if manifest.can_batch and ChildRef in manifest.subjects and not manifest.answers_depend_on_asker:
-            source = manifest.agency.id
+            source = self.source
             self._batches = Batches(self._ask, most=manifest.max_batch, sized=lambda size: note_batch(source, size))
-        watch_source(manifest.agency.id, self)
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the connector can do."""
-        return self._connector.manifest
+        watch_source(self.source, self)
 
     @property
     def circuit(self) -> Circuit:
@@ -63,38 +58,58 @@ class Upstream:
 
     async def health(self, ask: Ask) -> bool:
         """Return whether the source says that it is well. Raises SourceFailed."""
-        return await self._guarded(ask.deadline, partial(self._connector.health, ask))
+        with _Passage(self, ask.deadline) as passage:
+            passage.told = well = await self._connector.health(ask)
+            return well
 
     async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
-        return await self._guarded(ask.deadline, partial(self._connector.involvements, subjects, mask, ask))
+        with _Passage(self, ask.deadline) as passage:
+            passage.told = told = await self._connector.involvements(subjects, mask, ask)
+            return told
 
-    async def _guarded(self, deadline: Deadline, call: Callable[[], Awaitable[T]]) -> T:
-        loop = asyncio.get_running_loop()
+    def enter(self, now: float) -> int:
+        """Return the breaker's ticket for one ask, which is now under way. Raises SourceFailed if it may not be."""
         if self.under_way >= self._most:
             raise SourceFailed(FaultCode.BULKHEAD_FULL)
-        ticket = self._breaker.admit(loop.time())
+        ticket = self._breaker.admit(now)
         if ticket is None:
             raise SourceFailed(FaultCode.CIRCUIT_OPEN)
         self.under_way += 1
+        return ticket
+
+    def leave(self, ticket: int, bearing: Bearing, now: float) -> None:
+        """End what `enter` began, with what it says of the source."""
+        self.under_way -= 1
+        self._breaker.note(ticket, bearing, now)
+
+
+class _Passage:
+    """One ask on its way through bulkhead and breaker; `told` is the source's answer, if there is one."""
+
+    __slots__ = ("_deadline", "_loop", "_ticket", "_upstream", "told")
+
+    def __init__(self, upstream: Upstream, deadline: Deadline) -> None:
+        self._upstream, self._deadline = upstream, deadline
+        self._loop = asyncio.get_running_loop()
+        self.told: object = None
+
+    def __enter__(self) -> Self:
+        self._ticket = self._upstream.enter(self._loop.time())
+        return self
+
+    def __exit__(self, kind: object, fault: BaseException | None, traceback: object) -> None:
+        now, deadline = self._loop.time(), self._deadline
         bearing = Bearing.NONE
-        try:
-            told = await call()
-            bearing = _bearing(told, deadline)
-            return told
-        except SourceFailed as failed:
-            bearing = _of_code(failed.code, deadline)
-            raise
-        except TimeoutError:
+        if fault is None:
+            bearing = _bearing(self.told, deadline)
+        elif isinstance(fault, SourceFailed):
+            bearing = _of_code(fault.code, deadline)
+        # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
+        elif isinstance(fault, TimeoutError) or (
+            isinstance(fault, asyncio.CancelledError) and now >= deadline.at - _EARLY_SECONDS
+        ):
             bearing = _of_code(FaultCode.DEADLINE, deadline)
-            raise
-        except asyncio.CancelledError:
-            # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
-            if loop.time() >= deadline.at - _EARLY_SECONDS:
-                bearing = _of_code(FaultCode.DEADLINE, deadline)
-            raise
-        finally:
-            self.under_way -= 1
-            self._breaker.note(ticket, bearing, loop.time())
+        self._upstream.leave(self._ticket, bearing, now)
 
 
 def _bearing(told: object, deadline: Deadline) -> Bearing:
