@@ -64,7 +64,7 @@ def grant(owner: sa.Engine, role: str) -> None:
 
 
 def grant_purging(owner: sa.Engine, role: str) -> None:
-    """Give a role what it needs to delete payloads that a record announces, and no more. Raises sqlalchemy errors."""
+    """Give a role what it needs to delete payloads that a record announces. Raises sqlalchemy errors, StorageError."""
     if not is_postgresql(owner):
         raise StorageError("SQLite has no roles")
     to = owner.dialect.identifier_preparer.quote(role)

@@ -22,12 +22,13 @@ from gateway.audit.keys import KeyFileRefused
 from gateway.audit.writer import name_of_error
 from gateway.collecting import spare_what_stays
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
+from gateway.detection.feeds import FeedFault, check_feeds
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
-from gateway.migrate import grant
+from gateway.migrate import grant, grant_purging
 from gateway.migrate import migrate as upgrade
 from gateway.request_heads import BoundedHeads
-from gateway.settings import Settings, SettingsFault, audit_key_file
+from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file
 from gateway.stopping import OrderlyServer, Stopping
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
@@ -198,7 +199,7 @@ def _stop_when_told(server: uvicorn.Server) -> None:
 @click.command("check-config", cls=OneLineCommand)
 @_CONFIG
 def check_config(file: Path) -> None:
-    """Say what is wrong with a configuration and its agreements, a line for each fault; exit 2 if anything is.
+    """Say what is wrong with a configuration, its agreements and feeds, a line for each fault; exit 2 if anything is.
 
     Warns of grants that can open nothing, which is no fault: a hard rule stands over them, or no purpose has commenced.
     Opens no database and asks no agency.
@@ -266,40 +267,70 @@ def _check_database(settings: Settings) -> None:
         raise SettingsFault(faults)
 
 
+def _check_feeds(settings: Settings) -> None:
+    """Raise SettingsFault for a workforce feed or a list of canaries that detection could not use."""
+    try:
+        check_feeds(settings.detection.workforce_file, settings.detection.canaries_file)
+    except FeedFault as fault:
+        raise SettingsFault(fault.faults) from None
+
+
 _CHECKS: tuple[Callable[[Settings], object], ...] = (
     configured.build_sources,
     configured.load_agreements,
     configured.key_sources,
     _check_custodians,
     _check_database,
+    _check_feeds,
 )
 
 
 @click.command(cls=OneLineCommand)
 @_CONFIG
-def migrate(file: Path) -> None:
+@click.option(
+    "--purging-role",
+    metavar="ROLE",
+    help="Who may delete announced payloads, in place of the role of database.purge_url.",
+)
+def migrate(file: Path, purging_role: str | None) -> None:
     """Bring the database to this version's schema.
 
     On PostgreSQL, as the role of [database] migrate_url (or CONTACTPOINT_DATABASE__MIGRATE_URL), which owns the tables;
-    the role of [database] url is then given what the gateway needs and no more.
+    the role of [database] url is then given what the gateway needs and no more, and the purging role what
+    `audit purge` needs. The roles must be there.
 
     \b
-    Example:
+    Examples:
       contactpoint migrate --config gateway.toml
+      contactpoint migrate --config gateway.toml --purging-role contactpoint_purger
     """
     database = loaded(file).database
     try:
         engine = open_engine(database.migrate_url or database.url)
-        upgrade(engine)
-        role = parsed_url(database.url).username
-        if database.migrate_url is not None and role is not None and role != engine.url.username:
-            grant(engine, role)
-            click.echo("the role of database.url may add to the log and read it, and change the other tables")
+        try:
+            _migrate(engine, database, purging_role)
+        finally:
+            engine.dispose()
     except StorageError as fault:
         raise CommandError(str(fault)) from None
     except sa.exc.SQLAlchemyError as fault:
         raise CommandError(f"the schema could not be brought up to this version: {name_of_error(fault)}") from None
     click.echo("the database is at this version's schema")
+
+
+def _migrate(engine: sa.Engine, database: DatabaseSection, purging_role: str | None) -> None:
+    role, as_owner = parsed_url(database.url).username, database.migrate_url is not None
+    if purging_role is None and as_owner and database.purge_url is not None:
+        purging_role = parsed_url(database.purge_url).username
+    if purging_role is not None and purging_role in {role, engine.url.username}:
+        raise CommandError("the purging role must be another than those of database.url and migrate_url")
+    upgrade(engine)
+    if as_owner and role is not None and role != engine.url.username:
+        grant(engine, role)
+        click.echo("the role of database.url may add to the log and read it, and change the other tables")
+    if purging_role is not None:
+        grant_purging(engine, purging_role)
+        click.echo("the purging role may read the log, announce a purge, and delete what a record announces")
 
 
 @click.group(cls=OneLineGroup)

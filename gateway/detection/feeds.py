@@ -38,13 +38,33 @@ def read_feeds(workforce_file: Path | None, canaries_file: Path | None, keys: Au
 
     workforce, canaries = NOBODY, frozenset[str]()
     if workforce_file is not None:
-        try:
-            workforce = read_workforce(_text(workforce_file), person_of, keys.pseudonym)
-        except WorkforceFault as fault:
-            raise FeedFault([f"{workforce_file}: {each}" for each in fault.faults]) from None
+        workforce = _workforce(workforce_file, person_of, keys.pseudonym)
     if canaries_file is not None:
         canaries = _canaries(canaries_file, keys.pseudonym)
     return Feeds(workforce, canaries)
+
+
+def check_feeds(workforce_file: Path | None, canaries_file: Path | None) -> None:
+    """Raise FeedFault with every fault of both files, as `read_feeds` would find them; needs no key.
+
+    Nobody gets a pseudonym: that one person stands in the feed by name and again by pseudonym is not seen here.
+    """
+
+    def person_of(issuer: str, subject: str) -> str:
+        return f"{issuer}\n{subject}"
+
+    faults: list[str] = []
+    for file, check in (
+        (workforce_file, lambda found: _workforce(found, person_of, str)),
+        (canaries_file, lambda found: _canaries(found, str)),
+    ):
+        if file is not None:
+            try:
+                check(file)
+            except FeedFault as fault:
+                faults += fault.faults
+    if faults:
+        raise FeedFault(faults)
 
 
 def stamp(*files: Path | None) -> tuple[object, ...]:
@@ -57,6 +77,13 @@ def stamp(*files: Path | None) -> tuple[object, ...]:
             stat = None
         found.append(None if stat is None else (stat.st_mtime_ns, stat.st_size, stat.st_ino))
     return tuple(found)
+
+
+def _workforce(file: Path, person_of: Callable[[str, str], str], child_of: Callable[[str], str]) -> Workforce:
+    try:
+        return read_workforce(_text(file), person_of, child_of)
+    except WorkforceFault as fault:
+        raise FeedFault([f"{file}: {each}" for each in fault.faults]) from None
 
 
 def _canaries(file: Path, child_of: Callable[[str], str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from gateway.__main__ import main
+from gateway.__main__ import main as contactpoint
 from gateway.audit.events import EventKind
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
@@ -22,7 +23,7 @@ from gateway.audit.verify import Status, verify
 from gateway.migrate import grant_purging
 from gateway.storage.engine import is_postgresql, open_engine
 from tests.audit.rewriting import rewrite
-from tests.fixtures.postgresql import PostgreSQLServer
+from tests.fixtures.postgresql import GATEWAY, OWNER, PostgreSQLServer
 
 LATER = {kind: 2**60 for kinds in KINDS.values() for kind in kinds}
 LOOKUPS = dict.fromkeys(KINDS[RetentionClass.LOOKUPS], 2**60)
@@ -77,6 +78,42 @@ def purger(engine: sa.Engine, owner: sa.Engine, request: pytest.FixtureRequest) 
     found = open_engine(server.url(str(engine.url.database), "contactpoint_purger"))
     yield found
     found.dispose()
+
+
+@pytest.mark.parametrize("named", ["by the option", "by purge_url"])
+def test_migrate_gives_the_purging_role_its_rights_and_no_other(
+    postgresql_server: PostgreSQLServer, tmp_path: Path, named: str
+) -> None:
+    name, role = postgresql_server.database(), f"purger_{len(named)}"
+    postgresql_server.make_role(role)
+    urls = {"url": postgresql_server.url(name), "migrate_url": postgresql_server.url(name, OWNER)}
+    options = ["--purging-role", role]
+    if named == "by purge_url":
+        urls["purge_url"], options = postgresql_server.url(name, role), []
+    file = tmp_path / "gateway.toml"
+    told = "".join(f'{key} = "{url}"\n' for key, url in urls.items())
+    file.write_text(f'[resource]\nidentifier = "https://gateway.example/graphql"\n[database]\n{told}')
+    purger = open_engine(postgresql_server.url(name, role))
+
+    def may(statement: str) -> bool:
+        with purger.connect() as connection, suppress(sa.exc.ProgrammingError):
+            connection.exec_driver_sql(statement)
+            return True
+        return False
+
+    wanted = ["SELECT * FROM audit_leaf", "DELETE FROM audit_payload", "SELECT * FROM announced_purge"]
+    never = ["DELETE FROM audit_leaf", "INSERT INTO audit_payload DEFAULT VALUES", "SELECT * FROM review"]
+    before = [may(statement) for statement in wanted]
+    done = CliRunner().invoke(contactpoint, ["migrate", "--config", str(file), *options])
+    again = CliRunner().invoke(contactpoint, ["migrate", "--config", str(file), "--purging-role", GATEWAY])
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert before == [False] * 3
+    assert [may(statement) for statement in wanted] == [True] * 3
+    assert [may(statement) for statement in never] == [False] * 3
+    assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
+    purger.dispose()
+    postgresql_server.drop(name)
 
 
 def test_lookups_go_whole_and_the_log_keeps_what_it_says_of_itself(engine: sa.Engine, open_log: Opened) -> None:
@@ -235,7 +272,7 @@ def config(tmp_path: Path) -> Path:
     log.write_text(
         f'[resource]\nidentifier = "https://gateway.example/graphql"\n[database]\nurl = "sqlite:///{tmp_path}/a.db"\n'
     )
-    assert CliRunner().invoke(main, ["migrate", "--config", str(log)]).exit_code == 0
+    assert CliRunner().invoke(contactpoint, ["migrate", "--config", str(log)]).exit_code == 0
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     opened = AuditLog.open(engine, keys_of_log(engine, tmp_path / "a.audit-key.json"), on_fatal=lambda: None)
     lookup(opened)
@@ -246,7 +283,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    done = CliRunner().invoke(main, ["audit", *arguments])
+    done = CliRunner().invoke(contactpoint, ["audit", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 

@@ -155,6 +155,43 @@ def test_an_agreement_for_a_custodian_that_is_not_configured_is_a_fault(file: Pa
     assert "its custodian is neither kind: nor the id of a connector" in line
 
 
+FEED = "issuer,subject,organisation,team,front_door\nhttps://id.example,amis,amber-council,north,no\n"
+
+
+def test_the_feeds_of_detection_are_read_and_every_fault_has_its_file_and_line(file: Path) -> None:
+    workforce, canaries = file.parent / "workforce.csv", file.parent / "canaries.txt"
+    file.write_text(
+        file.read_text() + '[detection]\nworkforce_file = "workforce.csv"\ncanaries_file = "canaries.txt"\n'
+    )
+    workforce.write_text(FEED)
+    canaries.write_text("9990000018  # a fictitious child\n")
+    good = run("check-config", "--config", file)
+    workforce.write_text(FEED + "https://id.example,amis,amber-council,north,no\nhttps://id.example,SECRET,,north,no\n")
+    canaries.write_text("# none\nSECRET\n")
+    bad = run("check-config", "--config", file)
+
+    assert (good.exit_code, good.stdout) == (0, f"{file}: good\n")
+    assert bad.exit_code == 2
+    assert bad.stderr.splitlines() == [
+        f"{workforce}: line 3: person: is in the feed twice",
+        f"{workforce}: line 4: organisation: is empty",
+        f"{canaries}: line 2: must be an NHS number or a pseudonym",
+    ]
+
+
+@pytest.mark.parametrize("name", ["workforce_file", "canaries_file"])
+def test_a_feed_that_is_not_there_is_one_line(file: Path, name: str) -> None:
+    file.write_text(file.read_text() + f'[detection]\n{name} = "none.csv"\n')
+
+    assert one_line(run("check-config", "--config", file)) == f"{file.parent}/none.csv: No such file or directory\n"
+
+
+def test_on_sqlite_there_is_no_purging_role_to_grant_anything(file: Path) -> None:
+    assert (
+        one_line(run("migrate", "--config", file, "--purging-role", "purger")) == "contactpoint: SQLite has no roles\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["check-config", "migrate", "serve"])
 def test_a_file_that_is_not_there_is_one_line(command: str, tmp_path: Path) -> None:
     assert "no such file" in one_line(run(command, "--config", tmp_path / "none.toml"))
