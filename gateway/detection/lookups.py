@@ -45,9 +45,8 @@ class SeenLookup:
     subject: str | None  # pseudonym; None where the log names no child
     outcome: str  # a LookupOutcome, FAILED, OPEN, or the code of a DENIED record
     denied: bool
-    relationship: str
+    relationship: str  # NONE where the answer told nothing, unless the caller was appointed
     overridden: bool
-    shielded: bool
     told: bool  # something about a child was disclosed
     involved: tuple[str, ...]  # registrations (`BODY:NUMBER`) of the practitioners that were disclosed
     number: str | None = field(repr=False)
@@ -115,15 +114,25 @@ def seen_from(
         subject=asked.get("subject"),
         outcome=str(asked.get("code")) if denied else str(told.get("outcome") or OPEN),
         denied=denied,
-        relationship=str(told.get("relationship") or "NONE"),
+        relationship=_relationship(told, disclosed),
         overridden=asked.get("override") is not None and not denied,
-        shielded=bool((told.get("shields") or {}).get("by")),
         told=bool(disclosed.get("entries") or disclosed.get("sections")),
         involved=_involved(disclosed),
         number=number,
         born=born,
         surname=surname,
     )
+
+
+def _relationship(told: Mapping[str, Any], disclosed: Mapping[str, Any]) -> str:
+    """Return on what the access rested, as far as the answer showed it.
+
+    What was kept from the asker (of a shielded child, for one) must not explain their access to their own reviewers
+    either: that it is explained would tell them of it. An appointment is no secret of the child's.
+    """
+    found = str(told.get("relationship") or "NONE")
+    shown = disclosed.get("entries") or disclosed.get("sections")
+    return found if shown or found == "APPOINTED" else "NONE"
 
 
 def _involved(disclosed: Mapping[str, Any]) -> tuple[str, ...]:

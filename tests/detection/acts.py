@@ -80,7 +80,6 @@ def seen_of(act: Act, seq: int, person_of: PersonOf, child_of: ChildOf) -> SeenL
         denied=False,
         relationship=act.relationship,
         overridden=act.override,
-        shielded=child.shielded,
         told=act.outcome == "DISCLOSED",
         involved=act.involved,
         number=child.number,

@@ -46,7 +46,6 @@ def look(person: str, child: str = "kim", *, at: int = MONDAY, **differs: Any) -
         denied=False,
         relationship="NONE",
         overridden=False,
-        shielded=False,
         told=True,
         involved=(),
         number=None,

@@ -74,6 +74,34 @@ async def test_what_the_reader_gives_is_what_was_looked_up(bench: Bench, town: T
         assert abs(one.at_ms - other.at_ms) <= 1
 
 
+@pytest.mark.parametrize("relationship", ["ORGANISATION", "PRACTITIONER"])
+async def test_what_an_answer_kept_from_the_asker_explains_nothing_to_their_reviewers(
+    bench: Bench, town: Town, relationship: str
+) -> None:
+    """In one world a source knows the child and shields it, in the other nobody knows it: both answers are the same."""
+    town.children[0].shielded, town.children[1].shielded = True, False
+    await bench.write(look(town, 0, 0, outcome="NOTHING_DISCLOSABLE", relationship=relationship))
+    await bench.write(look(town, 1, 1, outcome="NOTHING_DISCLOSABLE"))
+    detector = Detector(read_feeds(None, None, bench.keys).workforce, Thresholds(), frozenset())
+    for each in seen(bench):
+        detector.see(each)
+    detector.advance(bench.now_ms + 100 * HOUR_MS)
+
+    assert dict(detector.grounds) == {}
+    assert len(detector.unexplained) == 2
+
+
+async def test_no_item_says_that_a_child_is_shielded(bench: Bench, town: Town) -> None:
+    town.children[0].shielded = True
+    for index in range(8):
+        await bench.write(look(town, index, 0, hours=MONDAY + 10 + index / 10, outcome="NOTHING_DISCLOSABLE"))
+
+    ran = await bench.watch().run()
+
+    assert "D3" in {rule for alert in ran.opened for rule in alert.rules}
+    assert not [words for alert in ran.opened for words in alert.words if "shield" in words.casefold()]
+
+
 async def test_a_simulated_week_in_a_real_log_gives_the_alerts_of_the_simulation(bench: Bench) -> None:
     simulated = simulation(3, 1, 1, quiet=0.05)
     written = [each for each in simulated.acts if isinstance(each, Act)]

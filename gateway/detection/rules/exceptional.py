@@ -35,8 +35,6 @@ class ProminentChild(Stateless):
         words = (
             f"{len(viewers)} people of {len(teams)} teams looked this child up within a day; nothing ties them to it."
         )
-        if seen.shielded:
-            words += " The child is shielded."
         others = tuple(v.receipt for v in viewers.values() if v is not view)
         return Signal(self.id, 1.0, self.severity, words, NOTHING, others)
 
