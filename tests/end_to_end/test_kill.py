@@ -151,7 +151,6 @@ def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durabl
     practitioners = sum(each["practitioners"] for each in found)
     record_testsuite_property("practitioners in them", practitioners)
     record_testsuite_property("of these without a durable OUTCOME", sum(len(each["unrecorded"]) for each in found))
-    record_testsuite_property("refused, since the log was busy", sum(each["refused"] for each in found))
     mean = f"{sum(left_open)} in all, {sum(left_open) / KILLS:.2f} a kill, {max(left_open, default=0)} at most"
     record_testsuite_property("INTENTs that a kill left open, told by the next life", mean)
     verified = [code for each in found for code in each["verified"]]
@@ -164,7 +163,6 @@ def test_whenever_it_is_killed_no_practitioner_reached_a_client_without_a_durabl
         assert each["held in the gateway's own logs"] == 0
     assert set(verified) == {0}
     assert practitioners > KILLS
-    assert sum(each["refused"] for each in found) < KILLS
     # a life of two workers is two starts, and a worker that was killed is started again
     lives_of_two = of_several.total() + sum(bool(each["of several"]) for each in found)
     starts = KILLS + len(logs) + lives_of_two + of_several[A_WORKER]
@@ -183,9 +181,7 @@ def what_came_of(killed: Killed, folder: Path) -> Mapping[str, Any]:
         "answers": len(load.received),
         "practitioners": sum(len(each.names) for each in load.received),
         "unrecorded": unrecorded(load.received, records),
-        # nothing was written and nothing told: on a busy machine the log may not be had within a quarter of a second
-        "refused": sum("AUDIT_UNAVAILABLE" in each for each in load.odd),
-        "odd": [each for each in load.odd if "AUDIT_UNAVAILABLE" not in each],
+        "odd": load.odd,
         "left open": [p["count"] for _, p in found],
         "untold intents": sorted(open_intents(records) ^ told),
         "starts": sum(p["action"] == AdminAction.STARTED for _, p in admin),
