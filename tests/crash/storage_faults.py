@@ -25,17 +25,18 @@ from tests.end_to_end.load import Lives, Load, unrecorded
 from tests.end_to_end.world import DemoWorld
 
 _ONCE, _FROM_NOW_ON, _SHORT, _SHORT_THEN_FULL = 1, 2, 3, 4
-_FAULT = struct.Struct("<7I")
+_FAULT = struct.Struct("<8I")
 _SECONDS_TO_STOP = 10.0
 DATABASE = "contactpoint.db"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which a call fails: with which error, and whether those after it do."""
+    """A way in which a call fails: with which error, and whether those after it do; `only` of one operation."""
 
     mode: int
     error: int
+    only: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -46,6 +47,8 @@ KINDS: Mapping[str, Kind] = {
     "EROFS": Kind(_FROM_NOW_ON, errno.EROFS),
     "short write": Kind(_SHORT, 0),
     "short write, then ENOSPC": Kind(_SHORT_THEN_FULL, errno.ENOSPC),
+    "EIO of a write": Kind(_ONCE, errno.EIO, "W"),
+    "EIO of a sync": Kind(_ONCE, errno.EIO, "S"),
 }
 
 
@@ -58,14 +61,14 @@ class Switch:
             self._memory = mmap.mmap(opened.fileno(), _FAULT.size)
 
     def arm(self, kind: Kind, at: int) -> None:
-        """Let call `at` fail, from one; at 0 the calls are only counted."""
-        self._memory[:] = _FAULT.pack(0, 0, at, kind.error, kind.mode, 0, 0)
+        """Let call `at` fail, from one, of those that may; at 0 they are only counted."""
+        self._memory[:] = _FAULT.pack(0, 0, at, kind.error, kind.mode, 0, 0, ord(kind.only or "\0"))
         self._memory[:4] = (1).to_bytes(4, "little")
 
     def disarm(self) -> tuple[int, str]:
         """Return how many calls were made, and the first operation that failed, or nothing."""
         self._memory[:4] = bytes(4)
-        _, calls, _, _, _, fired, first = _FAULT.unpack(self._memory[:])
+        _, calls, _, _, _, fired, first, _ = _FAULT.unpack(self._memory[:])
         return calls, chr(first) if fired else ""
 
 

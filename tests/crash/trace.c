@@ -45,6 +45,7 @@ struct fault {
     uint32_t mode;
     uint32_t fired; /* how many calls failed */
     uint32_t first; /* the operation of the first that did */
+    uint32_t only;  /* the operation that is counted and may fail; 0: any */
 };
 
 enum { MOST = 4096, NOT_OURS = 0, DATA = 1, MARKS = 2, SHARED_MEMORY = 3, DIRECTORY = 4 };
@@ -145,6 +146,7 @@ static void put(char operation, uint64_t inode, int64_t a, int64_t b, const void
 /* Say whether this call is to fail; *length may be cut instead. Under the lock. */
 static int failing(char operation, uint64_t inode, size_t *length) {
     if (fault == NULL || !fault->armed) return 0;
+    if (fault->only != 0 && fault->only != (uint32_t)operation) return 0;
     uint32_t call = ++fault->calls;
     if (fault->at == 0 || call < fault->at) return 0;
     int error = (int)fault->error;
