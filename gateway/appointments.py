@@ -94,7 +94,10 @@ class Appointments:
 
         Raises AppointmentsUnreadable.
         """
-        return await awaited(self._engine, lambda: self.held(caller, nhs_number, purpose, today))
+        try:
+            return await awaited(self._engine, lambda: self.held(caller, nhs_number, purpose, today))
+        except sa.exc.SQLAlchemyError:
+            raise AppointmentsUnreadable("the register of appointments cannot be read") from None
 
     def held(self, caller: Caller, nhs_number: NHSNumber, purpose: Purpose, today: date) -> str | None:
         """Return the id of an appointment of this person by their organisation that counts, for child and purpose.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import sqlalchemy as sa
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -68,7 +69,7 @@ def operations_routes(gateway: Gateway) -> list[BaseRoute]:
         try:
             await awaited(gateway.engine, lambda: assert_durable(gateway.engine))
             checks["durability"] = True
-        except StorageError:
+        except (StorageError, sa.exc.SQLAlchemyError):
             checks["durability"] = False
         ready = all(checks.values())
         body = {"status": "ready" if ready else "not ready", "checks": checks}

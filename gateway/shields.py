@@ -77,7 +77,10 @@ class DatabaseShields:
 
         Raises ShieldsUnreadable.
         """
-        return await awaited(self._engine, lambda: self.shielded_by(nhs_number))
+        try:
+            return await awaited(self._engine, lambda: self.shielded_by(nhs_number))
+        except sa.exc.SQLAlchemyError:
+            raise ShieldsUnreadable("the shield register cannot be read") from None
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """As `shielding`, blocking."""

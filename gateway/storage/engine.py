@@ -19,6 +19,8 @@ from gateway.storage.urls import parsed_url
 
 _Read = TypeVar("_Read")
 
+_PATIENCE_SECONDS: Final = 5.0
+
 _readers: Final = ThreadPoolExecutor(max_workers=12, thread_name_prefix="database")
 
 
@@ -89,7 +91,8 @@ async def reading(engine: sa.Engine, function: Callable[[sa.Connection], _Read])
     """Return what the function reads from a connection of its own; raises what it raises, and sqlalchemy errors.
 
     SQLite is read where we are: it is in this process and costs microseconds. PostgreSQL is read in a thread, so that a
-    slow server holds up nobody else on this event loop.
+    slow server holds up nobody else on this event loop; and for five seconds at most, since one that stands still keeps
+    its connections open and would hold up whoever asked for ever. Then it is sqlalchemy's TimeoutError.
     """
 
     def read() -> _Read:
@@ -103,4 +106,9 @@ async def awaited(engine: sa.Engine, blocking: Callable[[], _Read]) -> _Read:
     """Return what a function gives that blocks while it uses the engine; as `reading`, with what it opens itself."""
     if not is_postgresql(engine):
         return blocking()
-    return await asyncio.get_running_loop().run_in_executor(_readers, blocking)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await asyncio.get_running_loop().run_in_executor(_readers, blocking)
+    except TimeoutError:
+        # the thread goes on waiting; it is free again when the server answers, or the kernel gives the connection up
+        raise sa.exc.TimeoutError("the database does not answer") from None

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
 
+from auth.shielding import ShieldsUnreadable
 from gateway.audit.claims import ShardClaim
 from gateway.audit.errors import AuditFailed, AuditUnavailable
 from gateway.audit.events import EventKind
@@ -22,10 +23,12 @@ from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
 from gateway.audit.sealed import store_cosignature, store_note
 from gateway.migrate import METADATA, grant, migrate
+from gateway.shields import DatabaseShields
 from gateway.storage.engine import assert_durable, open_engine, reading
 from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, SchemaBehind
 from gateway.storage.postgresql import standing_of_role
 from gateway.storage.tables import shield
+from schema.identifiers import NHSNumber
 from tests.audit.soundness import is_sound
 from tests.fixtures.postgresql import GATEWAY, OWNER, SUPERUSER, PostgreSQLServer, running_server
 
@@ -280,6 +283,29 @@ async def test_a_server_that_stands_still_is_not_waited_for(own_server: PostgreS
     counts = [(record.payload or {}).get("count") for record in read_records(engine)]
     assert [count for count in counts if count] == [1, 3]
     log.close()
+    engine.dispose()
+
+
+@pytest.mark.anyio
+async def test_what_a_lookup_reads_of_a_server_that_stands_still_is_unreadable_and_not_waited_for(
+    own_server: PostgreSQLServer, keys: AuditKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.storage.engine._PATIENCE_SECONDS", 0.5)
+    engine = open_engine(own_server.url(own_server.database()))
+    shields = DatabaseShields(engine, keys)
+    assert await shields.shielding(NHSNumber("9990000018")) == frozenset()
+
+    async with asyncio.timeout(30):
+        with own_server.standing_still():
+            with pytest.raises(ShieldsUnreadable):
+                await shields.shielding(NHSNumber("9990000018"))
+            with pytest.raises(ShieldsUnreadable):
+                await shields.never_read(["a-source"])
+    # and it goes on where it stopped
+    monkeypatch.undo()
+    assert await shields.shielding(NHSNumber("9990000018")) == frozenset()
+    while engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110 nobody waits for them any more
+        await asyncio.sleep(0.05)
     engine.dispose()
 
 
