@@ -8,19 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from auth.caller import Caller
 from auth.decision import Decision
 from auth.disclosure import HeldBackRows
-from auth.policy import LOOK_UP_A_CHILD
 from auth.sharing import AgreementSet, LawfulBasis
 from auth.standing import Standing
 from gateway.asked import Access, Key
+from gateway.audit.canonical import once
 from gateway.audit.keys import AuditKeys
 from gateway.fanout import SourceOutcome
 from gateway.graphql.documents import Operation
 from gateway.plan import Plan
+from gateway.planned_words import PlannedWords
+from gateway.remembered import ByIdentity
 from gateway.shields import ShieldWrite
-from schema.vocabulary import Purpose, Relationship
+from schema.vocabulary import Relationship
 
 KEY = b"child-key"
 _MOST_NAME = 100
@@ -40,27 +44,32 @@ def document_of(operation: Operation, keys: AuditKeys) -> dict[str, Any]:
 
 def who_asks(caller: Caller, request_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every record of a request says of the one who sent it; `document` is as `document_of` gives it."""
+    return {"caller": _caller(caller), "request": request_id, "operation": document}
+
+
+def _caller(caller: Caller) -> dict[str, Any]:
     acting = caller.on_behalf_of
     return {
-        "caller": {
-            "issuer": caller.issuer,
-            "subject": caller.subject,
-            "client": caller.client_id,
-            "organisation": caller.organisation,
-            "actor": caller.actor,
-            "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
-            "name": caller.practitioner_name,
-            "registration": caller.practitioner_registration,
-            "team": caller.team,
-            "roles": sorted(caller.effective_roles),
-            "scopes": sorted(caller.scopes),
-            "assurance": caller.assurance,
-            "signedInAt": caller.authenticated_at,
-            "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
-        },
-        "request": request_id,
-        "operation": document,
+        "issuer": caller.issuer,
+        "subject": caller.subject,
+        "client": caller.client_id,
+        "organisation": caller.organisation,
+        "actor": caller.actor,
+        "onBehalfOf": {"subject": acting.subject, "role": acting.role} if acting else None,
+        "name": caller.practitioner_name,
+        "registration": caller.practitioner_registration,
+        "team": caller.team,
+        "roles": sorted(caller.effective_roles),
+        "scopes": sorted(caller.scopes),
+        "assurance": caller.assurance,
+        "signedInAt": caller.authenticated_at,
+        "token": hashlib.sha256(caller.token_id.encode()).hexdigest()[:32],
     }
+
+
+#: of the callers and the plans of the last lookups, what their records say alike
+_CALLERS: ByIdentity[Caller, msgspec.Raw] = ByIdentity(1024)
+_PLANS: ByIdentity[Plan, PlannedWords] = ByIdentity(1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +86,12 @@ class LookupRecord:
     keys: AuditKeys
     appointment: str | None = None  # on which the lookup rests
     started: float = field(default_factory=time.monotonic)
-    # every record of the lookup says the same of the one who asks: sorted and digested once
-    who: Mapping[str, Any] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "who", who_asks(self.caller, self.request_id, self.document))
+    @property
+    def who(self) -> Mapping[str, Any]:
+        """What every record of the lookup says of the one who asks."""
+        caller = _CALLERS.of(self.caller, lambda: once(_caller(self.caller)))
+        return {"caller": caller, "request": self.request_id, "operation": self.document}
 
     def intent(self, plan: Plan, agreements: AgreementSet, basis: LawfulBasis | None) -> dict[str, Any]:
         """Return the payload of INTENT: who is about to ask whom for which paths, and why."""
@@ -91,16 +101,8 @@ class LookupRecord:
             **self._subject(),
             "receipt": self.receipt,
             "ask": self.ask_id,
-            "fields": {source: sorted(mask.paths) for source, mask in plan.masks.items()},
-            "further": {source: sorted(paths) for source, paths in plan.further.items()},
-            "sources": list(plan.masks),
-            "silent": sorted(plan.silent),
             "evidence": self._evidence(None, None, None),
-            "agreements": {
-                "version": agreements.version,
-                "basis": _basis(basis),
-                "regimes": _regimes(plan, agreements, self.access.purpose),
-            },
+            **_PLANS.of(plan, lambda: PlannedWords(plan)).intent(agreements, basis, self.access.purpose),
         }
 
     def override(self, intent: int, review: str, due: str) -> dict[str, Any]:
@@ -118,7 +120,8 @@ class LookupRecord:
     def denied(self, code: str, decision: Decision | None, agreements: AgreementSet) -> dict[str, Any]:
         """Return the payload of DENIED: no agency was asked."""
         return {
-            **self.who,
+            # as the refusals of one minute are told apart by it
+            **who_asks(self.caller, self.request_id, self.document),
             **self._why(),
             **self._subject(),
             "receipt": self.receipt,
@@ -165,7 +168,7 @@ class LookupRecord:
             "relationship": relationship,
             "evidence": self._evidence(standing, shown_by, override),
             "identity": identity,
-            "asked": {source: sorted(paths) for source, paths in asked.items()},
+            **_PLANS.of(plan, lambda: PlannedWords(plan)).outcome(standing, asked),
             "override": self._override(),
             "sources": [
                 {
@@ -181,8 +184,6 @@ class LookupRecord:
             ],
             "disclosed": {"entries": list(entries), "sections": list(sections)},
             "withheld": [w.formatted() for w in plan.withheld],
-            "agreements": {"version": plan.entitlements.version},
-            "rules": {"policy": LOOK_UP_A_CHILD.name, "grants": plan.grants(standing)},
             "shields": {"by": list(shielded), "added": list(shields.added), "removed": list(shields.removed)},
             "heldBack": [
                 {"source": source, "code": code, "count": count} for (source, code), count in sorted(held_back.items())
@@ -227,18 +228,3 @@ class LookupRecord:
             "subject": self._pseudonym(),
             "key": self.keys.encrypt(stated, about=KEY + self.receipt.encode()),
         }
-
-
-def _regimes(plan: Plan, agreements: AgreementSet, purpose: Purpose) -> dict[str, list[str]]:
-    """Return the regime on each custodian's side and on the recipient's, for who is asked: they need not be alike."""
-    recipient = plan.entitlements.organisation
-    if recipient is None:
-        return {}
-    custodians = {source: plan.entitlements.by_custodian[source].custodian.kind for source in plan.masks}
-    return {source: list(agreements.regimes(purpose, kind, recipient.kind)) for source, kind in custodians.items()}
-
-
-def _basis(basis: LawfulBasis | None) -> dict[str, Any] | None:
-    if basis is None:
-        return None
-    return {"gateway": basis.gateway, "regime": basis.regime, "recipientRegime": basis.recipient_regime}

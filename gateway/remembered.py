@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from gateway.metrics import watch_memory
@@ -42,3 +42,26 @@ class Remembered(Generic[K, V]):
         self._values[key] = value
         if len(self._values) > self._size:
             self._values.popitem(last=False)
+
+
+class ByIdentity(Generic[K, V]):
+    """What was worked out of objects that live long, by the object itself: its hash would cost as much.
+
+    Not for threads.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[int, tuple[K, V]] = {}
+
+    def of(self, key: K, make: Callable[[], V]) -> V:
+        """Return what was made for this very object, made now if need be; the oldest goes if there are too many."""
+        found = self._values.get(id(key))
+        # what is kept keeps its key: no other object can have that id meanwhile
+        if found is not None:
+            return found[1]
+        value = make()
+        if len(self._values) >= self._size:
+            del self._values[next(iter(self._values))]
+        self._values[id(key)] = key, value
+        return value

@@ -32,6 +32,14 @@ def canonical(value: Any) -> bytes:
         raise NotCanonical("a lone surrogate has no UTF-8 form") from None
 
 
+def once(value: Any) -> msgspec.Raw:
+    """Return a value's canonical form, to stand in values to come: what they share is looked at and written once.
+
+    Raises NotCanonical.
+    """
+    return msgspec.Raw(canonical(value))
+
+
 def _check(value: Any, depth: int) -> None:
     if depth == 0:
         raise NotCanonical("nested too deeply")
@@ -67,8 +75,10 @@ def _check_keys(value: dict[Any, Any]) -> None:
         _KEYS.update(value)
 
 
-_PLAIN: Final[set[type]] = {str, bool, type(None)}
-"""Types of which every value has a canonical form; the closed word lists join them as they are met."""
+_PLAIN: Final[set[type]] = {str, bool, type(None), msgspec.Raw}
+"""Types of which every value has a canonical form; the closed word lists join them as they are met.
+
+A Raw is what `once` has made: nothing else in this program makes one."""
 
 _KEYS: Final[set[str]] = set()
 """Keys that have been looked at."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.audit.canonical import NotCanonical, canonical
+from gateway.audit.canonical import NotCanonical, canonical, once
 from gateway.audit.events import EventKind
 
 keys = st.text(string.printable, max_size=8)
@@ -122,3 +122,11 @@ def test_a_refusal_does_not_repeat_the_value() -> None:
         canonical({"child": Text("999 000 0018")})
 
     assert "999" not in str(refused.value)
+
+
+def test_what_is_written_once_stands_in_others_as_it_would_by_itself() -> None:
+    inner = {"z": [None, "é", {"b": 1, "a": True}], "a": ""}
+
+    assert canonical({"y": once(inner), "x": [once("1"), 1]}) == canonical({"y": inner, "x": ["1", 1]})
+    with pytest.raises(NotCanonical):
+        once({"a": 1.5})
