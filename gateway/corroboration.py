@@ -22,6 +22,8 @@ def normalised(name: str) -> str:
     >>> normalised("O'Brien-Núñez") == normalised("obrien nunez")
     True
     """
+    if name.isascii():
+        return "".join(filter(str.isalnum, name.lower()))  # which has no other forms
     # compatibility forms first: some of them decompose into capitals
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     return "".join(c for c in decomposed if c.isalnum())
@@ -29,8 +31,10 @@ def normalised(name: str) -> str:
 
 def agrees(claim: IdentityClaim, date_of_birth: date, family_name: str) -> bool:
     """Return whether a claim is about somebody born that day who bears or bore that family name."""
+    if claim.date_of_birth != date_of_birth:
+        return False
     wanted = normalised(family_name)
-    return claim.date_of_birth == date_of_birth and any(normalised(n) == wanted for n in claim.family_names if wanted)
+    return bool(wanted) and any(normalised(n) == wanted for n in claim.family_names)
 
 
 def contradicts(claim: IdentityClaim, date_of_birth: date, family_name: str) -> bool:
