@@ -211,12 +211,22 @@ class _Timer:
     ) -> None:
         """`due`: when, by source; the source joins the `late` before its task is cancelled."""
         self._loop, self._tasks, self._due, self._late = loop, tasks, due, late
-        self._handle = loop.call_at(min(due.values()), self._end) if due else None
+        self._handle: asyncio.Handle | None = None
+        self._wait()
 
     def stop(self) -> None:
         """Cancel nothing more."""
         if self._handle is not None:
             self._handle.cancel()
+
+    def _wait(self) -> None:
+        if self._due:
+            self._handle = self._loop.call_at(min(self._due.values()), self._at_last)
+
+    def _at_last(self) -> None:
+        # After what waits to run, for a loop that comes late to its timers may not have begun the asks yet; and one
+        # that is cancelled before it has begun says nothing, which would end the lookup.
+        self._handle = self._loop.call_soon(self._end)
 
     def _end(self) -> None:
         now = self._loop.time()
@@ -224,7 +234,7 @@ class _Timer:
             del self._due[source]
             self._late.add(source)
             self._tasks[source].cancel()
-        self._handle = self._loop.call_at(min(self._due.values()), self._end) if self._due else None
+        self._wait()
 
 
 def _about_adults(mask: FieldMask) -> FieldMask:

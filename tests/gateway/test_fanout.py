@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import uvloop
 
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import REASON_OF, FaultCode, SourceFailed
@@ -131,6 +134,22 @@ async def test_no_deadline_that_a_source_is_told_is_later_than_that_of_the_whole
     await ask(near, seconds=1.0, source_seconds=60)
 
     assert near.asked[0].ask.deadline.remaining() <= 1.0
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_loop_that_stood_still_until_the_deadline_reads_timeout_and_loses_no_lookup(run: Callable[..., Any]) -> None:
+    async def stands_still() -> dict[str, SourceOutcome]:
+        loop = asyncio.get_running_loop()
+        asking = loop.create_task(ask(SlowSource(police()), SlowSource(council()), seconds=0.01))
+        # once the asks are made, and before one of them has begun
+        loop.call_soon(time.sleep, 0.05)
+        return await asking
+
+    outcomes = run(stands_still())
+
+    assert {name: outcome.reason for name, outcome in outcomes.items()} == dict.fromkeys(
+        ("police", "cs"), SourceReason.TIMEOUT
+    )
 
 
 async def test_cancelling_the_fan_out_cancels_every_ask() -> None:
