@@ -9,11 +9,9 @@ shows it is a checkpoint that somebody else has kept, given as `Trust.held`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import Final
 
 import psycopg
@@ -21,6 +19,7 @@ import sqlalchemy as sa
 
 from gateway.audit.master import is_master
 from gateway.audit.recovery import origin_of
+from gateway.audit.verification.apart import Call, Place, Workers
 from gateway.audit.verification.findings import Findings, Status
 from gateway.audit.verification.reading import Reader
 from gateway.audit.verification.schema import NoTables, TablesMissing, check_schema
@@ -43,14 +42,21 @@ from gateway.audit.verification.shards import (
     join,
     stretches_of,
 )
-from gateway.audit.verification.tree import Stretch, Told, check_stretch
+from gateway.audit.verification.stretch import Stretch, Told
+from gateway.audit.verification.tree import check_stretch
 from gateway.audit.verification.trust import Trust
-from gateway.storage.engine import open_engine
+from gateway.storage.engine import is_postgresql
+from gateway.storage.urls import sqlite_file
 
 __all__ = ["NoLog", "Status", "Verification", "verify"]
 
 _APART: Final = 65_536
 """From so many leaves on, other processes take part: below, starting them costs more than they save."""
+
+_APART_BYTES: Final = 1 << 26
+"""The same for the question whether the database file contradicts itself."""
+
+_DAMAGED: Final = "the database file contradicts itself"
 
 Progress = Callable[[int, int], None]
 """Told how many of how many leaves have been checked."""
@@ -99,12 +105,13 @@ def verify(
         with ExitStack() as stack:
             # one transaction, therefore one view of the database
             connection = stack.enter_context(_snapshot(engine))
-            reader = Reader(connection)
+            reader = Reader(connection.connection, connection.dialect.name)
             check_schema(reader, log.findings)
+            workers = stack.enter_context(_workers(engine, processes)) if processes > 1 else None
+            stack.enter_context(_intact(reader, log.findings, workers))
             names = reader.shard_names()
             if not names:
                 raise NoLog("the log in this database is empty")
-            workers = stack.enter_context(_workers(engine, processes)) if processes > 1 else None
             # the master logs first: they say at which sizes the others' roots are wanted
             for name in sorted(names, key=lambda name: (not is_master(str(name)), str(name))):
                 _check_shard(reader, log, trust, name, workers, progress)
@@ -120,7 +127,7 @@ def verify(
 
 
 def _check_shard(
-    reader: Reader, log: _Log, trust: Trust, name: str, workers: _Workers | None, progress: Progress
+    reader: Reader, log: _Log, trust: Trust, name: str, workers: Workers | None, progress: Progress
 ) -> None:
     seals = log.seals[name] = stored_seals(reader, name)
     wanted = {size for told in log.told if told.shard == name for size in (told.size, *told.sizes)}
@@ -136,15 +143,22 @@ def _check_shard(
             progress(min(done, shard.size), shard.size)
             yield stretch
 
+    calls = [Call(name, first, end, _within(shard, first, end)) for first, end in places]
     if workers is not None and shard.size >= _APART:
-        stretches = workers.check(shard, places)
+        stretches = _apart(reader, calls, workers.check(calls))
     else:
-        stretches = (check_stretch(reader, name, first, end, _within(shard, first, end)) for first, end in places)
+        stretches = (check_stretch(reader, call.shard, call.first, call.end, call.sizes) for call in calls)
     join(reader, shard, counted(stretches))
     if is_master(name):
         log.told += shard.told
     if not is_master(name):
         check_silences(shard)
+
+
+def _apart(reader: Reader, calls: list[Call], answers: Iterator[Stretch | None]) -> Iterator[Stretch]:
+    for call, stretch in zip(calls, answers, strict=True):
+        # what could not be read there is tried here, where the fault is judged
+        yield stretch or check_stretch(reader, call.shard, call.first, call.end, call.sizes)
 
 
 def _within(shard: Shard, first: int, end: int) -> list[int]:
@@ -219,7 +233,7 @@ def _judge_unreadable(error: Exception, findings: Findings) -> None:
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         # the pages contradict each other, which no write of ours does
-        findings.tamper("the database file contradicts itself")
+        findings.tamper(_DAMAGED)
     elif isinstance(cause, sqlite3.OperationalError) and not hasattr(cause, "sqlite_errorcode"):
         # the driver's own: it could not decode a text, and every text of ours can be
         findings.tamper("a text of the log is not UTF-8")
@@ -238,35 +252,32 @@ def _snapshot(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
 
 
-class _Workers:
-    """Processes that check stretches. What is appended after this one's view began, they pass over."""
-
-    def __init__(self, executor: ProcessPoolExecutor) -> None:
-        self._executor = executor
-
-    def check(self, shard: Shard, places: Sequence[tuple[int, int]]) -> Iterator[Stretch]:
-        """Return the stretches in their order, as they become known."""
-        wanted: Mapping[tuple[int, int], list[int]] = {place: _within(shard, *place) for place in places}
-        calls = [(shard.name, first, end, wanted[first, end]) for first, end in places]
-        return self._executor.map(_check_apart, calls, chunksize=4)
+@contextmanager
+def _workers(engine: sa.Engine, processes: int) -> Iterator[Workers]:
+    url = engine.url
+    file = None if is_postgresql(engine) else str(sqlite_file(url))
+    workers = Workers(Place(file, None if file else url.render_as_string(hide_password=False)), processes)
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 @contextmanager
-def _workers(engine: sa.Engine, processes: int) -> Iterator[_Workers]:
-    url = engine.url.render_as_string(hide_password=False)
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_open_apart, initargs=(url,)
-    ) as executor:
-        yield _Workers(executor)
+def _intact(reader: Reader, findings: Findings, workers: Workers | None) -> Iterator[None]:
+    """Note whether the file contradicts itself: an index that disagrees with its table would hide rows from a query.
 
-
-_apart: dict[str, Reader] = {}
-
-
-def _open_apart(url: str) -> None:
-    connection = open_engine(url, create=False).connect()
-    _apart["reader"] = Reader(connection)
-
-
-def _check_apart(call: tuple[str, int, int, list[int]]) -> Stretch:
-    return check_stretch(_apart["reader"], *call)
+    Of a large file, another process says so while the rest is read.
+    """
+    if workers is None or reader.size() < _APART_BYTES:
+        if not reader.intact():
+            findings.tamper(_DAMAGED)
+        yield
+        return
+    answer = workers.intact()
+    try:
+        yield
+    finally:
+        found = answer.result().intact
+        if not (reader.intact() if found is None else found):
+            findings.tamper(_DAMAGED)

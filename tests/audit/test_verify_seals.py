@@ -35,7 +35,7 @@ from gateway.audit.recovery import origin_of
 from gateway.audit.sealed import store_cosignature
 from gateway.audit.signing import LogSigner
 from gateway.audit.tables import TRIGGERS, audit_checkpoint
-from gateway.audit.verification import tree
+from gateway.audit.verification.stretch import STRETCH
 from gateway.audit.verification.trust import Trust, held
 from gateway.audit.verify import Status, Verification, verify
 from gateway.migrate import migrate
@@ -415,7 +415,7 @@ def test_a_log_of_many_stretches_is_put_together(
     log = AuditLog.open(engine, keys, on_fatal=lambda: None)
 
     async def fill() -> None:
-        await asyncio.gather(*(log.append(EventKind.DENIED, {}) for _ in range(2 * tree.STRETCH + 40)))
+        await asyncio.gather(*(log.append(EventKind.DENIED, {}) for _ in range(2 * STRETCH + 40)))
 
     asyncio.run(fill())
     log.close()
@@ -425,14 +425,14 @@ def test_a_log_of_many_stretches_is_put_together(
     told: list[tuple[int, int]] = []
 
     good = verify(engine, trust, processes=processes, progress=lambda done, of: told.append((done, of)))
-    change(tmp_path / "log.db", f"UPDATE audit_payload SET body = x'5b5d' WHERE seq = {tree.STRETCH + 7}")
+    change(tmp_path / "log.db", f"UPDATE audit_payload SET body = x'5b5d' WHERE seq = {STRETCH + 7}")
     bad = verify(engine, trust, processes=processes)
     engine.dispose()
 
     assert (good.status, good.findings) == (Status.GOOD, [])
     assert told[-1][0] == told[-1][1]
     assert bad.status is Status.TAMPERED
-    assert f"payload {tree.STRETCH + 7} " in bad.findings[0]
+    assert f"payload {STRETCH + 7} " in bad.findings[0]
 
 
 def second(file: Path, keys: AuditKeys, *kept: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from gateway.audit.tables import POSTGRESQL_CONDITIONS, POSTGRESQL_FUNCTIONS, TR
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import TABLES, Reader
 
-_NAMES: Final = frozenset(table.name for table in TABLES)
+_NAMES: Final = frozenset(TABLES)
 _FUNCTION: Final = "contactpoint_refuse"
 _SQLITE_TRIGGER: Final = re.compile(
     r"CREATE TRIGGER \w+ BEFORE (.+) ON (\w+) BEGIN SELECT RAISE\(ABORT, '([^']+)'\)(?: WHERE (.+))?; END"
@@ -25,7 +25,10 @@ class NoTables(Exception):
 
 
 def check_schema(reader: Reader, findings: Findings) -> None:
-    """Note what is missing or changed of tables and triggers. Raises NoTables and TablesMissing."""
+    """Note what is missing or changed of tables and triggers. Raises NoTables and TablesMissing.
+
+    Whether the file that holds them is whole is another question: `Reader.intact`.
+    """
     if reader.dialect == "postgresql":
         _check_postgresql(reader, findings)
     else:
@@ -34,23 +37,19 @@ def check_schema(reader: Reader, findings: Findings) -> None:
 
 def _check_sqlite(reader: Reader, findings: Findings) -> None:
     stored = {(kind, name): text for kind, name, text in reader.rows("SELECT type, name, sql FROM sqlite_schema")}
-    whole = reader.value("PRAGMA integrity_check(1)") == "ok"
-    _check_tables({name for kind, name in stored if kind == "table"}, findings, whole=whole)
+    _check_tables({name for kind, name in stored if kind == "table"}, findings, reader)
     for name, text in TRIGGERS.items():
         if stored.get(("trigger", name)) != text:
             findings.tamper(f"trigger {name} is missing or changed")
-    # an index that disagrees with its table would hide rows from every query that follows
-    if not whole:
-        findings.tamper("the database file contradicts itself")
     for name, table in reader.rows("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger'"):
         if table in _NAMES and name not in TRIGGERS:
             findings.tamper(f"{table} has a trigger that is not one of ours")
 
 
-def _check_tables(present: set[str], findings: Findings, *, whole: bool) -> None:
+def _check_tables(present: set[str], findings: Findings, reader: Reader) -> None:
     absent = sorted(_NAMES - present)
     if len(absent) == len(_NAMES):
-        if whole:
+        if reader.intact():
             raise NoTables
         # pages that belong to nothing: there were tables, and their list is what is damaged
         findings.tamper("the database file contradicts itself")
@@ -64,7 +63,7 @@ def _check_postgresql(reader: Reader, findings: Findings) -> None:
     present = reader.rows(
         "SELECT relname FROM pg_catalog.pg_class WHERE relkind = 'r' AND pg_catalog.pg_table_is_visible(oid)"
     )
-    _check_tables({name for (name,) in present}, findings, whole=True)
+    _check_tables({name for (name,) in present}, findings, reader)
     stored = {
         name: (table, enabled, " ".join(definition.split()))
         for name, table, enabled, definition in reader.rows(

@@ -24,7 +24,7 @@ from gateway.audit.recovery import origin_of
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import Reader
 from gateway.audit.verification.shards import Shard
-from gateway.audit.verification.tree import Start, Told
+from gateway.audit.verification.stretch import Start, Told
 from gateway.audit.verification.trust import Held, Trust
 
 

@@ -10,15 +10,8 @@ from typing import Any, Final
 from gateway.audit.merkle import EMPTY_ROOT, Frontier, node_hash
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import Reader
-from gateway.audit.verification.tree import (
-    LONGEST_SILENCE_MS,
-    STRETCH,
-    STRETCH_LEVEL,
-    Start,
-    Stretch,
-    Told,
-    compare_nodes,
-)
+from gateway.audit.verification.stretch import LONGEST_SILENCE_MS, STRETCH, STRETCH_LEVEL, Start, Stretch, Told
+from gateway.audit.verification.tree import compare_nodes
 
 _LARGEST: Final = 2**63 - 1
 
@@ -49,14 +42,20 @@ class Shard:
 
 def stretches_of(reader: Reader, shard: Shard) -> list[tuple[int, int]]:
     """Return where to look for the leaves of a shard: [first, end) of each stretch that has any."""
-    count, lowest, highest, outside = reader.rows(
-        "SELECT count(*), min(seq), max(seq), sum(CASE WHEN seq >= 0 AND seq <= ? THEN 0 ELSE 1 END) "
-        "FROM audit_leaf WHERE shard = ?",
-        (_LARGEST, shard.name),
-    )[0]
+    # three questions, since the last two are then answered without a look at the rows between
+    count, lowest, highest = (
+        reader.value(f"SELECT {what} FROM audit_leaf WHERE shard = ?", (shard.name,))  # noqa: S608 the words are ours
+        for what in ("count(*)", "min(seq)", "max(seq)")
+    )
     if not count:
         shard.findings.tamper(f"shard {shard.name}: no leaf is stored")
         return []
+    outside = 0
+    if type(lowest) is not int or lowest < 0 or type(highest) is not int:
+        outside = reader.value(
+            "SELECT sum(CASE WHEN seq >= 0 AND seq <= ? THEN 0 ELSE 1 END) FROM audit_leaf WHERE shard = ?",
+            (_LARGEST, shard.name),
+        )
     if outside:
         shard.findings.tamper(f"shard {shard.name}: {outside} leaves have no place")
     if lowest == 0 and highest == count - 1:
@@ -67,13 +66,14 @@ def stretches_of(reader: Reader, shard: Shard) -> list[tuple[int, int]]:
         f"SELECT DISTINCT seq >> {STRETCH_LEVEL} FROM audit_leaf WHERE shard = ? AND seq >= 0 AND seq <= ? ORDER BY 1",  # noqa: S608
         (shard.name, _LARGEST),
     )
-    shard.size = count - (outside or 0)
+    shard.size = count - outside
     shard.findings.tamper(f"shard {shard.name}: leaves are missing between 0 and {highest}")
     return [(ix << STRETCH_LEVEL, min((ix + 1) << STRETCH_LEVEL, _LARGEST)) for (ix,) in indices]
 
 
 def join(reader: Reader, shard: Shard, stretches: Iterable[Stretch]) -> None:
     """Put the stretches together, in their order, into the shard; and look for rows that belong to no leaf."""
+    counted = _counted(reader, shard)
     edge = Frontier()
     upper: list[bytes] = []
     closes: set[int] = set()
@@ -107,7 +107,7 @@ def join(reader: Reader, shard: Shard, stretches: Iterable[Stretch]) -> None:
     if shard.whole:
         shard.roots[0] = EMPTY_ROOT
         _check_upper(reader, shard, upper)
-    _check_left_over(reader, shard)
+    _check_left_over(shard, *counted)
 
 
 def _root(peaks: list[bytes]) -> bytes:
@@ -127,15 +127,20 @@ def _check_upper(reader: Reader, shard: Shard, below: list[bytes]) -> None:
         compare_nodes(shard.findings, shard.name, level, 0, below, reader.nodes(shard.name, level, 0, len(below)))
 
 
-def _check_left_over(reader: Reader, shard: Shard) -> None:
+def _counted(reader: Reader, shard: Shard) -> tuple[dict[Any, int], int]:
+    """Return how many nodes of each level are stored, and how many payloads."""
+    # asked before the stretches are waited for, which other processes may be reading
+    nodes = dict(reader.rows("SELECT level, count(*) FROM audit_node WHERE shard = ? GROUP BY level", (shard.name,)))
+    return nodes, reader.value("SELECT count(*) FROM audit_payload WHERE shard = ?", (shard.name,))
+
+
+def _check_left_over(shard: Shard, stored: dict[Any, int], payloads: int) -> None:
     expected = {level: shard.size >> level for level in range(1, shard.size.bit_length()) if shard.size >> level}
-    stored = dict(reader.rows("SELECT level, count(*) FROM audit_node WHERE shard = ? GROUP BY level", (shard.name,)))
     for level in sorted(expected.keys() | stored.keys(), key=str):
         if stored.get(level, 0) > expected.get(level, 0):
             shard.findings.tamper(f"shard {shard.name}: nodes of level {level} belong to no leaf")
         elif stored.get(level, 0) < expected.get(level, 0):
             shard.findings.tamper(f"shard {shard.name}: nodes of level {level} are missing")
-    payloads = reader.value("SELECT count(*) FROM audit_payload WHERE shard = ?", (shard.name,))
     if payloads != shard.payloads and not shard.findings.tampered:
         shard.findings.tamper(f"shard {shard.name}: payloads belong to no leaf")
 
