@@ -14,10 +14,12 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
+from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
+from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import NoLog, Status, verify
 from gateway.commands.audit import place
@@ -43,6 +45,7 @@ class _Source:
 
     url: str
     key_file: Path
+    signing_key_file: Path | None
     detection: DetectionSection
 
 
@@ -99,9 +102,10 @@ def _source(file: Path | None, data: Path | None) -> _Source:
         raise CommandError("give one of --config and --data")
     if file is not None:
         settings = loaded(file)
-        return _Source(settings.database.url, audit_key_file(settings), settings.detection)
+        signing = settings.audit.signing_key_file
+        return _Source(settings.database.url, audit_key_file(settings), signing, settings.detection)
     database = Path(f"{data}/contactpoint.db")
-    return _Source(f"sqlite:///{database}", database.with_suffix(".audit-key.json"), DetectionSection())
+    return _Source(f"sqlite:///{database}", database.with_suffix(".audit-key.json"), None, DetectionSection())
 
 
 async def _run(source: _Source, section: DetectionSection, since: datetime | None, trust: Trust | None) -> Ran:
@@ -111,12 +115,15 @@ async def _run(source: _Source, section: DetectionSection, since: datetime | Non
         keys = keys_of_log(engine, source.key_file)
         # before this process adds its own records
         faults = faults_of(engine, trust) if trust is not None else []
-        log = AuditLog.open(engine, keys, on_fatal=lambda: None)
+        signer = LogSigner.of(keys, source.signing_key_file)
+        log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
         try:
             started = None if since is None else since.replace(tzinfo=UTC)
             return await Watch(engine, keys, log, section).run(since=started, faults=faults)
         finally:
             log.close()
+            # what this command recorded is not left for the next gateway to sign
+            Checkpointer(engine, log, keys.key_id, signer).close()
     finally:
         engine.dispose()
 

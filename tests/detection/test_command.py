@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from gateway.__main__ import main
 from gateway.detection.settings import DetectionSection
 from gateway.detection.watch import Watch
+from gateway.storage.engine import open_engine
 from tests.fixtures.sources import CHILD, known, row, source
 from tests.fixtures.token_factory import AUDIENCE
 from tests.fixtures.world import World
@@ -64,6 +65,17 @@ def test_it_opens_what_rules_find_and_says_how_much_is_explained(tmp_path: Path,
     assert "0 lookups" in again.output
     assert "0 opened" in again.output
     assert str(CHILD) not in json.dumps(told)
+
+
+@pytest.mark.parametrize("own_key", [False, True], ids=["audit-key", "key-of-its-own"])
+def test_what_it_records_is_signed_before_it_ends_by_who_signs_this_log(tmp_path: Path, *, own_key: bool) -> None:
+    more = ['[audit]\nsigning_key_file = "signing.json"'] if own_key else []
+    open_engine(f"sqlite:///{tmp_path}/gateway.db").dispose()
+
+    assert CliRunner().invoke(main, ["audit", "detect", *configured(tmp_path, *more)]).exit_code == 0
+    told = json.loads(CliRunner().invoke(main, ["audit", "verify", *configured(tmp_path, *more), "--json"]).stdout)
+
+    assert (told["status"], told["unsealed"]) == ("GOOD", 0), told
 
 
 def test_break_glass_that_waits_already_does_not_wait_twice(tmp_path: Path, running: Running) -> None:
