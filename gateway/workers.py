@@ -35,7 +35,8 @@ METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Set before a worker imports prometheus_client, it keeps its figures where every other worker reads them."""
 
 DRAIN_SECONDS: Final = 25.0
-_KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 5
+# before the drain up to 4 s in which others learn that it leaves; after it, the last answers, checkpoint and witness
+_KILL_AFTER_SECONDS: Final = DRAIN_SECONDS + 20
 _LOOK_SECONDS: Final = 0.2
 _SOUND_SECONDS: Final = 10.0
 _MOST_FAILURES: Final = 3

@@ -34,7 +34,7 @@ from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
 from gateway.telemetry import configure_logs
-from gateway.workers import EX_CONFIG, EX_SOFTWARE, Supervisor
+from gateway.workers import DRAIN_SECONDS, EX_CONFIG, EX_SOFTWARE, Supervisor
 
 log = structlog.get_logger("gateway.commands.serve")
 
@@ -70,7 +70,7 @@ def server_for(
         server_header=False,
         proxy_headers=False,  # nothing reads the address or the scheme that a proxy tells
         log_config=None,
-        timeout_graceful_shutdown=25,
+        timeout_graceful_shutdown=round(DRAIN_SECONDS),
     )
     return OrderlyServer(config, stopping or Stopping(), wait_seconds=wait_seconds, at_once=at_once)
 
