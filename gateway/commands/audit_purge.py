@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ from gateway.audit.retention import (
 )
 from gateway.audit.tables import audit_shard
 from gateway.commands.errors import CommandError, OneLineCommand
-from gateway.commands.log_reading import OpenedLog, config_option, data_option, moment_of, opened_log
+from gateway.commands.log_reading import OpenedLog, config_option, data_option, moment_of, opened_log, operator
 from gateway.settings import Settings
 from gateway.storage.engine import open_engine
 
@@ -159,7 +158,7 @@ async def _purge(
             "first": each.first,
             "last": each.last,
             "count": sum(each.kinds.values()),
-            "by": _operator(),
+            "by": operator(),
             "authority": authority.strip()[:500],
             "before": until,
         }
@@ -187,10 +186,3 @@ def _tell(ranges: Sequence[Range], finished: int, *, dry_run: bool, as_json: boo
     for kind, count in sorted(kinds.items()):
         click.echo(f"{kind:<10} {count:>10}")
     click.echo(f"{kinds.total()} payloads {'would go' if dry_run else 'are gone'}; their records and proofs stay")
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "(no name)"

@@ -56,7 +56,7 @@ class OpenedLog:
 
     def record(self, reading: Reading, command: str, payload: Mapping[str, Any]) -> None:
         """Put a reading on record, with the operator's name on this machine. Raises AuditError."""
-        caller = {"command": command, "user": _operator()}
+        caller = {"command": command, "user": operator()}
         asyncio.run(self._append({"caller": caller, "reading": reading, **payload}))
 
     async def _append(self, payload: Mapping[str, Any]) -> None:
@@ -151,7 +151,8 @@ def _of_data(folder: Path) -> Settings:
     return from_values(values, "demo", relative_to=Path.cwd())
 
 
-def _operator() -> str:
+def operator() -> str:
+    """Return the name under which whoever runs this is known to this machine."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
