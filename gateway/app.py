@@ -43,6 +43,7 @@ from gateway.audit.witnessing.configured import witness_watch
 from gateway.audit.witnessing.watch import WitnessWatch
 from gateway.auditing import AuditEvents
 from gateway.budgets import Allowance, Budgets, forget_counts
+from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
 from gateway.gathering import LookupLimits
@@ -105,6 +106,7 @@ class Gateway:
     watch: Watch
     stopping: Stopping
     lines: RequestLines
+    clock: ClockWatch = field(default_factory=ClockWatch)
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -112,6 +114,7 @@ class Gateway:
         return {
             "audit": self.log.ready,
             "keys": self.key_sets.ready or not self.settings.issuers,
+            "clock": self.clock.holds,
             "staying": not self.stopping.begun,
         }
 
@@ -291,7 +294,7 @@ def _build(
         Watch(engine, keys, audit, settings.detection),
         stopping,
         lines,
-        revoked,
+        revoked=revoked,
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from connectors import answers
 from connectors.base import Ask, Connector, Deadline, FieldMask
 from connectors.faults import Bearing, FaultCode, SourceFailed, bearing_of
 from gateway.batching import Batches, Said
@@ -19,6 +21,7 @@ from gateway.metrics import note_batch, watch_source
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 
 _EARLY_SECONDS = 0.005  # a timer may come this much before its time
+_AHEAD = timedelta(minutes=5)  # how far a source's clock may be before ours
 
 
 class Upstream:
@@ -64,7 +67,7 @@ class Upstream:
 
     async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
         with _Passage(self, ask.deadline) as passage:
-            passage.told = told = await self._connector.involvements(subjects, mask, ask)
+            passage.told = told = _dated(await self._connector.involvements(subjects, mask, ask))
             return told
 
     def enter(self, now: float) -> int:
@@ -110,6 +113,20 @@ class _Passage:
         ):
             bearing = _of_code(FaultCode.DEADLINE, deadline)
         self._upstream.leave(self._ticket, bearing, now)
+
+
+def _dated(told: Mapping[SubjectRef, Answer]) -> Mapping[SubjectRef, Answer]:
+    """Return the answers without those of the future; one that was so a while ago says since when."""
+    if isinstance(told, Mapping) and any(isinstance(a, Answered) and a.as_of is not None for a in told.values()):
+        latest = datetime.now(UTC) + _AHEAD
+        return {subject: _until(latest, answer) for subject, answer in told.items()}
+    return told
+
+
+def _until(latest: datetime, answer: Answer) -> Answer:
+    if isinstance(answer, Answered) and answer.as_of is not None and answer.as_of > latest:
+        return answers.invalid(answer.subject, FaultCode.SCHEMA)
+    return answer
 
 
 def _bearing(told: object, deadline: Deadline) -> Bearing:

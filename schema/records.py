@@ -150,7 +150,7 @@ class Answered:
     shielded: bool | None  # None: this source does not say
     linked_adults: tuple[LinkedAdult, ...]
     sections: Mapping[type, object]  # section class -> its instance
-    as_of: datetime | None  # extracts only
+    as_of: datetime | None  # extracts only; an answer that is dated more than five minutes ahead is not believed
 
 
 @dataclass(frozen=True, slots=True)

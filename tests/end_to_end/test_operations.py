@@ -35,7 +35,7 @@ def test_liveness_and_readiness_are_200_with_every_agency_down(world: DemoWorld)
     assert (live.status_code, ready.status_code) == (200, 200)
     assert ready.json() == {
         "status": "ready",
-        "checks": {"audit": True, "keys": True, "staying": True, "durability": True},
+        "checks": {"audit": True, "keys": True, "clock": True, "staying": True, "durability": True},
     }
 
 

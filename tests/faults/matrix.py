@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.faults import REASON_OF, FaultCode
@@ -38,6 +39,10 @@ def envelope(source: str, child: str, **differs: Any) -> Body:
         "involvements": rows,
     }
     return usual | differs
+
+
+def _from_now(**apart: float) -> str:
+    return (datetime.now(UTC) + timedelta(**apart)).isoformat()
 
 
 def _bytes(body: Any) -> bytes:
@@ -125,6 +130,11 @@ _OF_ANSWERS: Final[Mapping[str, Deed]] = {
     ),
     "ten-thousand-practitioners": Deed(
         29, _other(lambda s, c: envelope(s, c, rows=[entry(s, n) for n in range(10_000)])), FaultCode.TOO_LARGE
+    ),
+    "says-how-it-was-an-hour-ago": Deed(30, _other(lambda s, c: envelope(s, c, asOf=_from_now(hours=-1))), None),
+    "a-clock-four-minutes-ahead": Deed(30, _other(lambda s, c: envelope(s, c, asOf=_from_now(minutes=4))), None),
+    "says-how-it-will-be-in-an-hour": Deed(
+        30, _other(lambda s, c: envelope(s, c, asOf=_from_now(hours=1))), FaultCode.SCHEMA
     ),
     "a-name-of-a-megabyte": Deed(
         31, _other(lambda s, c: envelope(s, c, rows=[entry(s, name="A" * 1_000_000)])), FaultCode.TOO_LARGE

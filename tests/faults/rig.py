@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     date_of_birth: date
     family_name: str
     involvements: list[_Row]
+    as_of: datetime | None = None
 
 
 class RigConnector:
@@ -99,7 +100,7 @@ class RigConnector:
             raise SourceFailed(FaultCode.MISMATCH)
         claim = IdentityClaim(told.date_of_birth, (told.family_name,))
         rows = (_row(each, claim) for each in told.involvements)
-        return known(child, *rows)
+        return replace(known(child, *rows), as_of=told.as_of)
 
     async def health(self, ask: Ask) -> bool:
         return True
