@@ -42,8 +42,8 @@ prove-disclosure: .venv/.test ## the proofs that nothing is told that may not be
 prove-audit: .venv/.test ## the proofs of the audit log, each at most 20 minutes; goes on where it was interrupted
 	@$(PY) -m tests.prove audit
 
-prove-faults: .venv/.test ## the proof of what every fault of a source reads as, at most 20 minutes
-	@$(PY) -m tests.prove fault-matrix
+prove-faults: .venv/.test ## the proofs of what every fault reads as, of sources and of our own; each at most 20 minutes
+	@$(PY) -m tests.prove faults
 
 prove-soak: .venv/.test ## half an hour with faults on: make prove-soak ARGS=600 for ten minutes
 	@$(PY) -m tests.prove soak $(ARGS)

@@ -4,7 +4,7 @@ make prove                      every proof
 make prove ARGS="kills 500"     one, with its size
 make prove-disclosure           those that nothing is told that may not be; at most 20 minutes
 make prove-audit                those of the audit log; each at most 20 minutes
-make prove-faults               what every fault of a source reads as, at most 20 minutes
+make prove-faults               what every fault reads as: of sources, and of our own; each at most 20 minutes
 make prove-soak                 half an hour with faults on
 
 What a proof has done is kept in .proofs/ until it has ended, for as long as the code is the same: one that was
@@ -102,6 +102,12 @@ PROOFS = {
         "tests/faults/test_fault_matrix.py tests/faults/test_seeded_defects.py",
         "CONTACTPOINT_TEST_FAULT_DEEDS",
         32,
+    ),
+    "fault-rows": Proof(
+        "Each of the 43 rows of the fault matrix has its outcome, and a defect in it is found",
+        "tests/faults/test_rows.py",
+        "CONTACTPOINT_TEST_FAULT_ROWS",
+        43,
     ),
     "soak": Proof(
         "A long time with faults on tells nothing wrong, and nothing grows",
@@ -212,6 +218,7 @@ GROUPS = {
         "auditors",
         "detection",
     ),
+    "faults": ("fault-rows", "fault-matrix"),
 }
 """Names for several proofs, in the order in which they run."""
 
