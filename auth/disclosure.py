@@ -168,8 +168,9 @@ def disclose(
             else:
                 held_back[fact.custodian.id, why or HeldBack.NO_BROKER] += 1
     sections: dict[str, Any] = {}
-    for name, declaration in SECTIONS.items():
-        value = _section(name, declaration, facts, entitlements, standing)
+    telling = [fact for fact in facts if fact.answer.sections]
+    for name, declaration in SECTIONS.items() if telling else ():
+        value = _section(name, declaration, telling, entitlements, standing)
         if value is not None:
             sections[types.python_name(name)] = value
     return Disclosed(tuple(rows), sections, held_back)

@@ -15,6 +15,7 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
     other nowhere; rows that contradict each other both stay, each with its source.
     """
     entries: list[types.Involvement] = []
+    joined = False
     by_person: dict[tuple[str, ...], list[types.Involvement]] = {}
     for row in sorted(rows, key=_visible_order):
         person = _registered(row)
@@ -24,11 +25,12 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
             if same is not None:
                 same.sources = same.sources + [a for a in row.sources if all(a.id != b.id for b in same.sources)]
                 _complete(same, row)
+                joined = True
                 continue
             known.append(row)
         entries.append(row)
     # what an entry was completed with is visible too, and decides its place
-    return sorted(entries, key=_visible_order)
+    return sorted(entries, key=_visible_order) if joined else entries
 
 
 def _registered(row: types.Involvement) -> tuple[str, ...] | None:

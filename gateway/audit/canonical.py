@@ -25,7 +25,7 @@ def canonical(value: Any) -> bytes:
 
     Raises NotCanonical for anything else (the encoder alone would write NaN as null and a date as text).
     """
-    _check(value, _DEEPEST)
+    _check(value)
     try:
         return _encode(value)
     except UnicodeEncodeError:
@@ -40,30 +40,38 @@ def once(value: Any) -> msgspec.Raw:
     return msgspec.Raw(canonical(value))
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth == 0:
-        raise NotCanonical("nested too deeply")
-    kind = type(value)
-    if kind is dict:
-        if not value.keys() <= _KEYS:
-            _check_keys(value)
-        for each in value.values():
-            # strings are most of what is recorded: no call for them
-            if type(each) not in _PLAIN:
-                _check(each, depth - 1)
-    elif kind is list or kind is tuple:
-        for each in value:
-            if type(each) not in _PLAIN:
-                _check(each, depth - 1)
-    elif kind is int:
+def _check(value: Any) -> None:
+    """Raise NotCanonical unless the value has a canonical form; level by level, and plain containers at one look."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for each in level:
+            kind = type(each)
+            if kind is dict:
+                if not each.keys() <= _KEYS:
+                    _check_keys(each)
+                values = each.values()
+            elif kind is list or kind is tuple:
+                values = each
+            else:
+                _check_single(each, kind)
+                continue
+            if not _PLAIN.issuperset(map(type, values)):
+                inner += [one for one in values if type(one) not in _PLAIN]
+        if not inner:
+            return
+        level = inner
+    raise NotCanonical("nested too deeply")
+
+
+def _check_single(value: Any, kind: type) -> None:
+    if kind is int:
         if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
             raise NotCanonical("an integer is too large to be exact everywhere")
-    elif kind in _PLAIN:
-        return
     # members of our closed word lists are strings; any other enumeration could be written in two ways
     elif issubclass(kind, str) and issubclass(kind, Enum):
         _PLAIN.add(kind)
-    else:
+    elif kind not in _PLAIN:
         raise NotCanonical(f"a value of type {kind.__name__} has no canonical form")
 
 
