@@ -6,6 +6,8 @@ only by the owning source's own later answer without the shield, or by that comm
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,8 +34,9 @@ _ADD = sa.text(
     "INSERT INTO shield (source, pseudonym, since) SELECT :source, :pseudonym, :since WHERE :shielded = 1 "
     "ON CONFLICT (source, pseudonym) DO NOTHING"
 )
-# On a connection of its own and the driver's cursor: through SQLAlchemy a lookup's one read cost a seventh of its CPU.
-_SHIELDED_BY = "SELECT source FROM shield WHERE pseudonym = ?"
+# On a connection of its own and the driver's cursor: through SQLAlchemy it costs several times more.
+_SHIELDED_BY = "SELECT pseudonym, source FROM shield WHERE pseudonym IN (SELECT value FROM json_each(?))"
+_SHIELDED_BY_ON_POSTGRESQL = "SELECT pseudonym, source FROM shield WHERE pseudonym = ANY(%s)"
 _READ = sa.text(
     "INSERT INTO shield_list (source, read_at) VALUES (:source, :since) "
     "ON CONFLICT (source) DO UPDATE SET read_at = excluded.read_at"
@@ -57,6 +60,8 @@ class DatabaseShields:
         self._engine = engine
         self._keys = keys
         self._reader: sa.Connection | None = None
+        self._asked: list[tuple[str, asyncio.Future[frozenset[str]]]] = []
+        self._reading: set[asyncio.Task[None]] = set()
         with engine.connect() as connection:
             self._read = _lists_read(connection)
 
@@ -75,35 +80,59 @@ class DatabaseShields:
     async def shielding(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record, as any process has committed it.
 
-        Raises ShieldsUnreadable.
+        Who asks in the same turn of the event loop is told by one read, begun after all of them have asked: each read
+        after a commit of the log's reads pages anew. Raises ShieldsUnreadable.
         """
+        told: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+        if not self._asked:
+            asyncio.get_running_loop().call_soon(self._begin_reading)
+        self._asked.append((self._keys.pseudonym(nhs_number), told))
+        return await told
+
+    def _begin_reading(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._tell(self._asked))
+        self._asked = []
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    async def _tell(self, asked: Sequence[tuple[str, asyncio.Future[frozenset[str]]]]) -> None:
+        found: Mapping[str, frozenset[str]] | None
         try:
-            return await awaited(self._engine, lambda: self.shielded_by(nhs_number))
-        except sa.exc.SQLAlchemyError:
-            raise ShieldsUnreadable("the shield register cannot be read") from None
+            found = await awaited(self._engine, lambda: self._shielding([pseudonym for pseudonym, _ in asked]))
+        except (ShieldsUnreadable, sa.exc.SQLAlchemyError):
+            found = None
+        for pseudonym, told in asked:
+            if told.done():
+                continue  # nobody waits any more
+            if found is None:
+                told.set_exception(ShieldsUnreadable("the shield register cannot be read"))
+            else:
+                told.set_result(found.get(pseudonym, frozenset()))
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """As `shielding`, blocking."""
         pseudonym = self._keys.pseudonym(nhs_number)
-        if is_postgresql(self._engine):
-            return self._shielded_on_postgresql(pseudonym)
+        return self._shielding([pseudonym]).get(pseudonym, frozenset())
+
+    def _shielding(self, pseudonyms: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Return the sources that shield each of these; who is not shielded is left out. Raises ShieldsUnreadable."""
+        rows: Sequence[tuple[str, str]]
         try:
-            if self._reader is None:
-                self._reader = self._engine.connect()
-            found = sqlite_of(self._reader).execute(_SHIELDED_BY, (pseudonym,)).fetchall()
-        except (sqlite3.Error, sa.exc.SQLAlchemyError):
+            if is_postgresql(self._engine):
+                with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                    rows = psycopg_of(connection).execute(_SHIELDED_BY_ON_POSTGRESQL, (list(pseudonyms),)).fetchall()
+            else:
+                if self._reader is None:
+                    self._reader = self._engine.connect()
+                rows = sqlite_of(self._reader).execute(_SHIELDED_BY, (json.dumps(pseudonyms),)).fetchall()
+        except (sqlite3.Error, psycopg.Error, sa.exc.SQLAlchemyError):
             # its text holds the statement's parameters
             self.close()
             raise ShieldsUnreadable("the shield register cannot be read") from None
-        return frozenset(source for (source,) in found)
-
-    def _shielded_on_postgresql(self, pseudonym: str) -> frozenset[str]:
-        try:
-            with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                cursor = psycopg_of(connection).execute("SELECT source FROM shield WHERE pseudonym = %s", (pseudonym,))
-                return frozenset(source for (source,) in cursor.fetchall())
-        except (psycopg.Error, sa.exc.SQLAlchemyError):
-            raise ShieldsUnreadable("the shield register cannot be read") from None
+        found: dict[str, frozenset[str]] = {}
+        for pseudonym, source in rows:
+            found[pseudonym] = found.get(pseudonym, frozenset()) | {source}
+        return found
 
     def close(self) -> None:
         """Close the connection that reads; the next read opens another."""
