@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,7 @@ from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
+from gateway.duty import Duty, Work
 from gateway.gathering import LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
@@ -104,6 +105,7 @@ class Gateway:
     refused_tokens: RefusedTokens
     index: EventIndex
     watch: Watch
+    duty: Duty
     stopping: Stopping
     lines: RequestLines
     clock: ClockWatch = field(default_factory=ClockWatch)
@@ -152,6 +154,7 @@ class Gateway:
         await asyncio.to_thread(self.log.close)
         await asyncio.to_thread(self.checkpointer.close)
         await asyncio.to_thread(self.witnesses.close)
+        await asyncio.to_thread(self.duty.close)
         self.shields.close()
         self.engine.dispose()
         self.lines.flush()
@@ -292,6 +295,7 @@ def _build(
         refused_tokens,
         index,
         Watch(engine, keys, audit, settings.detection),
+        Duty(engine, audit),
         stopping,
         lines,
         revoked=revoked,
@@ -322,16 +326,7 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
         await gateway.key_sets.load()
         await gateway.agreements.start()
         await gateway.read_shield_lists()
-        tasks = [
-            asyncio.create_task(_every(30.0, gateway.key_sets.keep_fresh)),
-            asyncio.create_task(_every(gateway.settings.agreements.reload_seconds, gateway.agreements.look)),
-            asyncio.create_task(_every(gateway.settings.limits.shield_list_seconds, gateway.read_shield_lists)),
-            asyncio.create_task(_every(_FORGET_SECONDS, gateway.forget_counts)),
-            *([asyncio.create_task(_every(_SHOW_SECONDS, show_watched))] if shared_metrics() else []),
-            asyncio.create_task(_every(_INDEX_EVERY, gateway.index_events)),
-        ]
-        if gateway.settings.detection.every_seconds:
-            tasks.append(asyncio.create_task(_every(gateway.settings.detection.every_seconds, gateway.watch.turn)))
+        tasks = [asyncio.create_task(_every(seconds, work)) for seconds, work in _timers(gateway)]
         try:
             yield
         finally:
@@ -384,7 +379,21 @@ def _refusing(kind: type[errors.NotFound | errors.MethodNotAllowed]) -> Any:
     return refuse
 
 
-async def _every(seconds: float, work: Any) -> None:
+def _timers(gateway: Gateway) -> Iterator[tuple[float, Work]]:
+    """Yield what is done every so many seconds: of what is done to the database, by one process for all."""
+    settings, of_one = gateway.settings, gateway.duty.of
+    yield 30.0, gateway.key_sets.keep_fresh
+    yield settings.agreements.reload_seconds, gateway.agreements.look
+    if shared_metrics():
+        yield _SHOW_SECONDS, show_watched
+    yield settings.limits.shield_list_seconds, of_one(gateway.read_shield_lists)
+    yield _FORGET_SECONDS, of_one(gateway.forget_counts)
+    yield _INDEX_EVERY, of_one(gateway.index_events)
+    if settings.detection.every_seconds:
+        yield settings.detection.every_seconds, of_one(gateway.watch.turn)
+
+
+async def _every(seconds: float, work: Work) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:

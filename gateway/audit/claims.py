@@ -5,13 +5,8 @@ Two processes on one database therefore write two shards, and neither continues 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import uuid
 from abc import ABC, abstractmethod
-from contextlib import suppress
-from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -25,8 +20,9 @@ from gateway.audit.sqlite_writer import SQLiteWriter
 from gateway.audit.tables import audit_shard
 from gateway.audit.writer import ShardWriter
 from gateway.storage.engine import is_postgresql
+from gateway.storage.holding import FileHolding, SessionHolding
 
-_NAMESPACE: Final = b"contactpoint/audit/shard/"
+_NAMESPACE: Final = "audit/shard/"
 
 
 class ShardClaim(ABC):
@@ -71,59 +67,37 @@ class ShardClaim(ABC):
 class _SQLiteClaim(ShardClaim):
     """A lock on a file beside the database."""
 
-    _descriptor = -1
+    def __init__(self, engine: sa.Engine, shard: str) -> None:
+        super().__init__(engine, shard)
+        self._holding = FileHolding(engine, f"{_NAMESPACE}{shard}")
 
     def take(self) -> bool:
-        # of the file itself, by whatever link it was named
-        database = Path(self._engine.url.database or "").resolve()
-        file = database.with_name(f"{database.name}-{self.shard}.lock")
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+        return self._holding.take()
 
     def writer(self, tree: Frontier, key_id: str) -> ShardWriter:
         return SQLiteWriter(self._engine.connect(), self.shard, tree)
 
     def release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._holding.release()
 
 
 class _PostgreSQLClaim(ShardClaim):
     """An advisory lock of the session that writes: who lost the session has lost the shard."""
 
-    _connection: sa.Connection | None = None
+    def __init__(self, engine: sa.Engine, shard: str) -> None:
+        super().__init__(engine, shard)
+        self._holding = SessionHolding(engine, f"{_NAMESPACE}{shard}")
 
     def take(self) -> bool:
-        # neither SQLAlchemy nor the driver begins a transaction on it: the writer does
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            # before the lock, which a pool would else keep alive behind our back
-            connection.detach()
-            if self._locked(connection):
-                self._connection = connection
-                return True
-        except BaseException:
-            _end(connection)
-            raise
-        _end(connection)
-        return False
+        return self._holding.take()
 
     def writer(self, tree: Frontier, key_id: str) -> ShardWriter:
-        if self._connection is None:
+        if self._holding.connection is None:
             raise AuditUnavailable("this shard is not claimed")
-        return PostgreSQLWriter(self._connection, self.shard, tree, lambda: self._again(key_id))
+        return PostgreSQLWriter(self._holding.connection, self.shard, tree, lambda: self._again(key_id))
 
     def release(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            _end(connection)
+        self._holding.release()
 
     def _again(self, key_id: str) -> tuple[sa.Connection | None, Frontier]:
         """Return a new connection if it has the claim, and what is stored; for a writer that lost its connection."""
@@ -131,17 +105,7 @@ class _PostgreSQLClaim(ShardClaim):
         try:
             self.take()
             with self._engine.connect() as reader:
-                return self._connection, recover(reader, self.shard, key_id).tree
+                return self._holding.connection, recover(reader, self.shard, key_id).tree
         except sa.exc.SQLAlchemyError:
             self.release()
             raise AuditUnavailable("the database cannot be reached") from None
-
-    def _locked(self, connection: sa.Connection) -> bool:
-        key = int.from_bytes(sha256(_NAMESPACE + self.shard.encode()).digest()[:8], "big", signed=True)
-        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar())
-
-
-def _end(connection: sa.Connection) -> None:
-    with suppress(sa.exc.SQLAlchemyError):
-        # detached: this ends the session, and with it the lock
-        connection.close()

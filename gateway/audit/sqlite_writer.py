@@ -35,6 +35,7 @@ _TURN_SECONDS: Final = 0.005
 """So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FAILURES_OF_STORAGE: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL})
 _FAULTS_OF_A_STATEMENT: Final = frozenset(
     {
         sqlite3.SQLITE_ERROR,
@@ -162,6 +163,11 @@ class SQLiteWriter(ShardWriter):
 def is_busy(error: BaseException) -> bool:
     """Return whether an error of SQLite passes by itself: somebody else is writing."""
     return _primary_code(error) in _BUSY
+
+
+def is_failure_of_storage(error: BaseException) -> bool:
+    """Return whether an error of SQLite says that the disk failed: what it will say next is not to be believed."""
+    return _primary_code(error) in _FAILURES_OF_STORAGE
 
 
 def _primary_code(error: BaseException) -> int | None:

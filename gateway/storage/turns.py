@@ -19,6 +19,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from gateway.storage.urls import file_of
+
 _MOST_IN_A_ROW: Final = 8
 _ASK_SECONDS: Final = 0.0005  # half of what a process needs between two commits: who waits comes before it
 _MOST_SECONDS: Final = 0.1
@@ -84,7 +86,7 @@ class Next:
 
     def __init__(self, engine: sa.Engine) -> None:
         """Raises OSError."""
-        file = _file_of(engine)
+        file = file_of(engine)
         self._descriptor = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._held = False
         self._asking_since: float | None = None
@@ -143,8 +145,4 @@ def turn(engine: sa.Engine, seconds: float) -> Iterator[Callable[[], None]]:
 def turns_of(engine: sa.Engine) -> Turns:
     """Return the turns of an SQLite engine's file: the same for every engine of this process on that file."""
     with _knowing:
-        return _known.setdefault(_file_of(engine), Turns())
-
-
-def _file_of(engine: sa.Engine) -> Path:
-    return Path(engine.url.database or "").resolve()
+        return _known.setdefault(file_of(engine), Turns())

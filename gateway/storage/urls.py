@@ -36,6 +36,11 @@ def is_sqlite(url: str) -> bool:
     return url.startswith("sqlite")
 
 
+def file_of(engine: sa.Engine) -> Path:
+    """Return the file of an SQLite engine itself, by whatever link it was named."""
+    return Path(engine.url.database or "").resolve()
+
+
 def sqlite_file(parsed: sa.URL) -> Path:
     """Return the file of an SQLite URL. Raises StorageError for a database that is no file."""
     if parsed.get_backend_name() != "sqlite":

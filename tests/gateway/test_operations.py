@@ -10,13 +10,17 @@ from typing import Any
 import httpx
 import pytest
 import respx
+import sqlalchemy as sa
 
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
 from gateway.app import metadata_url
+from gateway.audit.events import EventKind
+from gateway.audit.index_tables import event_index
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
 from gateway.demo.folder import FolderInUse
+from gateway.duty import Duty
 from gateway.errors import Overloaded
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
@@ -141,6 +145,29 @@ async def test_closing_lets_answers_end_and_closes_every_source(running: Running
     assert remembering.closed
     assert world.gateway.log.ready is False
     assert world.fatal == []
+
+
+async def test_what_is_done_to_the_database_is_done_by_one_process_for_all(running: Running) -> None:
+    async with running(council()) as world:
+
+        def done() -> tuple[int, int]:
+            lists = sum(r.payload["action"] == "SHIELDS_LOADED" for r in world.records(EventKind.ADMIN) if r.payload)
+            with world.gateway.engine.connect() as connection:
+                return lists, connection.scalar(sa.select(sa.func.count()).select_from(event_index)) or 0
+
+        await world.ask()
+        before = done()
+        other = Duty(world.gateway.engine, world.gateway.log)
+        assert other.had()
+        for _, work in wiring._timers(world.gateway):
+            await work()
+        assert done() == before
+        other.close()
+
+        for _, work in wiring._timers(world.gateway):
+            await work()
+        assert done()[0] > before[0]
+        assert done()[1] > before[1]
 
 
 async def test_a_timer_that_fails_is_logged_by_type_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
