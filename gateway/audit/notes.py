@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,6 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 _DASH: Final = "— "
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NOT_IN_A_NAME: Final = re.compile(r"[+\s\x00-\x1f]")
 _KEY_ID_SIZE: Final = 4
 _MOST_BYTES: Final = 1 << 20
 _MOST_SIGNATURES: Final = 64  # the specification asks for 16 at least
@@ -124,7 +127,7 @@ def parse_note(raw: bytes) -> Note:
         whole = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise NoteRefused("the note is not UTF-8") from None
-    if any(character < " " and character != "\n" for character in whole):
+    if _CONTROL.search(whole):
         raise NoteRefused("the note holds a control character")
     text, blank, lines = whole.rpartition("\n\n")
     if not blank or not lines.endswith("\n"):
@@ -203,7 +206,7 @@ def verify_note(note: Note, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, .
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
+    if not name or _NOT_IN_A_NAME.search(name):
         raise NoteRefused("a key name is empty, or holds a space or a plus")
     try:
         name.encode()
