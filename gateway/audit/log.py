@@ -1,7 +1,7 @@
 """The log that everything waits for: a record is acknowledged when it is on disk, and not before.
 
 Callers queue; one thread commits. While a commit is being flushed the next callers queue, and they are the next batch:
-the slower the disk, the larger the batch, without any timer.
+the slower the disk, the larger the batch. Where many wait for each batch, it is left open for a moment more.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, name_of_error
 
 _LARGEST_BATCH: Final = 512
+
+_SIBLINGS: Final = 5
+_GATHER_SECONDS: Final = 0.001
+"""While batches are of so many records, each first waits so long for more: a commit costs as much as dozens of records.
+
+As PostgreSQL's `commit_siblings` and `commit_delay`: whoever is alone waits for nobody.
+"""
+
 _PROBE_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 60.0
 """After this long without a record one is written that says only that the log could be written."""
@@ -95,6 +103,7 @@ class AuditLog:
         self._refusal: type[AuditError] | None = None
         self._writable = True
         self._withheld = False
+        self._together = 0  # how many records were in the last batch
         self._open_intents: set[int] = set()
         self._free_since = 0.0
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
@@ -234,6 +243,7 @@ class AuditLog:
                 stopping = self._collect(batch)
                 if self._refusal is AuditFailed:
                     raise AuditFailed("the log was told to fail")  # noqa: TRY301 - to the one place that fails it
+                self._together = len(batch)
                 self._commit(batch)
                 batch.clear()
                 self._writer.tidy()
@@ -252,6 +262,8 @@ class AuditLog:
         """Wait for a record; add it, and all that queued meanwhile, to the batch. Return whether to stop after it."""
         try:
             entry = self._queue.get(timeout=HEARTBEAT_SECONDS if self._writable else _PROBE_SECONDS)
+            if entry is not None and self._together >= _SIBLINGS:
+                time.sleep(_GATHER_SECONDS)
             while entry is not None:
                 batch.append(entry)
                 if len(batch) == _LARGEST_BATCH:
