@@ -6,6 +6,7 @@ its end is read again. If that end is not what this writer knows, somebody else 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -19,6 +20,7 @@ from gateway.audit.errors import AuditDamaged, AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
 from gateway.audit.writer import Batch, Parameters, ShardWriter, driver_error_of
+from gateway.storage.errors import DurabilityNotMet
 from gateway.storage.postgresql import check_postgresql, impatient, psycopg_of
 
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (%s, %s, %s, NULL, 'OPEN')"
@@ -42,6 +44,9 @@ SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::integer[], %b::in
 """  # noqa: S608 the names are ours
 
 _LOCK_TIMEOUT: Final = "SET lock_timeout TO '100ms'"
+DURABILITY_SECONDS: Final = 0.1
+"""For so long at most a server that has taken its promises back is believed."""
+
 _STATEMENT_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 15.0
 
@@ -114,6 +119,7 @@ class PostgreSQLWriter(ShardWriter):
     def _use(self, connection: sa.Connection) -> None:
         self._driver = psycopg_of(connection)
         check_postgresql(self._driver)
+        self._judged_at = time.monotonic()
         self._cursor = self._driver.cursor()
         # `write` waits, so that it ends when the first waiter's time does
         self._patience = _STATEMENT_SECONDS
@@ -133,7 +139,17 @@ class PostgreSQLWriter(ShardWriter):
                 # the server may not have noticed yet that the old session ended
                 raise AuditUnavailable("the shard is still claimed")
             self._use(connection)
+        if time.monotonic() - self._judged_at >= DURABILITY_SECONDS:
+            self._judge()
         self._cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+
+    def _judge(self) -> None:
+        """Read what the server promises now: whoever runs it may take that back while it runs."""
+        try:
+            check_postgresql(self._driver)
+        except DurabilityNotMet:
+            raise AuditUnavailable("the server would acknowledge what is on no disk") from None
+        self._judged_at = time.monotonic()
 
     def _count(self, charges: Counts) -> Counts:
         columns = zip(*((*slot, *counts) for slot, counts in charges.items()), strict=True)
