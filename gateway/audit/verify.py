@@ -275,9 +275,16 @@ def _intact(reader: Reader, findings: Findings, workers: Workers | None) -> Iter
         yield
         return
     answer = workers.intact()
-    try:
-        yield
-    finally:
+
+    def judge() -> None:
         found = answer.result().intact
         if not (reader.intact() if found is None else found):
             findings.tamper(_DAMAGED)
+
+    try:
+        yield
+    except Exception:
+        # what cannot be read may be so for this; somebody who interrupts us waits for nothing
+        judge()
+        raise
+    judge()
