@@ -38,6 +38,7 @@ from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log
+from gateway.audit.rotation import ShardLimits
 from gateway.audit.signing import LogSigner
 from gateway.audit.witnessing.configured import witness_watch
 from gateway.audit.witnessing.watch import WitnessWatch
@@ -211,6 +212,7 @@ def _build(
         keys,
         on_fatal=_stop,
         signer=signer,
+        limits=ShardLimits(settings.audit.shard_days, settings.audit.shard_records),
         witnesses=[w.vkey for w in settings.audit.witnesses],
         note_commit=note_commit,
     )

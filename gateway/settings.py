@@ -123,6 +123,8 @@ class AuditSection(_Section):
     witnesses: tuple[WitnessSection, ...] = ()
     alarm_after_seconds: Annotated[float, Field(ge=1)] = 300.0  # without a cosignature from any of the witnesses
     refuse_after_seconds: Annotated[float, Field(ge=1)] = 14_400.0
+    shard_days: Annotated[int, Field(ge=1, le=400)] = 31  # then another shard of the log is begun
+    shard_records: Annotated[int, Field(ge=1_000)] = 20_000_000
     lookups_retention_days: Annotated[int, Field(ge=30)] | None = None
     refusals_retention_days: Annotated[int, Field(ge=30)] | None = None
     reviews_retention_days: Annotated[int, Field(ge=30)] | None = None

@@ -11,19 +11,22 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from gateway.audit.checkpoints import Checkpoint
+from gateway.audit.closing import close_shard
 from gateway.audit.errors import AuditDamaged
 from gateway.audit.events import ShardEvent
 from gateway.audit.freezing import freeze
 from gateway.audit.log import AuditLog
 from gateway.audit.master import append_to_master, current_master, event_of, lock_master
+from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
 from gateway.audit.replica import Replica
+from gateway.audit.rotation import EndedShard
 from gateway.audit.sealed import checkpoint_sizes, store_note, verified_frontier
 from gateway.audit.signing import LogSigner
 from gateway.audit.sqlite_writer import is_busy
@@ -50,6 +53,7 @@ class Checkpointer:
         self._key_id = key_id
         self._signer = signer
         self._replica: Replica | None = None
+        self._sealing: tuple[str, Frontier] = log.tip
         self._master: Replica | None = None
         self._sizes: list[int] = []
         self._told_cosigned: dict[str, int] = {}
@@ -87,7 +91,8 @@ class Checkpointer:
             if self._log.failed:
                 return
             now = time.monotonic()
-            grown = self._log.committed.size - (0 if self._replica is None else self._replica.size)
+            shard, tree = self._log.tip
+            grown = tree.size - (self._replica.size if self._replica and self._replica.shard == shard else 0)
             due = now - sealed_at >= CHECKPOINT_SECONDS
             if (grown and due) or grown >= CHECKPOINT_LEAVES:
                 sealed_at = now
@@ -112,22 +117,40 @@ class Checkpointer:
 
     def _seal(self, *, last: bool) -> None:
         with self._turn:
-            tree = self._log.committed
-            if self._replica is None:
-                self._replica = self._resumed()
-            replica = self._replica
-            if tree.size > replica.size:
-                with self._engine.connect() as connection:
-                    replica.advance(connection, tree.size)
-                if replica.root() != tree.root():
-                    raise AuditDamaged("what is stored is not what was written")
-                self._sign(replica)
-                self._sizes.append(replica.size)
+            # in this order: what the tip has left behind by now is among those that have ended
+            shard, tree = self._log.tip
+            ended = self._log.ended()
+            for each in ended:
+                self._tell_master(self._sealed(each.shard, each.tree))
+                self._close(each)
+            if shard in [each.shard for each in ended]:
+                return
+            replica = self._sealed(shard, tree)
             if last or time.monotonic() - self._told_at >= MINUTE_SECONDS or len(self._sizes) >= _MOST_SIZES:
                 self._tell_master(replica)
 
-    def _resumed(self) -> Replica:
-        shard = self._log.shard
+    def _sealed(self, shard: str, tree: Frontier) -> Replica:
+        """Return the replica of a shard, read as far as its tree, and signed there."""
+        self._sealing = (shard, tree)
+        if self._replica is None or self._replica.shard != shard:
+            self._replica = self._resumed(shard)
+        replica = self._replica
+        if tree.size > replica.size:
+            with self._engine.connect() as connection:
+                replica.advance(connection, tree.size)
+            if replica.root() != tree.root():
+                raise AuditDamaged("what is stored is not what was written")
+            self._sign(replica)
+            self._sizes.append(replica.size)
+        return replica
+
+    def _close(self, ended: EndedShard) -> None:
+        self._append((), also=lambda connection: close_shard(connection, self._key_id, ended.shard, ended.tree))
+        self._log.let_go(ended)
+        _logger.info("a shard of the audit log is closed: shard %s, %d records", ended.shard, ended.tree.size)
+
+    def _resumed(self, shard: str) -> Replica:
+        self._told_cosigned = {}
         with self._engine.connect() as connection:
             tree = verified_frontier(connection, shard)
             # a run that was cut off has not told the master of its last ones
@@ -175,13 +198,20 @@ class Checkpointer:
                 found.setdefault(witness, []).insert(0, size)
         return found
 
-    def _append(self, payloads: Sequence[Mapping[str, Any]]) -> None:
-        """Append to the master log, and checkpoint it; a master that cannot be continued is frozen first."""
+    def _append(
+        self, payloads: Sequence[Mapping[str, Any]], also: Callable[[sa.Connection], None] = lambda connection: None
+    ) -> None:
+        """Append to the master log, and checkpoint it; a master that cannot be continued is frozen first.
+
+        `also` is called in the same transaction.
+        """
         for _ in range(2):
             try:
                 with writing(self._engine).begin() as connection:
                     lock_master(connection)
-                    append_to_master(connection, self._key_id, payloads)
+                    also(connection)
+                    if payloads:
+                        append_to_master(connection, self._key_id, payloads)
                 self._seal_master()
                 return
             except AuditDamaged as damage:
@@ -206,9 +236,9 @@ class Checkpointer:
             freeze(self._engine, name, self._key_id, detail)
 
     def _fail(self, detail: str) -> None:
-        tree = self._log.committed
+        shard, tree = self._sealing
         try:
-            freeze(self._engine, self._log.shard, self._key_id, detail, expected=(tree.size, tree.root()))
+            freeze(self._engine, shard, self._key_id, detail, expected=(tree.size, tree.root()))
         except Exception as error:
             _logger.critical("a shard of the audit log could not be frozen: %s", type(error).__name__)
         self._log.fail()

@@ -36,6 +36,7 @@ from gateway.audit.freezing import freeze
 from gateway.audit.keys import AuditKeys
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of, recover
+from gateway.audit.rotation import SETTLED_SECONDS, EndedShard, Rotation, ShardLimits
 from gateway.audit.signing import LogSigner
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, name_of_error
 
@@ -54,6 +55,9 @@ HEARTBEAT_SECONDS: Final = 60.0
 
 _START_SECONDS: Final = 5.0
 _MOST_INTENTS_NAMED: Final = 512
+
+WITHOUT_END: Final = ShardLimits()
+"""A shard for as long as the database: what commands and tests open, unless they say otherwise."""
 
 _logger = logging.getLogger(__name__)
 
@@ -91,8 +95,11 @@ class AuditLog:
         claim: ShardClaim,
         on_fatal: Callable[[], None],
         note_commit: Callable[[int, float], None] = lambda records, seconds: None,
+        rotation: Rotation | None = None,
     ) -> None:
         """Use `AuditLog.open`."""
+        self._rotation = rotation
+        self._ended: list[EndedShard] = []
         self._note_commit = note_commit
         self._writer = writer
         self._claim = claim
@@ -104,7 +111,7 @@ class AuditLog:
         self._writable = True
         self._withheld = False
         self._together = 0  # how many records were in the last batch
-        self._open_intents: set[int] = set()
+        self._open_intents: dict[int, float] = {}
         self._free_since = 0.0
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
@@ -119,6 +126,7 @@ class AuditLog:
         signer: LogSigner | None = None,
         witnesses: Sequence[str] = (),
         note_commit: Callable[[int, float], None] = lambda records, seconds: None,
+        limits: ShardLimits = WITHOUT_END,
     ) -> AuditLog:
         """Take up the oldest shard that no process holds, or begin one; the log is then open, and its start recorded.
 
@@ -126,6 +134,7 @@ class AuditLog:
         (the audit key, unless given) and `witnesses` are the verifier keys of who cosigns them: its start names them.
         `on_fatal` is called once, from the log's own thread, when storage has failed: the process must then stop.
         `note_commit` is told, there too, of how many records each commit was and how many seconds it took.
+        After `limits` another shard is begun, at a moment at which no lookup is under way.
         Blocks. Raises AnotherKey, AuditUnavailable, and DurabilityNotMet or another StorageError.
         """
         started: dict[str, Any] = {
@@ -162,7 +171,7 @@ class AuditLog:
                 writer.close()
                 claim.release()
                 raise
-            return cls(writer, claim, on_fatal, note_commit)
+            return cls(writer, claim, on_fatal, note_commit, Rotation(engine, keys.key_id, started, limits))
 
     @property
     def shard(self) -> str:
@@ -175,8 +184,23 @@ class AuditLog:
 
     @property
     def committed(self) -> Frontier:
-        """The tree of all that is on disk, as the writer has it in memory."""
+        """The tree of all that is on disk of this shard, as the writer has it in memory."""
         return self._writer.tree
+
+    @property
+    def tip(self) -> tuple[str, Frontier]:
+        """The shard that is written to, and its tree, of one moment."""
+        writer = self._writer
+        return writer.shard, writer.tree
+
+    def ended(self) -> list[EndedShard]:
+        """Return the shards that this log has ended and that nobody has closed yet: one that `tip` named is in it."""
+        return list(self._ended)
+
+    def let_go(self, ended: EndedShard) -> None:
+        """Give up a shard that is closed now. Call it from the one thread that closes them."""
+        self._ended.remove(ended)
+        ended.let_go()
 
     @property
     def failed(self) -> bool:
@@ -247,6 +271,7 @@ class AuditLog:
                 self._commit(batch)
                 batch.clear()
                 self._writer.tidy()
+                self._turn_over()
                 if self._writable:
                     self._free_since = time.monotonic()
             with suppress(AuditUnavailable):
@@ -302,13 +327,38 @@ class AuditLog:
             self._note_commit(len(batch), taken)
             return
 
+    def _turn_over(self) -> None:
+        """Go on in another shard if this one has had its time and no lookup is between its two records."""
+        rotation, old = self._rotation, self._writer
+        if rotation is None or not self._writable or not rotation.due(old.shard, old.size):
+            return
+        now = time.monotonic()
+        if any(now - since < SETTLED_SECONDS for since in self._open_intents.values()):
+            return
+        if (begun := rotation.begin()) is None:
+            return
+        claim, writer = begun
+        try:
+            stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
+            old.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
+        except AuditUnavailable:
+            # what was begun stays, for the next process that looks for a shard
+            rotation.later()
+            writer.close()
+            claim.release()
+            return
+        self._ended.append(EndedShard(old, self._claim))
+        self._open_intents = {}
+        self._claim, self._writer = claim, writer
+        _logger.info("a shard of the audit log has had its time: %s follows %s", writer.shard, old.shard)
+
     def _follow_intents(self, batch: Sequence[_Entry], first: int) -> None:
         """Keep which INTENTs no OUTCOME has closed: a clean stop names them, and the next start need not look."""
         for seq, entry in enumerate(batch, start=first):
             if entry.kind is EventKind.INTENT:
-                self._open_intents.add(seq)
+                self._open_intents[seq] = time.monotonic()
             elif entry.kind is EventKind.OUTCOME and entry.closes is not None:
-                self._open_intents.discard(entry.closes)
+                self._open_intents.pop(entry.closes, None)
 
     def _fail(self, batch: list[_Entry], error: BaseException) -> None:
         with self._gate:

@@ -62,6 +62,10 @@ class ShardWriter(ABC):
         self._tree = tree
 
     @property
+    def shard(self) -> str:
+        return self._shard
+
+    @property
     def size(self) -> int:
         """How many leaves have been committed."""
         return self._tree.size

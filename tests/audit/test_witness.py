@@ -27,7 +27,8 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.notes import Note, NoteSigner, VerifierKey, parse_note, parse_signatures
 from gateway.audit.recovery import origin_of
-from gateway.audit.sealed import frontier_at, store_note
+from gateway.audit.rotation import ShardLimits
+from gateway.audit.sealed import cosigned_size, frontier_at, store_note
 from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_cosignature, audit_shard
 from gateway.audit.verification.trust import Trust, held
@@ -540,3 +541,28 @@ async def test_without_witnesses_there_is_nothing_of_this(
 
 def test_a_cosigner_s_key_is_not_the_log_s() -> None:
     assert Ed25519Cosigner("n", b"l" * 32).key.key_id != NoteSigner("n", b"l" * 32).key.key_id
+
+
+@pytest.mark.anyio
+async def test_the_end_of_a_shard_that_was_closed_is_cosigned_too(
+    engine: sa.Engine, keys: AuditKeys, opened: Callable[..., httpx.Client], keys_of_witness: WitnessKeys, store: Path
+) -> None:
+    key = keys_of_witness.cosigners[0].key
+    log = AuditLog.open(engine, keys, on_fatal=lambda: None, witnesses=[str(key)], limits=ShardLimits(records=5))
+    here = World(engine, keys, log, opened("contactpoint-gateway/audit/", LogSigner.of(keys).key), key)
+    first = log.shard
+    await here.grow()
+    here.watch.bring(here.client)
+    while log.shard == first:
+        await log.append(EventKind.DENIED, {})
+    size = log.ended()[0].tree.size
+    here.sealing.checkpoint()
+
+    assert here.watch.look() > 0
+    assert here.watch.bring(here.client)
+
+    with engine.connect() as connection:
+        assert cosigned_size(connection, first, [key.label]) == size
+    assert here.watch.look() == 0.0
+    assert here.verified(*witnessed_notes(store)) is Status.GOOD
+    log.close()

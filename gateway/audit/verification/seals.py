@@ -168,6 +168,8 @@ def check_told(shard: Shard, seals: Seals, told: Sequence[Told]) -> None:
         except ValueError:
             root = b""
         check_root(shard, each.size, root, what)
+        if each.event == ShardEvent.CLOSED and shard.size > each.size:
+            shard.findings.tamper(f"shard {shard.name}: records were added after it was closed")
         for size in each.sizes:
             if size not in seals.checkpoints:
                 shard.findings.tamper(f"shard {shard.name}: checkpoint {size}, which {what} names, is missing")

@@ -21,13 +21,20 @@ from gateway.audit.leaves import parse_leaf
 from gateway.audit.log import AuditLog
 from gateway.audit.master import current_master
 from gateway.audit.sealed import cosigned_size
-from gateway.audit.tables import audit_checkpoint, audit_leaf
+from gateway.audit.tables import audit_checkpoint, audit_leaf, audit_shard
 from gateway.audit.witnessing.client import WitnessClient, WitnessContradicts, WitnessUnavailable
 
 _TURN_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _REMIND_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 2.0
+
+_LATELY_CLOSED: Final = (
+    sa.select(audit_shard.c.id)
+    .where(audit_shard.c.state == "CLOSED")
+    .order_by(audit_shard.c.closed.desc(), audit_shard.c.id)
+    .limit(4)
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -121,7 +128,9 @@ class WitnessWatch:
     def _shards(self) -> list[str]:
         with self._engine.connect() as connection:
             master = current_master(connection, self._key_id)
-        return [self._log.shard] if master is None else [self._log.shard, master]
+            closed = connection.scalars(_LATELY_CLOSED).all()
+        # the end of a shard that was closed is to be cosigned too
+        return [self._log.shard, *([] if master is None else [master]), *closed]
 
     def _lag(self, shard: str) -> float:
         table = audit_checkpoint
