@@ -48,7 +48,7 @@ from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
 from gateway.duty import Duty, Work
-from gateway.gathering import LookupLimits
+from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
 from gateway.graphql.endpoint import GraphQLEndpoint, Noted
@@ -72,6 +72,9 @@ from gateway.sources import Source
 from gateway.stopping import Stopping
 from gateway.storage.engine import is_postgresql, open_engine
 from gateway.storage.postgresql import standing_of_role
+from gateway.tracing.configured import tracing_of
+from gateway.tracing.traced import TracedGathering, TracedLog, TracedLookups, TracedSource, authenticating
+from gateway.tracing.tracing import Tracing
 from schema.vocabulary import PurposeClass, Scope
 
 log = structlog.get_logger("gateway.app")
@@ -110,6 +113,7 @@ class Gateway:
     stopping: Stopping
     lines: RequestLines
     clock: ClockWatch = field(default_factory=ClockWatch)
+    tracing: Tracing | None = None
     revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
@@ -159,6 +163,8 @@ class Gateway:
         self.shields.close()
         self.engine.dispose()
         self.lines.flush()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.close)
         show_now()
 
 
@@ -181,6 +187,9 @@ def build(settings: Settings) -> Gateway:
     Other processes may serve the same database: each writes a shard of its own, and what they must share is in it.
     """
     sources = build_sources(settings)
+    tracing = tracing_of(settings, [source.id for source in sources])
+    if tracing is not None:
+        sources = [TracedSource(source.connector, source.enabled, source.broker) for source in sources]
     agreements = load_agreements(settings)
     issuers = key_sources(settings)
     for name in unheld_agreements(agreements, {s.id for s in sources}):
@@ -188,7 +197,7 @@ def build(settings: Settings) -> Gateway:
     key_file = audit_key_file(settings)
     engine = open_engine(settings.database.url)
     try:
-        return _build(settings, sources, agreements, issuers, engine, key_file)
+        return _build(settings, sources, agreements, issuers, engine, key_file, tracing)
     except BaseException:
         engine.dispose()
         raise
@@ -201,13 +210,14 @@ def _build(
     issuers: Sequence[KeySource],
     engine: sa.Engine,
     key_file: Path,
+    tracing: Tracing | None,
 ) -> Gateway:
     migrate(engine)
     if is_postgresql(engine) and (standing := standing_of_role(engine)) is not None:
         log.warning("database_role", standing=standing, advice="contactpoint migrate makes one that cannot rewrite")
     keys = _keys(engine, key_file)
     signer = LogSigner.of(keys, settings.audit.signing_key_file)
-    audit = AuditLog.open(
+    audit = (AuditLog if tracing is None else TracedLog).open(
         engine,
         keys,
         on_fatal=_stop,
@@ -238,7 +248,7 @@ def _build(
         refusals,
         legal_today,
     )
-    lookups = Lookups(
+    lookups = (Lookups if tracing is None else TracedLookups)(
         sources=sources,
         agreements=lambda: in_force.current,
         planner=Planner([s.custodian for s in sources if s.enabled]),
@@ -259,24 +269,26 @@ def _build(
         appointments=registers.appointments,
         reviews=registers.reviews,
         refusals=refusals,
+        gathering=Gathering if tracing is None else TracedGathering,
     )
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)
     refused_tokens = RefusedTokens(audit)
     stopping = Stopping()
     lines = RequestLines(settings.telemetry)
+    noted = lines.counted if tracing is None else tracing.noted(lines.counted)
     endpoint = GraphQLEndpoint(
         documents=Documents(
             GRAPHQL_SCHEMA, DocumentLimits(max_depth=limits.document_depth, max_fields=limits.document_fields)
         ),
-        authenticate=authenticate,
+        authenticate=authenticate if tracing is None else authenticating(authenticate),
         may_introspect=lambda caller: Scope.SCHEMA in caller.scopes,
         answer=Execution(lookups, registers).answer,
         refused=refused_tokens.note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
         admission=Admission(limits.in_flight),
         stopping=stopping,
-        noted=lines.counted,
+        noted=noted,
     )
     return Gateway(
         settings,
@@ -300,6 +312,7 @@ def _build(
         Duty(engine, audit),
         stopping,
         lines,
+        tracing=tracing,
         revoked=revoked,
     )
 
@@ -340,13 +353,14 @@ def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> S
             await gateway.agreements.stop()
             await gateway.close()
 
+    endpoint = gateway.endpoint if gateway.tracing is None else gateway.tracing.endpoint(gateway.endpoint)
     routes: list[BaseRoute] = [
-        Route("/graphql", gateway.endpoint),
+        Route("/graphql", endpoint),
         *operations_routes(gateway),
         *more_routes,
     ]
     app = _Application(
-        gateway.endpoint,
+        endpoint,
         gateway.lines.counted,
         routes=routes,
         lifespan=lifespan,

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.base import Ask, Deadline, FieldMask
 from gateway.randomness import RANDOM
@@ -26,12 +25,15 @@ WINDOW_SECONDS = 0.002
 Call = Callable[[Sequence[SubjectRef], FieldMask, Ask], Awaitable[Mapping[SubjectRef, Answer]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a source said to one asker. `shared_call` is the request id of the call, if others were asked for in it."""
+class Said(NamedTuple):
+    """What a source said to one asker. `shared_call` is the request id of the call, if others were asked for in it.
+
+    `size`: the subjects of that call. A tuple, for one is made for every asker of every source.
+    """
 
     answers: Mapping[SubjectRef, Answer]
     shared_call: str | None = None
+    size: int = 1
 
 
 class _Batch:
@@ -120,7 +122,8 @@ class Batches:
             async with asyncio.timeout_at(batch.deadline.at):
                 answers = await self._call(tuple(batch.subjects), batch.mask, ask)
             # each is handed its own: nobody else's answer is within its reach
-            handed = {s: Said({s: answers[s]} if s in answers else {}, shared) for s in batch.subjects}
+            size = len(batch.subjects)
+            handed = {s: Said({s: answers[s]} if s in answers else {}, shared, size) for s in batch.subjects}
         except Exception as failure:
             for _, told in batch.waiting:
                 if not told.done():

@@ -125,6 +125,9 @@ class Gathering:
         await self._note_shields()
         disclosed = await self._disclosed()
         self.held_back = disclosed.held_back
+        return self._merged(disclosed, receipt)
+
+    def _merged(self, disclosed: Disclosed, receipt: str) -> types.ChildLookup:
         rows = merge(disclosed.rows)
         told = self._selected(disclosed.sections)
         complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())

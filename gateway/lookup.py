@@ -99,6 +99,7 @@ class Lookups:
     appointments: AppointmentRegister
     reviews: Reviews
     refusals: RepeatedRefusals
+    gathering: type[Gathering] = Gathering
     principals: Remembered[Hashable, tuple[str, str, str]] = field(default_factory=lambda: Remembered(4096), repr=False)
 
     def entitlements(self, caller: Caller, purpose: Purpose, floor: Standing = NO_STANDING) -> Entitlements:
@@ -149,7 +150,9 @@ class Lookups:
         limits = self.limits
         if within is not None and within < limits.total_seconds:
             limits = replace(limits, total_seconds=within)
-        run = Gathering(self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id)
+        run = self.gathering(
+            self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id
+        )
         left = "FAILED"
         try:
             encoded, left = await self._run(record, intent, run, charge, encode)

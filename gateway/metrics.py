@@ -68,6 +68,7 @@ _LOG_READY = Gauge(
 _PLANNING = Counter(
     "contactpoint_plan_cache", "How often what a request needs had been worked out before", ["cache", "result"]
 )
+_SPANS = Counter("contactpoint_trace_spans", "Spans of traces", ["result"])
 _MEMORIES = Memories(_PLANNING)
 _FOLDING.watch(_MEMORIES)
 _WORKERS = Gauge("contactpoint_workers", "Processes that serve", multiprocess_mode="livesum")
@@ -244,6 +245,11 @@ def note_agreements(outcome: str) -> None:
     _AGREEMENTS.labels(outcome).inc()
 
 
+def note_spans(result: str, count: int) -> None:
+    """Count spans that were `made`, `sent`, or `lost` because they could not be sent. For any thread."""
+    _SPANS.labels(result).inc(count)
+
+
 def note_request(operation: str, code: str, seconds: float) -> None:
     """Count one request: `OK`, or the code of the error that it was answered with."""
     _answered(operation, code)
@@ -269,6 +275,8 @@ def _durations(distribution: Distribution, *, labelled: bool = True) -> Callable
     return tally.add
 
 
+for _word in ("made", "sent", "lost"):
+    _SPANS.labels(_word)
 for _word in ("loaded", "refused"):
     _AGREEMENTS.labels(_word)  # there from the start: of a series that begins at 1 nobody sees that it grew
 _answered = _counts(_ANSWERED)

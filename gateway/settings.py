@@ -187,10 +187,17 @@ class BrokerSection(_Section):
     expected_response: str | None = None
 
 
+def _endpoint_url(url: str | None) -> str | None:
+    return None if url is None else _resource_url(url)
+
+
 class TelemetrySection(_Section):
-    """Logs."""
+    """Logs and traces. `traces_endpoint`: an OTLP collector's URL for traces; without it there are none."""
 
     request_log: bool = True  # a line for each request
+    traces_endpoint: Annotated[str | None, AfterValidator(_endpoint_url)] = None
+    traces_ratio: Annotated[float, Field(gt=0, le=1)] = 0.05  # of the requests that bring no trace of their own
+    traces_from_callers: bool = False  # whether a request's `traceparent` is taken in
 
     log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"

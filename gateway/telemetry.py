@@ -35,8 +35,8 @@ def configure_logs(telemetry: TelemetrySection) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(level, logging.INFO))
-    # these print what is asked, or every request line
-    for name in ("uvicorn.access", "httpx", "httpcore", "strawberry.execution", "alembic"):
+    # these print what is asked, every request line, or a line for each span while a collector is gone
+    for name in ("uvicorn.access", "httpx", "httpcore", "strawberry.execution", "alembic", "opentelemetry"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

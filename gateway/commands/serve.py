@@ -34,6 +34,7 @@ from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
 from gateway.telemetry import configure_logs
+from gateway.tracing.configured import check_tracing
 from gateway.workers import DRAIN_SECONDS, EX_CONFIG, EX_SOFTWARE, Supervisor
 
 log = structlog.get_logger("gateway.commands.serve")
@@ -282,6 +283,7 @@ _CHECKS: tuple[Callable[[Settings], object], ...] = (
     _check_custodians,
     _check_database,
     _check_feeds,
+    check_tracing,
 )
 
 

@@ -28,6 +28,8 @@ LOOKUP_FIELDS = frozenset({"child", "findChild"})
 REGISTER_FIELDS = frozenset(
     {"appointments", "auditEvents", "reviews", "registerAppointment", "endAppointment", "decideReview"}
 )
+#: what a request is counted as that has not one root field of the schema
+OTHER_OPERATIONS = frozenset({"introspection", "several", "typename", "unread"})
 _CONDITIONS = frozenset({"skip", "include"})
 
 

@@ -44,6 +44,7 @@ class Asker:
     sinks: Sinks
     random: Random
     answers: Counter[str] = field(default_factory=Counter)  # by status and code
+    numbers: list[str] = field(default_factory=list)  # of the children so far
     _numbers: Any = field(default_factory=lambda: count(1))
 
     def mark(self, kind: str, text: str = "") -> str:
@@ -55,6 +56,7 @@ class Asker:
         who = IdentityClaim(BORN, (FAMILY, self.mark("former name")), (self.mark("given name"),))
         child = make_child(self.random, index, f"{PREFIX}{index}", who)
         self.canaries.add_all("child", child)
+        self.numbers.append(str(child.number))
         for _, row in child.rows().values():
             person = row.practitioner
             if person is not None and person.registration is not None:
@@ -71,11 +73,20 @@ class Asker:
             "acr": STRONG,
             "auth_time": int(self.world.tokens.clock()) - 60,
         }
-        found = self.world.headers(**(marked | claims))
+        found = self.world.headers(**(marked | claims)) | self._trace()
         token = found["Authorization"].partition(" ")[2]
         if token:
             self.canaries.add("token", token.rpartition(".")[2])
         return found
+
+    def _trace(self) -> dict[str, str]:
+        """Return headers of a trace whose every part is marked, and whose ids hold a child's number."""
+        number = self.numbers[-1] if self.numbers else "0"
+        return {
+            "traceparent": f"00-{number:a>32}-{number:b>16}-01",
+            "tracestate": f"vendor={self.mark('trace state')}",
+            "baggage": f"who={self.mark('baggage')}",
+        }
 
     async def lookup(self, child: Child, viewer: Viewer | None = None, **differs: Any) -> None:
         """Look the child up."""

@@ -28,6 +28,10 @@ from gateway.errors import BadUserInput, GatewayError
 from gateway.fanout import FanOut, SourceOutcome
 from gateway.graphql import endpoint, execution
 from gateway.lookup_record import LookupRecord
+from gateway.tracing import spans
+from gateway.tracing.spans import CURRENT, Step, Vocabulary
+from gateway.tracing.traced import TracedLookups
+from gateway.tracing.tracing import Tracing
 from schema import types
 from schema.records import ChildRef
 
@@ -180,12 +184,32 @@ def a_rejected_answer_is_kept_beside_the_database(patch: pytest.MonkeyPatch) -> 
     patch.setattr(FanOut, "_ask", ask)
 
 
+def a_span_names_the_child(patch: pytest.MonkeyPatch) -> None:
+    permitting = TracedLookups._permit
+
+    async def permit(self: TracedLookups, caller: Any, access: Any, plan: Any, record: Any, *rest: Any) -> None:
+        trace = CURRENT.get()
+        if trace is not None and record.key is not None:
+            trace.took(Step.DECIDE, trace.now(), {spans.Key.CODE: str(record.key.nhs_number)})
+        await permitting(self, caller, access, plan, record, *rest)
+
+    patch.setattr(TracedLookups, "_permit", permit)
+    patch.setattr(Vocabulary, "told", lambda self, given: {key.value: value for key, value in given.items()})
+
+
+def a_callers_trace_is_joined(patch: pytest.MonkeyPatch) -> None:
+    made = Tracing.__init__
+    patch.setattr(Tracing, "__init__", lambda self, *given, **how: made(self, *given, **how | {"from_callers": True}))
+
+
 FAULTS: Final[Mapping[str, tuple[Fault, str]]] = {
     "logs": (an_exception_is_logged_with_its_text, "logs"),
     "logs of libraries": (a_library_logs_what_is_asked, "logs"),
     "standard output": (a_line_for_debugging_is_left_in, "standard output"),
     "standard error": (a_traceback_is_printed, "standard error"),
     "metrics": (a_metric_is_labelled_with_the_asker, "metrics"),
+    "traces": (a_span_names_the_child, "traces"),
+    "traces, by their ids": (a_callers_trace_is_joined, "traces"),
     "readiness": (readiness_tells_of_the_last_lookup, "operations /readyz"),
     "errors": (an_error_repeats_what_was_wrong, "errors"),
     "headers": (a_header_names_the_child, "response headers"),

@@ -24,6 +24,7 @@ from tests.canaries.asking import BORN, FAMILY, Asker, Overheard
 from tests.canaries.marked import Canaries
 from tests.canaries.sinks import MAY_STAND, Sinks, database_columns, files_under
 from tests.end_to_end.world import logs_kept
+from tests.fixtures.traces import telemetry, traces_kept
 from tests.fixtures.world import EVERY_PATH, Opening, Terms, running_world
 from tests.monotonicity.situations import PURPOSES, SOURCES, connectors
 
@@ -53,12 +54,13 @@ async def run(
     (folder / "tmp").mkdir()
     (folder / "world").mkdir()
     output.readouterr()
-    with logs_kept() as logged, _temporary_files_in(folder / "tmp"):
+    with logs_kept() as logged, _temporary_files_in(folder / "tmp"), traces_kept() as traces:
         async with _asker(folder / "world", canaries, sinks, Random(seed)) as asker:
             for index in range(rounds):
                 await asker.round(index)
             await _in_trouble(asker, rounds)
             sinks.put("metrics", (await asker.world.client.get("/metrics")).content)
+            sinks.put("traces", traces.text(asker.world.gateway))
         sinks.put("logs structured and of libraries", logged.getvalue())
     for stream, text in zip(("standard output", "standard error"), output.readouterr(), strict=True):
         sinks.put(stream, text)
@@ -87,7 +89,9 @@ async def _asker(folder: Path, canaries: Canaries, sinks: Sinks, random: Random)
     )
     named = Opening(opens=EVERY_PATH, purposes=PURPOSES, assurance="STRONG")
     agreements = [Terms(f"kind:{kind}", [everybody, named]) for kind in dict.fromkeys(kind for _, kind, *_ in SOURCES)]
-    async with running_world(folder, *held.values(), agreements=agreements, limits=limits) as world:
+    async with running_world(
+        folder, *held.values(), agreements=agreements, limits=limits, sections=telemetry()
+    ) as world:
         yield Asker(world, held, canaries, sinks, random)
 
 

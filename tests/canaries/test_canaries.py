@@ -1,4 +1,4 @@
-"""What is hidden, and who a child is, comes out nowhere: not in logs, metrics, errors, headers, files or the database.
+"""What is hidden, and who a child is, comes out nowhere: logs, metrics, traces, errors, headers, files, the database.
 
 CONTACTPOINT_TEST_CANARIES sets for how many marked children everything is asked; 60 for the proof.
 """
@@ -44,11 +44,20 @@ async def test_no_canary_comes_out_anywhere(
     assert [met for met in _MUST_BE_MET if not any(each.startswith(met) for each in asker.answers)] == []
     assert {"told.practitioner", "child.number", "token", "reason", "justification"} <= set(canaries.kinds)
     assert all(
-        sizes[place] for place in ("metrics", "response headers", "answers", "events", "database audit_payload.body")
+        sizes[place]
+        for place in ("metrics", "traces", "response headers", "answers", "events", "database audit_payload.body")
     )
 
 
-_QUICK: Final = ("logs", "standard error", "metrics", "columns, by a digest", "payloads, of the hidden", "answers")
+_QUICK: Final = (
+    "logs",
+    "standard error",
+    "metrics",
+    "traces",
+    "columns, by a digest",
+    "payloads, of the hidden",
+    "answers",
+)
 
 
 @pytest.mark.records_otherwise

@@ -21,7 +21,10 @@ from tests.docs.markdown import ROOT, text_of
 
 Instruction = tuple[str, str]
 _CONTINUED = re.compile(r"\\\n\s*")
-_KNOWN = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "STOPSIGNAL", "CMD"}
+_KNOWN = {"FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK"} | {
+    "STOPSIGNAL",
+    "CMD",
+}
 
 
 def instructions(text: str) -> list[Instruction]:
@@ -103,6 +106,29 @@ def test_the_image_is_installed_by_the_script_that_make_uses() -> None:
     assert command == "sh docker/install runtime"
     assert re.search(r"^\s+@sh docker/install runtime$", text_of("Makefile"), re.MULTILINE)
     assert re.search(r"^runtime \| test\)$", text_of("docker/install"), re.MULTILINE)
+
+
+def test_the_extra_that_the_image_may_have_is_one_of_the_project_and_of_the_installer() -> None:
+    (extras,) = of("ARG")
+    (command,) = [rest for rest in of("RUN") if "EXTRAS" in rest]
+    project = tomllib.loads(text_of("pyproject.toml"))["project"]
+
+    assert extras == 'EXTRAS=""'
+    assert command == 'if [ -n "$EXTRAS" ]; then sh docker/install "$EXTRAS"; fi'
+    assert "telemetry" in project["optional-dependencies"]
+    assert re.search(r"^telemetry\)$", text_of("docker/install"), re.MULTILINE)
+
+
+def test_with_the_extra_the_image_holds_the_versions_that_it_holds_without() -> None:
+    def pinned(lock: str) -> dict[str, str]:
+        return dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==([^ ;\\]+)", text_of(lock), re.MULTILINE))
+
+    without, extra = pinned("requirements.lock"), pinned("requirements-telemetry.lock")
+
+    assert without.items() <= extra.items()
+    assert "opentelemetry-sdk" in extra.keys() - without.keys()
+    assert not any("grpc" in name for name in extra)
+    assert extra.items() <= pinned("requirements-test.lock").items()
 
 
 def exit_code_of(arguments: list[str]) -> int:

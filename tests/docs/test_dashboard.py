@@ -34,6 +34,7 @@ WORDS: Final[Words] = {
     ("contactpoint_lookups", "outcome"): frozenset({*LookupOutcome, "FAILED"}),
     ("contactpoint_source_answers", "status"): frozenset(SourceStatus),
     ("contactpoint_plan_cache", "result"): frozenset({"hit", "miss"}),
+    ("contactpoint_trace_spans", "result"): frozenset({"made", "sent", "lost"}),
     ("contactpoint_agreement_reloads", "outcome"): frozenset({"loaded", "refused"}),
 }
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

@@ -40,7 +40,7 @@ def test_a_registry_in_a_lock_would_be_found() -> None:
 
 
 def test_every_locked_package_is_pinned_and_hashed() -> None:
-    for lock in ("requirements.lock", "requirements-test.lock"):
+    for lock in ("requirements.lock", "requirements-telemetry.lock", "requirements-test.lock"):
         text = text_of(lock)
         entries = [e for e in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE) if e and not e.startswith("#")]
         assert entries

@@ -31,7 +31,7 @@ CHANNELS = {
     20: "the offer of break-glass",
     21: "receipts",
     22: "keys that match nearly, or by a hidden record",
-    23: "logs and metrics",
+    23: "logs, metrics and traces",
     24: "breakers and stale answers",
     25: "selections of nothing",
     26: "decisions by response key, or not for every row and field",
@@ -52,7 +52,7 @@ class SeenBy(StrEnum):
     """One request whose answer has a fixed form: nothing of two worlds differs when the form is lost for all."""
 
     SINKS = "sinks"
-    """Logs and /metrics of the two worlds: compared, and searched for what was planted."""
+    """Logs, traces and /metrics of the two worlds: compared, and searched for what was planted."""
 
     WORK = "work"
     """The work that a lookup does, counted and not timed."""

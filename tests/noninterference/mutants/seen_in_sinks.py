@@ -1,18 +1,20 @@
-"""The oracle of sinks: what logs, request lines and /metrics hold after the same lookups in two worlds."""
+"""The oracle of sinks: what logs, request lines, traces and /metrics hold after the same lookups in two worlds."""
 
 from __future__ import annotations
 
 import io
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import redirect_stderr
 from typing import Any
 
 import structlog
+from opentelemetry.sdk.trace import ReadableSpan
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.sources import BORN, CHILD, FAMILY, OTHER_CHILD, RaisingSource
+from tests.fixtures.traces import telemetry, traces_kept
 from tests.fixtures.world import World
 from tests.noninterference.mutants.staged_lookups import (
     CANARY,
@@ -49,23 +51,26 @@ async def _sunk(staging: Staging, *, raising: bool = False) -> tuple[list[str], 
     connectors = sources(staging)
     if raising:
         connectors[1] = RaisingSource(connectors[1], RuntimeError(f"no answer about {CHILD}, {FAMILY}"))
-    async with world_of(connectors) as world:
-        before = _metrics(await _text(world))
-        root.addHandler(kept)
-        try:
-            with structlog.testing.capture_logs() as events, redirect_stderr(io.StringIO()) as written:
-                await ask(world)
-                await ask_other(world)
-                await world.ask(CHILD, family=f"Not{FAMILY}")
-                text = await _text(world)
-                world.gateway.lines.flush()
-        finally:
-            root.removeHandler(kept)
+    with traces_kept() as traces:
+        async with world_of(connectors, sections=telemetry()) as world:
+            before = _metrics(await _text(world))
+            root.addHandler(kept)
+            try:
+                with structlog.testing.capture_logs() as events, redirect_stderr(io.StringIO()) as written:
+                    await ask(world)
+                    await ask_other(world)
+                    await world.ask(CHILD, family=f"Not{FAMILY}")
+                    spans = _spans(traces.spans(world.gateway))
+                    text = await _text(world)
+                    world.gateway.lines.flush()
+            finally:
+                root.removeHandler(kept)
     # the name of a request is drawn anew for each
     lines = [str({k: v for k, v in e.items() if k not in {"request_id", "frames"}}) for e in events] + kept.lines
     requests = [json.loads(line) for line in written.getvalue().splitlines()]
     # a time is not compared here: tests/timing does
     lines += [str({k: v for k, v in r.items() if k not in _OF_THE_MOMENT}) for r in requests]
+    lines += spans
     after = _metrics(text)
     growth = {name: value - before.get(name, 0.0) for name, value in after.items()}
     return lines, {name: value for name, value in growth.items() if value}, "\n".join([*lines, text])
@@ -73,6 +78,11 @@ async def _sunk(staging: Staging, *, raising: bool = False) -> tuple[list[str], 
 
 async def _text(world: World) -> str:
     return (await world.client.get("/metrics")).text
+
+
+def _spans(spans: Iterable[ReadableSpan]) -> list[str]:
+    """Return the spans but for their times and ids, in an order that does not hang on which source was the faster."""
+    return sorted(f"{span.name} {sorted((span.attributes or {}).items())} {len(span.events)}" for span in spans)
 
 
 def _metrics(text: str) -> dict[str, float]:

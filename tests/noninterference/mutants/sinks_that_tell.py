@@ -1,4 +1,4 @@
-"""Channel 23: what logs and metrics say of a child."""
+"""Channel 23: what logs, metrics and traces say of a child."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY, Counter
 from gateway import fanout, gathering
 from gateway.gathering import Gathering
 from gateway.lookup import Lookups
+from gateway.tracing.spans import CURRENT, Step
 from tests.noninterference.mutants.mutant import Mutant, SeenBy
 from tests.noninterference.mutants.tampering import Apply, in_tree, kept_back, unfiltered, wrapping
 
@@ -93,6 +94,12 @@ def _shield_logged(run: Gathering, told: Any) -> None:
         _log.info("lookup_restricted")
 
 
+def _restriction_traced(run: Gathering, told: Any) -> None:
+    trace = CURRENT.get()
+    if trace is not None and (run.shielded_by or kept_back(run)):
+        trace.took(Step.DECIDE, trace.now())
+
+
 MUTANTS = (
     Mutant("number-in-the-log", 23, "The log names the child by number.", in_tree(_number_logged), SeenBy.SINKS),
     Mutant(
@@ -128,6 +135,13 @@ MUTANTS = (
         23,
         "The log says of a lookup that something was held back.",
         in_tree(_shield_logged),
+        SeenBy.SINKS,
+    ),
+    Mutant(
+        "restriction-in-a-trace",
+        23,
+        "A lookup in which something was held back has one span more.",
+        in_tree(_restriction_traced),
         SeenBy.SINKS,
     ),
     Mutant(
