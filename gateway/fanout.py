@@ -38,6 +38,7 @@ class SourceOutcome:
     milliseconds: int
     adults: int = 0  # how many linked adults it was asked about
     shared_call: str | None = None  # the request id that the source saw, where other lookups shared the call
+    second_call: str | None = None  # the same of a second wave
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,4 +268,10 @@ def _joined(first: SourceOutcome, second: SourceOutcome) -> SourceOutcome:
     """The second, wider answer stands in place of the first; what only the first said is not lost."""
     answers = {answer.subject: answer for answer in (*first.answers, *second.answers)}
     spent = first.milliseconds + second.milliseconds
-    return replace(second, answers=tuple(answers.values()), milliseconds=spent)
+    return replace(
+        second,
+        answers=tuple(answers.values()),
+        milliseconds=spent,
+        shared_call=first.shared_call,
+        second_call=second.shared_call,
+    )

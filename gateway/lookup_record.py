@@ -179,6 +179,7 @@ class LookupRecord:
                     "ms": s.milliseconds,
                     "adults": s.adults,
                     "call": s.shared_call,
+                    "secondCall": s.second_call,
                 }
                 for s in sources
             ],

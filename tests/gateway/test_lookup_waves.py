@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from datetime import date
 from typing import Any
@@ -105,6 +106,25 @@ async def test_the_record_says_about_how_many_adults_an_agency_was_asked(running
         asked = {source["id"]: source["adults"] for source in world.payload(EventKind.OUTCOME)["sources"]}
 
     assert asked == {"cs-amber": 0, "probation-amber": len(adults)}
+
+
+@pytest.mark.parametrize("other", ["brook-council", "amber-council"], ids=["first-wave", "both-waves"])
+async def test_the_record_names_the_call_that_each_wave_shared(running: Running, other: str) -> None:
+    first = council()
+    async with running(first, agreements=terms()) as world:
+        for _ in range(20):  # two who ask at once share a call as a rule
+            before = len(first.asked)
+            await asyncio.gather(*(world.ask(select=SELECT, org=org) for org in ("amber-council", other)))
+            calls = first.asked[before:]
+            if len(calls) == 2:
+                break
+        records = [record.payload for record in world.records(EventKind.OUTCOME)[-2:]]
+
+    assert ["childrensServices.plans" in call.mask for call in calls] == [False, True]
+    named = [record["sources"][0] for record in records if record is not None]
+    assert [source["call"] for source in named] == [calls[0].ask.request_id] * 2
+    second = calls[1].ask.request_id if other == "amber-council" else None
+    assert [source["secondCall"] for source in named] == [second, second]
 
 
 async def test_no_second_wave_runs_when_the_relationship_opens_nothing_that_is_asked_for(running: Running) -> None:
