@@ -48,7 +48,7 @@ def _check(value: Any) -> None:
         for each in level:
             kind = type(each)
             if kind is dict:
-                if not each.keys() <= _KEYS:
+                if not _KEYS.issuperset(each):
                     _check_keys(each)
                 values = each.values()
             elif kind is list or kind is tuple:
@@ -89,6 +89,11 @@ _PLAIN: Final[set[type]] = {str, bool, type(None), msgspec.Raw}
 A Raw is what `once` has made: nothing else in this program makes one."""
 
 _KEYS: Final[set[str]] = set()
-"""Keys that have been looked at."""
+"""Keys that have been looked at.
+
+A key of a string type of its own (a word of a closed list) passes if it equals one of these. That gives no second form
+of a value: the encoder writes the text of a key whatever its type, and two equal keys cannot stand in one dict. To
+compare types too would cost as much again as all else that is looked at.
+"""
 
 _MOST_KEYS: Final = 1024

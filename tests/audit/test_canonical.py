@@ -6,7 +6,7 @@ import json
 import string
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
@@ -73,6 +73,14 @@ class Number(IntEnum):
 class Text(str):
     __slots__ = ()
 
+    def __str__(self) -> str:
+        return "something else"
+
+
+class Word(StrEnum):
+    MET = "met"
+    NEVER_MET = "never met"
+
 
 def deep(levels: int) -> Any:
     value: Any = None
@@ -100,7 +108,7 @@ def endless() -> Any:
         pytest.param({1, 2}, id="a-set"),
         pytest.param({1: "a"}, id="a-key-that-is-a-number"),
         pytest.param({"é": 1}, id="a-key-outside-ascii"),
-        pytest.param({EventKind.INTENT: 1}, id="a-key-that-is-an-enumeration"),
+        pytest.param({Word.NEVER_MET: 1}, id="a-key-that-is-an-enumeration"),
         pytest.param(datetime.now(UTC), id="a-time"),
         pytest.param(Decimal("1.5"), id="a-decimal"),
         pytest.param(Number.ONE, id="a-number-by-another-name"),
@@ -115,6 +123,13 @@ def test_refuses(value: Any) -> None:
     for whole in (value, [value], {"key": value}, {"key": [{"key": value}]}):
         with pytest.raises(NotCanonical):
             canonical(whole)
+
+
+@pytest.mark.parametrize("key", [Word.MET, Text("met")])
+def test_a_key_that_equals_one_seen_before_is_written_as_that_one(key: str) -> None:
+    plain = canonical({"met": 1, "other": 2})
+
+    assert canonical({"other": 2, key: 1}) == plain
 
 
 def test_a_refusal_does_not_repeat_the_value() -> None:
