@@ -38,6 +38,7 @@ CHECKPOINT_LEAVES: Final = 256
 MINUTE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
 _MOST_SIZES: Final = 512
+_MASTERS_TRIED: Final = 2
 _STOP_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -203,9 +204,10 @@ class Checkpointer:
     ) -> None:
         """Append to the master log, and checkpoint it; a master that cannot be continued is frozen first.
 
-        `also` is called in the same transaction.
+        `also` is called in the same transaction. Raises AuditDamaged if the next master cannot be continued either:
+        somebody is at the database.
         """
-        for _ in range(2):
+        for _ in range(_MASTERS_TRIED):
             try:
                 with writing(self._engine).begin() as connection:
                     lock_master(connection)
@@ -217,6 +219,7 @@ class Checkpointer:
             except AuditDamaged as damage:
                 self._freeze_master(str(damage))
                 self._master = None
+        raise AuditDamaged("the master log is damaged again as soon as it is begun")
 
     def _seal_master(self) -> None:
         with self._engine.connect() as connection:

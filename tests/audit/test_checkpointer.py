@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from gateway.audit import checkpointer as module
 from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.checkpoints import Checkpoint, open_checkpoint
 from gateway.audit.cosignatures import verify_cosignature
-from gateway.audit.errors import AuditFailed
+from gateway.audit.errors import AuditDamaged, AuditFailed
 from gateway.audit.events import AdminAction, EventKind, ShardEvent
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
@@ -287,6 +288,32 @@ async def test_a_damaged_master_log_is_frozen_and_the_next_generation_begun(
     assert first in {shard for shard, event, _ in events(engine) if event == ShardEvent.FROZEN}
     assert events(engine)[-1] == (log.shard, ShardEvent.CHECKPOINT, 2)
     assert not log.failed
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_master_log_that_is_damaged_again_at_once_stops_the_process_and_loses_no_record_in_silence(
+    engine: sa.Engine,
+    keys: AuditKeys,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+) -> None:
+    log = open_log()
+    checkpointer(log).checkpoint()
+    await log.append(EventKind.DENIED, {})
+    left = iter(range(times))
+
+    def damaged(*given: Any) -> str:
+        if next(left, None) is not None:
+            raise AuditDamaged("the end of the master log contradicts itself")
+        return append_to_master(*given)
+
+    monkeypatch.setattr(module, "append_to_master", damaged)
+    checkpointer(log).close()
+
+    told = (log.shard, ShardEvent.CHECKPOINT, 2) in events(engine)
+    assert (told, log.failed) == ((True, False) if times == 1 else (False, True))
 
 
 async def test_a_shard_that_has_ended_stays_so(engine: sa.Engine, open_log: OpenLog) -> None:
