@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from gateway.audit import merkle
 from gateway.audit.errors import AnotherKey, AuditDamaged
 from gateway.audit.events import AdminAction, EventKind
-from gateway.audit.keys import AuditKeys
+from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.leaves import parse_leaf, payload_hash
 from gateway.audit.sealed import last_checkpoint, verified_frontier
+from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 
 _TAIL: Final = 256
@@ -31,9 +32,26 @@ def keys_of_log(engine: sa.Engine, file: Path) -> AuditKeys:
 
     A new key beside an old log would fit none of its pseudonyms and shields. Raises KeyFileRefused.
     """
+    return AuditKeys.load_or_create(file, create=not _begun(engine))
+
+
+def signer_of_log(engine: sa.Engine, keys: AuditKeys, separate: Path | None) -> LogSigner:
+    """Return who signs the log in a migrated database, for a command: `separate` is the file of a key of its own.
+
+    As with `keys_of_log`, a new key is made only while the log has no record: the gateway may take one up beside an old
+    log when it starts, but nobody expects that of a command that reads. Raises KeyFileRefused.
+    """
+    if separate is not None and not separate.exists() and _begun(engine):
+        raise KeyFileRefused(
+            f"the signing key file {separate} is missing, and the database holds a log: put it back; "
+            "only `contactpoint serve` makes another"
+        )
+    return LogSigner.of(keys, separate)
+
+
+def _begun(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
-        begun = connection.scalar(sa.select(sa.exists(sa.select(audit_leaf.c.seq))))
-    return AuditKeys.load_or_create(file, create=not begun)
+        return bool(connection.scalar(sa.select(sa.exists(sa.select(audit_leaf.c.seq)))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
-from gateway.audit.recovery import keys_of_log
-from gateway.audit.signing import LogSigner
+from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import NoLog, Status, verify
 from gateway.commands.audit import place
@@ -115,7 +114,7 @@ async def _run(source: _Source, section: DetectionSection, since: datetime | Non
         keys = keys_of_log(engine, source.key_file)
         # before this process adds its own records
         faults = faults_of(engine, trust) if trust is not None else []
-        signer = LogSigner.of(keys, source.signing_key_file)
+        signer = signer_of_log(engine, keys, source.signing_key_file)
         log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
         try:
             started = None if since is None else since.replace(tzinfo=UTC)

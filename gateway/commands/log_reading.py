@@ -22,8 +22,7 @@ from gateway.audit.events_query import NotWhatWasWritten
 from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.log import AuditLog
-from gateway.audit.recovery import keys_of_log
-from gateway.audit.signing import LogSigner
+from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_leaf
 from gateway.commands.errors import CommandError
 from gateway.commands.serve import loaded
@@ -87,7 +86,7 @@ def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -
             _check_log(engine)
             migrate(engine)
             keys = keys_of_log(engine, audit_key_file(settings))
-            signer = LogSigner.of(keys, settings.audit.signing_key_file)
+            signer = signer_of_log(engine, keys, settings.audit.signing_key_file)
             log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
             try:
                 index = EventIndex(engine, keys)

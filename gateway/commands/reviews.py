@@ -17,8 +17,7 @@ from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
-from gateway.audit.recovery import keys_of_log
-from gateway.audit.signing import LogSigner
+from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_payload
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.rendering import plain
@@ -70,7 +69,7 @@ async def _read(settings: Settings, states: frozenset[ReviewState], organisation
     engine = open_engine(settings.database.url, create=False)
     migrate(engine)
     keys = keys_of_log(engine, audit_key_file(settings))
-    signer = LogSigner.of(keys, settings.audit.signing_key_file)
+    signer = signer_of_log(engine, keys, settings.audit.signing_key_file)
     log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
     try:
         wanted = sorted(state.value for state in states)

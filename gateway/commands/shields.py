@@ -12,8 +12,7 @@ from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
-from gateway.audit.recovery import keys_of_log
-from gateway.audit.signing import LogSigner
+from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.serve import loaded
 from gateway.migrate import migrate
@@ -78,7 +77,7 @@ async def _load(settings: Settings, by_source: dict[str, set[NHSNumber]]) -> dic
     engine = open_engine(settings.database.url)
     migrate(engine)
     keys = keys_of_log(engine, audit_key_file(settings))
-    signer = LogSigner.of(keys, settings.audit.signing_key_file)
+    signer = signer_of_log(engine, keys, settings.audit.signing_key_file)
     log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
     try:
         register = DatabaseShields(engine, keys)

@@ -78,6 +78,27 @@ def test_what_it_records_is_signed_before_it_ends_by_who_signs_this_log(tmp_path
     assert (told["status"], told["unsealed"]) == ("GOOD", 0), told
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("audit", "detect"), ("reviews",), ("audit", "index"), ("audit", "report", "rates"), ("shields", "load")],
+)
+def test_where_the_signing_key_of_a_log_is_missing_a_command_makes_no_other(
+    tmp_path: Path, running: Running, command: tuple[str, ...]
+) -> None:
+    asyncio.run(lookups(running))
+    of_its_own = ['[audit]\nsigning_key_file = "signing.json"']
+    listed = tmp_path / "shields.csv"
+    listed.write_text("source,nhsNumber\n")
+
+    result = CliRunner().invoke(
+        main, [*command, *configured(tmp_path, *of_its_own), *([str(listed)] if "shields" in command else [])]
+    )
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1), result.output
+    assert "signing.json is missing" in result.stderr
+    assert not (tmp_path / "signing.json").exists()
+
+
 def test_break_glass_that_waits_already_does_not_wait_twice(tmp_path: Path, running: Running) -> None:
     asyncio.run(lookups(running))
 
