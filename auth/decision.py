@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from schema.made_quickly import made_quickly
+
 AskedT_contra = TypeVar("AskedT_contra", contravariant=True)
 A = TypeVar("A")
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Permit:
     """Allowed, by this rule."""

@@ -21,6 +21,7 @@ from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSI
 from auth.sharing import Custodian
 from auth.standing import Standing
 from schema import records, types
+from schema.made_quickly import made_quickly
 from schema.records import Answered, Involvement
 from schema.sections import SECTIONS, SectionDeclaration
 from schema.vocabulary import (
@@ -34,6 +35,7 @@ from schema.vocabulary import (
 )
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
     """One source's complete answer, with what the door must know of the source itself."""
@@ -44,6 +46,7 @@ class SourceFacts:
     answer: Answered
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who looks, and how opaque ids are made for them: stable for this viewer, meaningless to another."""
@@ -56,6 +59,7 @@ HeldBackRows = Mapping[tuple[str, HeldBack], int]
 """How many rows of which custodian were held back, and why: for the log alone."""
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Disclosed:
     """What the door let through: rows (not yet merged) and section values by their lookup field (Python name)."""

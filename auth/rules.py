@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from auth.caller import Caller
 from auth.decision import Decision, Deny, Permit
 from auth.entitlements import Entitlements
+from schema.made_quickly import made_quickly
 from schema.vocabulary import Assurance, Purpose, Relationship, Scope
 
 OVERRIDE_SIGN_IN_SECONDS: Final = 900
@@ -32,6 +33,7 @@ class Refusal(StrEnum):
     REVIEW_NOT_ACCEPTED = "REVIEW_NOT_ACCEPTED"
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class LookupRequest:
     """What the policy judges: never the child."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schema.identifiers import NHSNumber
+from schema.made_quickly import made_quickly
 from schema.records import Agency, Answer, SubjectRef
 from schema.vocabulary import AgencyKind, PurposeClass
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A moment of the event loop's clock after which nothing is waited for."""
@@ -47,6 +49,7 @@ class FieldMask:
         return not self.paths.isdisjoint(paths)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Asker:
     """The person who asks, for the few sources that require it (`Manifest.answers_depend_on_asker`)."""
@@ -55,6 +58,7 @@ class Asker:
     organisation: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One ask. It carries neither the caller's reason nor a case reference: an ask is itself a disclosure."""

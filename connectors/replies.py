@@ -15,12 +15,14 @@ import msgspec
 from connectors import strict_json
 from connectors.faults import FaultCode, SourceFailed
 from connectors.transport import Answer
+from schema.made_quickly import made_quickly
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a source answered: framed, whole, and strict JSON if it has a body."""

@@ -13,6 +13,7 @@ from typing import Any, LiteralString
 
 from gateway.errors import BadUserInput
 from schema.identifiers import NHSNumber
+from schema.made_quickly import made_quickly
 from schema.vocabulary import Purpose
 
 ADULT_AT = 18
@@ -26,6 +27,7 @@ class AdultRefused(BadUserInput):
     """The date of birth is an adult's. There is no look-up of adults; told like any bad value, and recorded."""
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Key:
     """Who is meant, as the asker states it."""
@@ -35,6 +37,7 @@ class Key:
     family_name: str = field(repr=False)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Access:
     """Why the asker asks. `justification` is None unless break-glass is used."""

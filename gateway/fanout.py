@@ -16,6 +16,7 @@ from auth.paths import INVOLVEMENTS, LINKED_ADULT
 from connectors.base import Ask, Asker, Deadline, FieldMask
 from connectors.faults import SourceFailed
 from gateway.upstream import Upstream
+from schema.made_quickly import made_quickly
 from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
 from schema.vocabulary import PurposeClass, SourceReason, SourceStatus
 
@@ -26,6 +27,7 @@ NOT_NAMED = "ADULT_NOT_NAMED"
 _MOST_TAKEN = 2 / 3  # of the time that a source is usually given: where more is gone, its circuit counts no deadline
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class SourceOutcome:
     """What one source did in one lookup. `answers` may hold some of several adults' answers beside a NO_ANSWER."""
@@ -41,6 +43,7 @@ class SourceOutcome:
     second_call: str | None = None  # the same of a second wave
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class FanOut:
     """One fan-out: what is the same for every source."""

@@ -12,9 +12,11 @@ from auth.standing import NO_STANDING, Standing, standing_of
 from gateway.asked import Access, Key
 from gateway.errors import Overloaded
 from gateway.plan import Planner
+from schema.made_quickly import made_quickly
 from schema.vocabulary import Relationship
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Floor:
     """The standing from which a lookup starts, and the appointment that it rests on, if any."""

@@ -53,6 +53,7 @@ from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
+from schema.made_quickly import made_quickly
 from schema.vocabulary import LookupOutcome, Purpose, Relationship
 
 log = structlog.get_logger("gateway.lookup")
@@ -65,6 +66,7 @@ def legal_today() -> date:
     return datetime.now(_LEGAL_TIME).date()
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A response body, and what it discloses as `gateway.disclosed_fields` reads it."""
@@ -74,6 +76,7 @@ class Encoded:
     sections: Sequence[str]
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The response of a lookup whose OUTCOME is durable; `within` if it had less than the usual time by request."""

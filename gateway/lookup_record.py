@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from gateway.plan import Plan
 from gateway.planned_words import PlannedWords
 from gateway.remembered import ByIdentity
 from gateway.shields import ShieldWrite
+from schema.made_quickly import made_quickly
 from schema.vocabulary import Relationship
 
 KEY = b"child-key"
@@ -72,6 +73,7 @@ _CALLERS: ByIdentity[Caller, msgspec.Raw] = ByIdentity(1024)
 _PLANS: ByIdentity[Plan, PlannedWords] = ByIdentity(1024)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class LookupRecord:
     """What every record of one lookup holds."""
@@ -84,8 +86,8 @@ class LookupRecord:
     receipt: str
     document: Mapping[str, Any]  # as `document_of` gives it
     keys: AuditKeys
-    appointment: str | None = None  # on which the lookup rests
-    started: float = field(default_factory=time.monotonic)
+    appointment: str | None  # on which the lookup rests
+    started: float
 
     @property
     def who(self) -> Mapping[str, Any]:

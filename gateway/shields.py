@@ -27,6 +27,7 @@ from gateway.storage.postgresql import psycopg_of
 from gateway.storage.sqlite import sqlite_of
 from gateway.storage.tables import shield, shield_list
 from schema.identifiers import NHSNumber
+from schema.made_quickly import made_quickly
 
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
 
@@ -44,6 +45,7 @@ _READ = sa.text(
 _REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class ShieldWrite:
     """What goes into the register together with OUTCOME, and what of it is a change."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from schema.identifiers import CRN, NHSNumber, PrisonNumber
+from schema.made_quickly import made_quickly
 from schema.vocabulary import (
     AgencyKind,
     ContactMode,
@@ -22,6 +23,7 @@ from schema.vocabulary import (
 )
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class ChildRef:
     """The child an ask is about. An ask carries the number alone: corroboration is done on what comes back."""
@@ -29,6 +31,7 @@ class ChildRef:
     nhs_number: NHSNumber
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class AdultRef:
     """An adult whom children's services linked to the child; a caller can never name one."""
@@ -39,6 +42,7 @@ class AdultRef:
 SubjectRef = ChildRef | AdultRef
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Agency:
     """An agency as a caller may see it. For a sensitive service this is its broker."""
@@ -50,6 +54,7 @@ class Agency:
     safeguarding_lead: Contact | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Contact:
     """How somebody is reached. Telephone and e-mail as the source wrote them."""
@@ -61,6 +66,7 @@ class Contact:
     expected_response: str | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Registration:
     """A professional registration, for example body SWE, number SW900001."""
@@ -69,6 +75,7 @@ class Registration:
     number: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Practitioner:
     """A named practitioner; a row without one speaks for its team."""
@@ -80,6 +87,7 @@ class Practitioner:
     email: str | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Team:
     """A team and its own contact, which stays when the practitioner's is withheld."""
@@ -90,6 +98,7 @@ class Team:
     out_of_hours: str | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Service:
     """What kind of service, for example code HEALTH_VISITING."""
@@ -98,6 +107,7 @@ class Service:
     name: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class IdentityClaim:
     """Who a source holds the record to be about: proves, or fails to prove, that the asker means this child."""
@@ -107,6 +117,7 @@ class IdentityClaim:
     given_names: tuple[str, ...] = ()
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Involvement:
     """One practitioner's or team's work with the subject, as one source states it."""
@@ -132,6 +143,7 @@ class Involvement:
     identity: IdentityClaim | None  # the record this row hangs on, where it has an identity of its own
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class LinkedAdult:
     """An adult linked to the child, asserted by children's services."""
@@ -140,6 +152,7 @@ class LinkedAdult:
     relationship: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A source's complete, authenticated, schema-valid answer about exactly the subject asked."""
@@ -153,6 +166,7 @@ class Answered:
     as_of: datetime | None  # extracts only; an answer that is dated more than five minutes ahead is not believed
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
     """A source gave no answer about this subject. Never the same as an answer that holds nothing."""

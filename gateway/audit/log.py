@@ -39,6 +39,7 @@ from gateway.audit.recovery import origin_of, recover
 from gateway.audit.rotation import SETTLED_SECONDS, EndedShard, Rotation, ShardLimits
 from gateway.audit.signing import LogSigner
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, name_of_error
+from schema.made_quickly import made_quickly
 
 _LARGEST_BATCH: Final = 512
 
@@ -62,6 +63,7 @@ WITHOUT_END: Final = ShardLimits()
 _logger = logging.getLogger(__name__)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Where a durable record is. Not for callers of the gateway: a seq tells them how many lookups there are."""

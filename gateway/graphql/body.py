@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BodyNotJSON, NotAGraphQLRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
+from schema.made_quickly import made_quickly
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -46,6 +47,7 @@ class BodyLimits:
     read_seconds: float = 10.0
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
     """What GraphQL over HTTP calls the request parameters. Values may be identifiers, so none is in the repr."""

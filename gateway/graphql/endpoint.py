@@ -32,6 +32,7 @@ from gateway.graphql.preferences import wait_of
 from gateway.randomness import RANDOM
 from gateway.shedding import Admission, priority_of
 from gateway.stopping import Stopping
+from schema.made_quickly import made_quickly
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -48,6 +49,7 @@ _FIXED_HEADERS = [
 _LAST = (b"connection", b"close")  # of a process that stops: the next request goes to another
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """What belongs to one request and to no caller. `variables` are as they were sent; identifiers stand in them."""
@@ -59,6 +61,7 @@ class RequestContext:
     wait_seconds: int | None = None  # the most that the client waits, if it says so
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class ExecutedAnswer:
     """An executed operation. `body`, when given, is sent as it is: the bytes that the log says were disclosed."""
