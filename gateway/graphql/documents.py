@@ -23,7 +23,6 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     Undefined,
-    coerce_input_value,
     parse,
     type_from_ast,
     validate,
@@ -32,6 +31,7 @@ from graphql.execution.values import get_variable_values
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
+from gateway.graphql.coercing import Read, reader_of
 from gateway.graphql.guard import DocumentLimits, Measured, check_source, locations_of, measure
 from gateway.graphql.locations import take_locations_off
 from gateway.graphql.merging import check_comparisons
@@ -67,7 +67,8 @@ class Operation:
     lookup_node: FieldNode | None = field(repr=False)
     #: what a register answers, else None
     register_node: FieldNode | None = field(repr=False)
-    variable_types: Mapping[str, GraphQLInputType] = field(repr=False)
+    #: by the name of each variable, what gives its coerced value
+    variable_readers: Mapping[str, Read] = field(repr=False)
 
     @property
     def is_for_post_alone(self) -> bool:
@@ -136,9 +137,9 @@ class Documents:
     def coerce(self, operation: Operation, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the coerced values of the operation's variables (GraphQL, section 6.1.2); raise BadUserInput."""
         coerced = {}
-        for name, wanted in operation.variable_types.items():
+        for name, read in operation.variable_readers.items():
             # a nesting that could exhaust the stack has been refused with the body
-            value = coerce_input_value(variables[name], wanted) if name in variables else Undefined
+            value = read(variables[name]) if name in variables else Undefined
             if value is Undefined:
                 break
             coerced[name] = value
@@ -226,8 +227,11 @@ class Documents:
         sha256: str,
         may_be_kept: bool,
     ) -> Operation:
-        variable_types = {
-            definition.variable.name.value: type_from_ast(self._schema, definition.type)
+        variable_readers = {
+            # validation has shown that each is an input type
+            definition.variable.name.value: reader_of(
+                cast("GraphQLInputType", type_from_ast(self._schema, definition.type))
+            )
             for definition in node.variable_definitions or ()
         }
         return Operation(
@@ -243,8 +247,7 @@ class Documents:
             lookup_field=root.lookup.name.value if root.lookup else None,
             lookup_node=root.lookup,
             register_node=root.register,
-            # validation has shown that each is an input type
-            variable_types=cast("dict[str, GraphQLInputType]", variable_types),
+            variable_readers=variable_readers,
         )
 
 
