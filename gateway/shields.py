@@ -98,16 +98,19 @@ class DatabaseShields:
         task.add_done_callback(self._reading.discard)
 
     async def _tell(self, asked: Sequence[tuple[str, asyncio.Future[frozenset[str]]]]) -> None:
-        found: Mapping[str, frozenset[str]] | None
+        found: Mapping[str, frozenset[str]] = {}
+        failure: Exception | None = None
         try:
             found = await awaited(self._engine, lambda: self._shielding([pseudonym for pseudonym, _ in asked]))
-        except (ShieldsUnreadable, sa.exc.SQLAlchemyError):
-            found = None
+        except sa.exc.SQLAlchemyError:
+            failure = ShieldsUnreadable("the shield register cannot be read")
+        except Exception as fault:
+            failure = fault  # each lookup ends with it, as with any fault of ours
         for pseudonym, told in asked:
             if told.done():
                 continue  # nobody waits any more
-            if found is None:
-                told.set_exception(ShieldsUnreadable("the shield register cannot be read"))
+            if failure is not None:
+                told.set_exception(failure)
             else:
                 told.set_result(found.get(pseudonym, frozenset()))
 

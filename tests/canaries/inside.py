@@ -108,7 +108,7 @@ async def _in_trouble(asker: Asker, index: int) -> None:
     await once(AuditLog, "append", OSError(28, secret))
     await once(execution, "disclosed_fields", Overheard(secret))
     await once(Budgets, "charge", Overheard(secret))
-    await once(DatabaseShields, "shielded_by", Overheard(secret))
+    await once(DatabaseShields, "_shielding", Overheard(secret))
     await once(IssuerKeys, "key", Overheard(secret))
     unheard = {"message": "Task exception was never retrieved", "exception": Overheard(secret)}
     asyncio.get_running_loop().default_exception_handler(unheard)
