@@ -6,9 +6,13 @@ tree says which entry stands where, and what is not null in the data has left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
+
+from gateway.audit.canonical import once
 from gateway.graphql.compiled import CompiledLookup, matching
 from schema import types
 
@@ -18,7 +22,8 @@ def disclosed_fields(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return ({entry, agency, sources, practitioner, fields} for each entry in the body, section paths in the body).
 
-    `fields` are schema paths inside the entry whose value is not null. Raises ValueError if body and tree disagree.
+    `fields` are schema paths inside the entry whose value is not null; they and `sources` are in the log's own form.
+    Raises ValueError if body and tree disagree.
     """
     rows_shown: dict[str, types.Involvement] = {}
     found: dict[str, int] = {}
@@ -37,17 +42,23 @@ def disclosed_fields(
         value = body[section.key]
         for item in value if isinstance(value, list) else [] if value is None else [value]:
             sections |= section.found(item)
-    names = compiled.leaves.names
-    return [_named(row, names(found[of])) for of, row in rows_shown.items()], list(names(sections))
+    recorded = compiled.leaves.recorded
+    entries = [_named(row, recorded(found[of])) for of, row in rows_shown.items()]
+    return entries, list(compiled.leaves.names(sections))
 
 
-def _named(row: types.Involvement, fields: Sequence[str]) -> dict[str, Any]:
+@lru_cache(maxsize=1024)  # of the configured agencies
+def _recorded(agencies: tuple[str, ...]) -> msgspec.Raw:
+    return once([str(agency) for agency in agencies])
+
+
+def _named(row: types.Involvement, fields: msgspec.Raw) -> dict[str, Any]:
     return {
         "entry": str(row.id),
         "agency": str(row.agency.id),
-        "sources": [str(a.id) for a in row.sources],
+        "sources": _recorded(tuple([a.id for a in row.sources])),
         "practitioner": _person(row),
-        "fields": list(fields),
+        "fields": fields,
     }
 
 

@@ -53,8 +53,12 @@ def _check(value: Any) -> None:
                 values = each.values()
             elif kind is list or kind is tuple:
                 values = each
+            elif kind is int:
+                if not -_LARGEST_INTEGER <= each <= _LARGEST_INTEGER:
+                    raise NotCanonical("an integer is too large to be exact everywhere")
+                continue
             else:
-                _check_single(each, kind)
+                _check_type(kind)
                 continue
             if not _PLAIN.issuperset(map(type, values)):
                 inner += [one for one in values if type(one) not in _PLAIN]
@@ -64,12 +68,9 @@ def _check(value: Any) -> None:
     raise NotCanonical("nested too deeply")
 
 
-def _check_single(value: Any, kind: type) -> None:
-    if kind is int:
-        if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
-            raise NotCanonical("an integer is too large to be exact everywhere")
+def _check_type(kind: type) -> None:
     # members of our closed word lists are strings; any other enumeration could be written in two ways
-    elif issubclass(kind, str) and issubclass(kind, Enum):
+    if issubclass(kind, str) and issubclass(kind, Enum):
         _PLAIN.add(kind)
     elif kind not in _PLAIN:
         raise NotCanonical(f"a value of type {kind.__name__} has no canonical form")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import (
     FieldNode,
     GraphQLList,
@@ -19,6 +20,7 @@ from graphql import (
     SelectionSetNode,
 )
 
+from gateway.audit.canonical import once
 from gateway.graphql import generated
 from gateway.graphql.documents import Operation
 from gateway.graphql.selection import Variables, fields_of
@@ -53,7 +55,7 @@ class Leaves:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._sets: dict[int, tuple[str, ...]] = {}
+        self._sets: dict[int, tuple[tuple[str, ...], msgspec.Raw]] = {}
 
     def of(self, kind: GraphQLObjectType, nodes: list[FieldNode], selected: Selected, before: str) -> Found:
         """Return what finds the leaves of an object that was selected by these nodes; `before` begins their paths."""
@@ -64,12 +66,20 @@ class Leaves:
 
     def names(self, found: int) -> tuple[str, ...]:
         """Return the schema paths of a set, sorted."""
-        names = self._sets.get(found)
-        if names is None:
+        return self._named(found)[0]
+
+    def recorded(self, found: int) -> msgspec.Raw:
+        """Return the schema paths of a set, sorted, as records hold them."""
+        return self._named(found)[1]
+
+    def _named(self, found: int) -> tuple[tuple[str, ...], msgspec.Raw]:
+        named = self._sets.get(found)
+        if named is None:
             names = tuple(sorted(path for path, number in self._numbers.items() if found >> number & 1))
+            named = names, once(names)
             if len(self._sets) < _MOST_SETS:
-                self._sets[found] = names
-        return names
+                self._sets[found] = named
+        return named
 
     def _bit(self, path: str) -> int:
         return 1 << self._numbers.setdefault(path, len(self._numbers))
