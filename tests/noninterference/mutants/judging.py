@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ from unittest.mock import patch
 
 import structlog
 
+from gateway.errors import InternalServerError
 from tests.noninterference import runner
 from tests.noninterference.mutants import seen_by_probes, seen_by_work, seen_in_sequence, seen_in_sinks
 from tests.noninterference.mutants.mutant import Mutant, SeenBy
@@ -47,9 +49,12 @@ class Verdict:
 
 
 def judge(name: str | None, seed: int, budget: int) -> Verdict:
-    """Return the verdict on one mutant, or on the product as it is (None), within so many pairs."""
+    """Return the verdict on one mutant, or on the product as it is (None), within so many pairs.
+
+    Raises TypeError if the mutant's own call does not fit what it replaces.
+    """
     mutant = BY_NAME[name] if name is not None else None
-    with _quietly(), mutant.apply() if mutant else nullcontext():
+    with _quietly(), _whole(), mutant.apply() if mutant else nullcontext():
         if mutant is None or mutant.seen_by is SeenBy.PAIRS:
             return asyncio.run(_by_pairs(name or "nothing", seed, budget))
         return asyncio.run(_by_stories(mutant, seed))
@@ -94,6 +99,23 @@ def _quietly() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Raise TypeError at the end where a mutant does not fit the product any more: its crash would pass for a leak."""
+    misfits: list[str] = []
+    honest = InternalServerError.__init__
+
+    def noted(self: InternalServerError, request_id: str) -> None:
+        if isinstance(fault := sys.exception(), (AttributeError, NameError, TypeError)):
+            misfits.append(str(fault))
+        honest(self, request_id)
+
+    with patch.object(InternalServerError, "__init__", noted):
+        yield
+    if misfits:
+        raise TypeError(misfits[0])
 
 
 def _dropped(_logger: object, _method: str, _event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -55,9 +55,9 @@ def _key_logged(honest: Any) -> Any:
 
 
 def _document_logged(honest: Any) -> Any:
-    async def answer(self: Lookups, caller: Any, operation: Any, variables: Any, *rest: Any) -> Any:
+    async def answer(self: Lookups, caller: Any, operation: Any, variables: Any, *rest: Any, **more: Any) -> Any:
         _log.info("operation", variables=str(variables))
-        return await honest(self, caller, operation, variables, *rest)
+        return await honest(self, caller, operation, variables, *rest, **more)
 
     return answer
 
