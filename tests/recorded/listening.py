@@ -164,7 +164,7 @@ def _answered(exchange: Exchange) -> tuple[Mapping[str, Any], Mapping[str, Any],
     if not isinstance(request, Mapping) or not isinstance(answer, Mapping) or not answer.get("data"):
         return None
     variables = request.get("variables") or {}
-    asked = asked_for(request["query"], request.get("operationName"), variables)
+    asked = asked_for(request["query"], request.get("operationName") or None, variables)
     return asked, answer["data"], answer.get("extensions")
 
 

@@ -24,7 +24,9 @@ def _answers_kept(honest: Any) -> Any:
     """The answer is kept by child and document, and given to the next who asks the same."""
     kept: dict[tuple[int, Any, str], Any] = {}
 
-    async def answer(self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any) -> Any:
+    async def answer(
+        self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any
+    ) -> Any:
         key = (id(self), arguments["key"]["nhsNumber"], operation.document_sha256)
         told = await honest(self, caller, operation, variables, arguments, *rest, **more)
         return kept.setdefault(key, told)
@@ -47,7 +49,9 @@ def _together(honest: Any) -> Any:
     """Two lookups of one child at one time are one lookup: the second waits for the first and gets its answer."""
     under_way: dict[tuple[int, Any], asyncio.Future[Any]] = {}
 
-    async def answer(self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any) -> Any:
+    async def answer(
+        self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any
+    ) -> Any:
         key = (id(self), arguments["key"]["nhsNumber"])
         if (first := under_way.get(key)) is not None:
             return await asyncio.shield(first)
@@ -64,7 +68,9 @@ def _one_at_a_time(honest: Any) -> Any:
     """A second lookup of a child who is being looked up is turned away."""
     under_way: set[tuple[int, Any]] = set()
 
-    async def answer(self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any) -> Any:
+    async def answer(
+        self: Lookups, caller: Any, operation: Any, variables: Any, arguments: Any, *rest: Any, **more: Any
+    ) -> Any:
         key = (id(self), arguments["key"]["nhsNumber"])
         if key in under_way:
             raise Overloaded(1)
