@@ -111,11 +111,11 @@ def _existence(honest: Any) -> Any:
 def _unrecorded(honest: Any) -> Any:
     """A lookup that selects no entry and no section leaves no record."""
 
-    async def append(self: Lookups, kind: Any, payload: Any, alongside: Any = ()) -> int:
+    async def append(self: Lookups, kind: Any, payload: Any, *rest: Any, **more: Any) -> int:
         asked = payload.get("disclosed", payload).get("entries", payload.get("fields"))
         if not asked:
             return 0
-        seq: int = await honest(self, kind, payload, alongside)
+        seq: int = await honest(self, kind, payload, *rest, **more)
         return seq
 
     return append

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -31,6 +32,7 @@ STORIES: dict[SeenBy, Sequence[Story]] = {
     SeenBy.WORK: seen_by_work.STORIES,
 }
 PROCESSES = 2
+_MISCALLED = re.compile(r"\(\) (takes|got an unexpected|missing) ")
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 
@@ -108,7 +110,8 @@ def _whole() -> Iterator[None]:
     honest = InternalServerError.__init__
 
     def noted(self: InternalServerError, request_id: str) -> None:
-        if isinstance(fault := sys.exception(), (AttributeError, NameError, TypeError)):
+        fault = sys.exception()
+        if isinstance(fault, AttributeError | NameError) or _MISCALLED.search(str(fault)):
             misfits.append(str(fault))
         honest(self, request_id)
 

@@ -100,8 +100,8 @@ def _opened_by(bad: Any) -> Any:
     def around(honest: Any) -> Any:
         opened: WeakKeyDictionary[Connector, bool] = WeakKeyDictionary()
 
-        async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any) -> SourceOutcome:
-            outcome: SourceOutcome = await honest(self, connector, subjects, mask)
+        async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any, *rest: Any) -> SourceOutcome:
+            outcome: SourceOutcome = await honest(self, connector, subjects, mask, *rest)
             was_open = opened.get(connector, False)
             if any(bad(row) for answer in outcome.answers for row in answer.involvements):
                 opened[connector] = True
@@ -120,11 +120,11 @@ def _served_again(honest: Any) -> Any:
     """What a source said of a child is served again while it is fresh, to whoever asks for whatever."""
     said: WeakKeyDictionary[Connector, dict[Any, SourceOutcome]] = WeakKeyDictionary()
 
-    async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any) -> SourceOutcome:
+    async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any, *rest: Any) -> SourceOutcome:
         kept = said.setdefault(connector, {})
         key = tuple(subjects)
         if key not in kept:
-            kept[key] = await honest(self, connector, subjects, mask)
+            kept[key] = await honest(self, connector, subjects, mask, *rest)
         return kept[key]
 
     return ask
@@ -134,8 +134,8 @@ def _breaker_of_a_child(honest: Any) -> Any:
     """A child whose shield was seen opens a breaker for that child."""
     opened: set[ChildRef] = set()
 
-    async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any) -> SourceOutcome:
-        outcome: SourceOutcome = await honest(self, connector, subjects, mask)
+    async def ask(self: FanOut, connector: Connector, subjects: Any, mask: Any, *rest: Any) -> SourceOutcome:
+        outcome: SourceOutcome = await honest(self, connector, subjects, mask, *rest)
         if opened.intersection(subjects):
             return replace(outcome, status=SourceStatus.NO_ANSWER, reason=SourceReason.CIRCUIT_OPEN, answers=())
         opened.update(a.subject for a in outcome.answers if isinstance(a, Answered) and a.shielded)  # type: ignore[misc]
