@@ -4,6 +4,10 @@ The rig is a folder of its own (BENCH_RIG, by default `../shared/bench` beside t
 arguments are its own (`make bench ARGS="--help"`). Without any: every peer, both kinds of agencies, 1, 32 and 128
 connections at 0 ms and at 20/50 ms, then ten times the connections and one dead connector (`bench/under_strain.py`).
 
+BENCH_PYTHON names the interpreter that serves, if not this environment's: of the same version, with this environment's
+libraries. What is deployed is built with profile-guided optimisation, which is worth a third; a version manager's own
+build often is not.
+
 examples:
   make bench
   make bench ARGS="--only grafbase,python-floor --scenario '0 ms' --conns 32 --scale 0.1"
@@ -106,6 +110,20 @@ def _median_ratio(runs: Runs, ours: str, peer: str, conns: int) -> float | None:
     return ratios[len(ratios) // 2] if ratios else None
 
 
+def _interpreter() -> str:
+    """Return the version of the interpreter that serves, and whether it says that it was built optimised."""
+    asked = (
+        "import platform, sysconfig; "
+        "built = ' '.join(str(sysconfig.get_config_var(name)) for name in ('CONFIG_ARGS', 'PY_CORE_CFLAGS')); "
+        "print(platform.python_implementation(), platform.python_version(), "
+        "', built with optimisation by profile' if 'enable-optimizations' in built or 'profile-use' in built else '')"
+    )
+    command = [str(ROOT / "bench" / "python"), "-c", asked]
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    chosen = ", chosen by BENCH_PYTHON" if os.environ.get("BENCH_PYTHON") else ""
+    return told.replace(" ,", ",") + chosen
+
+
 def _document(arguments: list[str], reached: str, tables: str, strain: str) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -116,7 +134,7 @@ def _document(arguments: list[str], reached: str, tables: str, strain: str) -> s
         "Ratios count; absolute figures move from machine to machine.\n\n"
         f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}\n"
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}\n- libraries: {versions}\n"
+        f"served by {_interpreter()}\n- libraries: {versions}\n"
         f"- options: {'`' + ' '.join(arguments) + '`' if arguments else 'none, so everything'}\n\n"
         f"{reached}\n{tables}{strain}"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import sys
 import tempfile
 from pathlib import Path
@@ -70,6 +71,9 @@ def write(
 def main() -> None:
     """Serve until stopped."""
     batches = os.environ.get("BATCHES", "") == "yes"
+    # of another interpreter than this environment's: see bench/python
+    for libraries in filter(None, os.environ.get("BENCH_LIBRARIES", "").split(os.pathsep)):
+        site.addsitedir(libraries)
     # the driver is found through its entry point, which lies beside this file
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     from gateway.__main__ import main as contactpoint  # noqa: PLC0415 - after the path
