@@ -7,6 +7,8 @@ Narrower than RFC 8785 where that removes a doubt: no floats at all, integers on
 from __future__ import annotations
 
 from enum import Enum
+from itertools import compress
+from operator import not_
 from typing import Any, Final
 
 import msgspec
@@ -60,8 +62,8 @@ def _check(value: Any) -> None:
             else:
                 _check_type(kind)
                 continue
-            if not _PLAIN.issuperset(map(type, values)):
-                inner += [one for one in values if type(one) not in _PLAIN]
+            # those of no plain type: the whole look at a container without a step of the interpreter for each value
+            inner += compress(values, map(not_, map(_is_plain, map(type, values))))
         if not inner:
             return
         level = inner
@@ -88,6 +90,8 @@ _PLAIN: Final[set[type]] = {str, bool, type(None), msgspec.Raw}
 """Types of which every value has a canonical form; the closed word lists join them as they are met.
 
 A Raw is what `once` has made: nothing else in this program makes one."""
+
+_is_plain = _PLAIN.__contains__
 
 _KEYS: Final[set[str]] = set()
 """Keys that have been looked at.
