@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import sqlalchemy as sa
@@ -45,27 +44,21 @@ ORGANISATION = Allowance({"minute": 600, "hour": 12_000, "day": 100_000}, {"hour
 OVERRIDE = Allowance({"hour": 10, "day": 20}, {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Charge:
-    """What a lookup is charged: the counts that go with its INTENT or DENIED."""
+    """What is charged in one minute: the counts that go with INTENT or DENIED, and those that go with OUTCOME."""
 
-    counts: tuple[Count, ...]
     minute: int  # in which the slots are the current ones
+    counts: tuple[Count, ...]
+    returned: tuple[Count, ...]
+    left: tuple[Count, ...]
 
     def settled(self, *, disclosed: bool) -> tuple[Count, ...]:
         """Return what goes with OUTCOME: the reserved miss returned if something was disclosed, else left.
 
         The same counts either way: the write has one shape.
         """
-        return self._returned if disclosed else self._left
-
-    @cached_property
-    def _returned(self) -> tuple[Count, ...]:
-        return tuple(Count(count.slot, 0, -1, None, None) for count in self.counts)
-
-    @cached_property
-    def _left(self) -> tuple[Count, ...]:
-        return tuple(Count(count.slot, 0, 0, None, None) for count in self.counts)
+        return self.returned if disclosed else self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +79,7 @@ class Budgets:
         self._spent: dict[Slot, Spent] = {}
         # the same person again within the minute: the same slots
         self._charges: Remembered[tuple[str, ...], Charge] = Remembered(4096)
+        self._parts: Remembered[str, Charge] = Remembered(4096)
 
     def charge(self, principals: Sequence[str]) -> Charge | Spent:
         """Return what to count for every principal: one lookup and one reserved miss in each window.
@@ -97,17 +91,35 @@ class Budgets:
         key = tuple(principals)
         if not self._spent and (known := self._charges.get(key)) is not None and known.minute == minute:
             return known
-        counts = []
-        for principal in principals:
-            allowance = self._allowances[principal.partition(":")[0]]
-            for window, seconds in WINDOWS.items():
-                slot = (principal, window, int(now // seconds) * seconds)
-                if slot in self._spent:
-                    return self._told(Passed(Count(slot, 1, 1, None, None), lookups=True), now)
-                counts.append(Count(slot, 1, 1, allowance.lookups.get(window), allowance.misses.get(window)))
-        charge = Charge(tuple(counts), minute)
+        parts = [self._part(principal, now, minute) for principal in principals]
+        for part in parts if self._spent else ():
+            for count in part.counts:
+                if count.slot in self._spent:
+                    return self._told(Passed(count, lookups=True), now)
+        charge = Charge(
+            minute,
+            tuple(count for part in parts for count in part.counts),
+            tuple(count for part in parts for count in part.returned),
+            tuple(count for part in parts for count in part.left),
+        )
         self._charges.keep(key, charge)
         return charge
+
+    def _part(self, principal: str, now: float, minute: int) -> Charge:
+        """Return what is charged to one principal: the same objects whoever is charged with it."""
+        known = self._parts.get(principal)
+        if known is not None and known.minute == minute:
+            return known
+        allowance = self._allowances[principal.partition(":")[0]]
+        slots = [(principal, window, int(now // seconds) * seconds) for window, seconds in WINDOWS.items()]
+        part = Charge(
+            minute,
+            tuple(Count(slot, 1, 1, allowance.lookups.get(slot[1]), allowance.misses.get(slot[1])) for slot in slots),
+            tuple(Count(slot, 0, -1, None, None) for slot in slots),
+            tuple(Count(slot, 0, 0, None, None) for slot in slots),
+        )
+        self._parts.keep(principal, part)
+        return part
 
     def refused(self, passed: Passed) -> Spent:
         """Return what is spent, when the log has refused a record for it."""

@@ -6,8 +6,10 @@ them; a record whose count would pass its limit is not written, and nothing of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Protocol
 
 Slot = tuple[str, str, int]
@@ -53,10 +55,9 @@ class Charging(Protocol):
 def total(batch: Sequence[Charging]) -> dict[Slot, tuple[int, int]]:
     """Return what a batch adds to each slot, sorted: two processes then take the rows in one order."""
     added: dict[Slot, tuple[int, int]] = {}
-    for record in batch:
-        for count in record.charges:
-            lookups, misses = added.get(count.slot, (0, 0))
-            added[count.slot] = lookups + count.lookups, misses + count.misses
+    for count, times in _distinct(batch):
+        lookups, misses = added.get(count.slot, (0, 0))
+        added[count.slot] = lookups + times * count.lookups, misses + times * count.misses
     return dict(sorted(added.items()))
 
 
@@ -65,7 +66,7 @@ def passed_limits(batch: Sequence[Charging], added: Counts, after: Counts) -> di
 
     In the order of the batch: a record that is refused takes nothing from those behind it.
     """
-    if all(_within(count, *after[count.slot]) for record in batch for count in record.charges):
+    if all(_within(count, *after[count.slot]) for count, _ in _distinct(batch)):
         return {}
     standing = {slot: (lookups - added[slot][0], misses - added[slot][1]) for slot, (lookups, misses) in after.items()}
     refused: dict[int, Passed] = {}
@@ -86,6 +87,14 @@ def passed_limits(batch: Sequence[Charging], added: Counts, after: Counts) -> di
 def counts_of(rows: Sequence[Sequence[Any]]) -> dict[Slot, tuple[int, int]]:
     """Return the counts in rows of `COLUMNS`."""
     return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
+
+
+def _distinct(batch: Sequence[Charging]) -> Iterator[tuple[Count, int]]:
+    """Yield each count that stands in a batch, and how often: a client's are the same objects for all of its users."""
+    counts = list(chain.from_iterable([record.charges for record in batch]))
+    times = Counter(map(id, counts))
+    for key, count in dict(zip(map(id, counts), counts, strict=True)).items():
+        yield count, times[key]
 
 
 def _within(count: Count, lookups: int, misses: int) -> bool:
