@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from functools import cache
+from itertools import chain
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
@@ -18,18 +19,15 @@ from gateway.storage.sqlite import check_durable, sqlite_of
 from gateway.storage.turns import Next, turns_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
-_LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES (?, ?, ?, ?)"
-_PAYLOAD: Final = "INSERT INTO audit_payload (shard, seq, salt, body) VALUES (?, ?, ?, ?)"
-_NODE: Final = "INSERT INTO audit_node (shard, level, ix, hash) VALUES (?, ?, ?, ?)"
+_LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES {rows}"
+_PAYLOAD: Final = "INSERT INTO audit_payload (shard, seq, salt, body) VALUES {rows}"
+_NODE: Final = "INSERT INTO audit_node (shard, level, ix, hash) VALUES {rows}"
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (?, ?, ?, NULL, 'OPEN')"
+_CHARGE: Final = f"INSERT INTO budget ({COLUMNS}) VALUES {{rows}} {ON_CONFLICT}"  # noqa: S608 the names are ours
 
-# One text whatever the number of rows. "WHERE true" tells the parser that ON CONFLICT is not part of a join.
-_CHARGE: Final = f"""
-INSERT INTO budget ({COLUMNS})
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-       json_extract(value, '$[3]'), json_extract(value, '$[4]')
-FROM json_each(?) WHERE true {ON_CONFLICT}
-"""  # noqa: S608 the names are ours
+_ROWS_AT_ONCE: Final = (64, 32, 16, 8, 4, 2, 1)
+"""At every row that the driver steps over it lets go of the interpreter, and must win it back from the event loop: so
+many rows go in one step. Of few numbers, so that there are few texts, and each is prepared once."""
 
 _TURN_SECONDS: Final = 0.005
 """So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
@@ -105,18 +103,27 @@ class SQLiteWriter(ShardWriter):
         self._next.done()
 
     def _count(self, charges: Counts) -> Counts:
-        rows = json.dumps([(*slot, *counts) for slot, counts in charges.items()])
-        return counts_of(self._cursor.execute(_CHARGE, (rows,)).fetchall())
+        return counts_of(self._execute_rows(_CHARGE, [(*slot, *counts) for slot, counts in charges.items()]))
 
     def _insert(self, rows: Batch) -> None:
         if rows.opened is not None:
             self._cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
         # the last page of each tree and of its indexes, and a payload is about half a page
         self._pages += 6 + len(rows.payloads)
-        self._cursor.executemany(_PAYLOAD, rows.payloads)
-        self._cursor.executemany(_LEAF, rows.leaves)
-        if rows.nodes:
-            self._cursor.executemany(_NODE, rows.nodes)
+        self._execute_rows(_PAYLOAD, rows.payloads)
+        self._execute_rows(_LEAF, rows.leaves)
+        self._execute_rows(_NODE, rows.nodes)
+
+    def _execute_rows(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """Execute a statement with all the rows that it takes at `{rows}`; return what it returns of them."""
+        returned: list[Any] = []
+        begin = 0
+        for size in _ROWS_AT_ONCE:
+            while len(rows) - begin >= size:
+                given = list(chain.from_iterable(rows[begin : begin + size]))
+                returned += self._cursor.execute(_of_rows(text, len(rows[begin]), size), given).fetchall()
+                begin += size
+        return returned
 
     def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         if type(statement) is not sa.TextClause:
@@ -158,6 +165,11 @@ class SQLiteWriter(ShardWriter):
             # the driver refuses parameters that it cannot bind, without asking SQLite
             return isinstance(cause, sqlite3.ProgrammingError | sqlite3.InterfaceError)
         return not isinstance(cause, OSError | MemoryError)
+
+
+@cache
+def _of_rows(text: str, width: int, count: int) -> str:
+    return text.format(rows=", ".join([f"({', '.join('?' * width)})"] * count))
 
 
 def is_busy(error: BaseException) -> bool:
