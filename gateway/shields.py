@@ -32,9 +32,20 @@ from schema.made_quickly import made_quickly
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
 
 _ADD = sa.text(
-    "INSERT INTO shield (source, pseudonym, since) SELECT :source, :pseudonym, :since WHERE :shielded = 1 "
+    "INSERT INTO shield (source, pseudonym, since) VALUES (:source, :pseudonym, :since) "
     "ON CONFLICT (source, pseudonym) DO NOTHING"
 )
+# `said` is an object of what each source said; `rows` are its members. The same statements whatever they said.
+_ADD_SAID = (
+    "INSERT INTO shield (source, pseudonym, since) SELECT key, :pseudonym, :since FROM {rows} AS said "
+    "WHERE said.value = {add} ON CONFLICT (source, pseudonym) DO NOTHING"
+)
+_REMOVE_SAID = (
+    "DELETE FROM shield WHERE pseudonym = :pseudonym "
+    "AND source IN (SELECT key FROM {rows} AS said WHERE said.value = {remove})"
+)
+_ON_SQLITE = {"rows": "json_each(:said)", "add": "1", "remove": "0"}
+_ON_POSTGRESQL = {"rows": "json_each_text(CAST(:said AS json))", "add": "'1'", "remove": "'0'"}
 # On a connection of its own and the driver's cursor: through SQLAlchemy it costs several times more.
 _SHIELDED_BY = "SELECT pseudonym, source FROM shield WHERE pseudonym IN (SELECT value FROM json_each(?))"
 _SHIELDED_BY_ON_POSTGRESQL = "SELECT pseudonym, source FROM shield WHERE pseudonym = ANY(%s)"
@@ -42,7 +53,6 @@ _READ = sa.text(
     "INSERT INTO shield_list (source, read_at) VALUES (:source, :since) "
     "ON CONFLICT (source) DO UPDATE SET read_at = excluded.read_at"
 )
-_REMOVE = sa.text("DELETE FROM shield WHERE source = :source AND pseudonym = :pseudonym AND :shielded = 0")
 
 
 @made_quickly
@@ -62,6 +72,8 @@ class DatabaseShields:
         self._engine = engine
         self._keys = keys
         self._reader: sa.Connection | None = None
+        words = _ON_POSTGRESQL if is_postgresql(engine) else _ON_SQLITE
+        self._observed = [sa.text(text.format(**words)) for text in (_ADD_SAID, _REMOVE_SAID)]
         self._asked: list[tuple[str, asyncio.Future[frozenset[str]]]] = []
         self._reading: set[asyncio.Task[None]] = set()
         with engine.connect() as connection:
@@ -158,17 +170,10 @@ class DatabaseShields:
         # 2 is neither added nor removed: the statement runs all the same. What was not on record is not removed: a
         # lookup beside this one may have put it there since, and its removal would be on no record.
         lifted = {source for source, shielded in said.items() if shielded is False and source in on_record}
-        rows = [
-            {
-                "source": source,
-                "pseudonym": pseudonym,
-                "since": now,
-                "shielded": 1 if shielded else 0 if source in lifted else 2,
-            }
-            for source, shielded in sorted(said.items())
-        ]
+        flags = {source: 1 if shielded else 0 if source in lifted else 2 for source, shielded in sorted(said.items())}
+        parameters = {"pseudonym": pseudonym, "since": now, "said": json.dumps(flags)}
         return ShieldWrite(
-            statements=[(_ADD, rows), (_REMOVE, rows)] if rows else [],
+            statements=[(statement, parameters) for statement in self._observed] if flags else [],
             added=tuple(sorted(s for s, shielded in said.items() if shielded and s not in on_record)),
             removed=tuple(sorted(lifted)),
         )
@@ -180,9 +185,7 @@ class DatabaseShields:
         decision; a list that a source gave at start-up only adds.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [
-            {"source": source, "pseudonym": self._keys.pseudonym(n), "since": now, "shielded": 1} for n in set(children)
-        ]
+        rows = [{"source": source, "pseudonym": self._keys.pseudonym(n), "since": now} for n in set(children)]
         statements: Statements = [(_READ, {"source": source, "since": now})]
         if replace:
             statements.append((sa.delete(shield).where(shield.c.source == sa.bindparam("of")), {"of": source}))
