@@ -27,6 +27,7 @@ from gateway.graphql.leaves import Found, Leaves, Selected, collected, named_or_
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.graphql.selection import EntryFilter, Variables, entry_filter
 from schema import types
+from schema.vocabulary import InvolvementStatus
 
 Read = Callable[[Any], Any]
 Fields = Mapping[str, list[FieldNode]]
@@ -105,6 +106,8 @@ def _root(
 def _value(kind: GraphQLOutputType, nodes: list[FieldNode], operation: Operation, variables: Variables) -> Read:
     """Return what turns a resolved value of a type into its place in the data."""
     if isinstance(kind, GraphQLNonNull):
+        if isinstance(kind.of_type, GraphQLObjectType):
+            return _object(kind.of_type, nodes, operation, variables, required=True)
         return _present(_value(kind.of_type, nodes, operation, variables))
     if isinstance(kind, GraphQLList):
         item = _value(kind.of_type, nodes, operation, variables)
@@ -117,8 +120,18 @@ def _value(kind: GraphQLOutputType, nodes: list[FieldNode], operation: Operation
     return _itself
 
 
-def _object(kind: GraphQLObjectType, nodes: list[FieldNode], operation: Operation, variables: Variables) -> Read:
-    """Return a function made for this selection: a display of a dict costs a third of putting one together."""
+def _object(
+    kind: GraphQLObjectType,
+    nodes: list[FieldNode],
+    operation: Operation,
+    variables: Variables,
+    *,
+    required: bool = False,
+) -> Read:
+    """Return a function made for this selection: a display of a dict costs a third of putting one together.
+
+    What is `required` and missing has no attribute to read: an error of ours, which is no answer.
+    """
     reads: dict[str, Read] = {}
     members: dict[str, ast.expr] = {}
     for key, found in collected((n.selection_set for n in nodes), operation, variables).items():
@@ -137,7 +150,11 @@ def _object(kind: GraphQLObjectType, nodes: list[FieldNode], operation: Operatio
             reads[reader] = value
             read = generated.call(reader, read)
         members[key] = read
-    return generated.function("source", [generated.none_or("source", generated.display(members))], reads)
+    shaped = generated.display(members)
+    if required and any(not isinstance(member, ast.Constant) for member in members.values()):
+        return generated.function("source", [ast.Return(shaped)], reads)
+    made = generated.function("source", [generated.none_or("source", shaped)], reads)
+    return _present(made) if required else made
 
 
 def _entries(node: FieldNode, value: Read, variables: Variables) -> Read:
@@ -149,7 +166,11 @@ def _entries(node: FieldNode, value: Read, variables: Variables) -> Read:
 
 def matching(rows: list[types.Involvement], wanted: EntryFilter) -> list[types.Involvement]:
     """Return the rows that one selection of entries takes, in their order."""
-    found = [r for r in rows if r.status in wanted.statuses and (wanted.kinds is None or r.agency.kind in wanted.kinds)]
+    if wanted.kinds is None and len(wanted.statuses) == len(InvolvementStatus):
+        found = rows.copy()
+    else:
+        kinds = wanted.kinds
+        found = [r for r in rows if r.status in wanted.statuses and (kinds is None or r.agency.kind in kinds)]
     return [r for r in found if r.lead][:1] if wanted.leads_only else found
 
 
