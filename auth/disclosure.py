@@ -55,6 +55,14 @@ class Viewer:
     opaque_id: Callable[[str, str], str]  # (custodian id, local id) -> id
 
 
+_MOST_AGENCIES = 1024
+
+# bound once: to look a word up in its list costs several times as much, and each row is judged by a dozen
+_CHILD, _LINKED = InvolvementRelationship.CHILD, InvolvementRelationship.LINKED_ADULT
+_CURRENT, _PREVIOUS = InvolvementStatus.CURRENT, InvolvementStatus.PREVIOUS
+_STANDARD = Sensitivity.STANDARD
+_DIRECT, _TEAM_ONLY, _NO_CONTACT = ContactMode.DIRECT, ContactMode.TEAM_ONLY, ContactMode.NONE
+
 HeldBackRows = Mapping[tuple[str, HeldBack], int]
 """How many rows of which custodian were held back, and why: for the log alone."""
 
@@ -92,11 +100,11 @@ def relationship_of(caller: Caller, facts: Iterable[SourceFacts]) -> tuple[Relat
         if fact.custodian.organisation != caller.organisation:
             continue
         for row in fact.answer.involvements:
-            if row.relationship is not InvolvementRelationship.CHILD or row.status is not InvolvementStatus.CURRENT:
+            if row.relationship is not _CHILD or row.status is not _CURRENT:
                 continue
             if _is_theirs(caller, row):
                 return Relationship.PRACTITIONER, fact.custodian.id
-            if shown_by is None and row.refusal is None and row.sensitivity is Sensitivity.STANDARD:
+            if shown_by is None and row.refusal is None and row.sensitivity is _STANDARD:
                 best, shown_by = Relationship.ORGANISATION, fact.custodian.id
     return best, shown_by
 
@@ -117,12 +125,14 @@ def why_held_back(row: Involvement, entitlement: Entitlement, standing: Standing
     opens = entitlement.at(standing)
     if row.refusal is not None:
         return HeldBack(row.refusal.value)
-    needed = LINKED_ADULT if row.relationship is InvolvementRelationship.LINKED_ADULT else INVOLVEMENTS
-    if needed not in opens or (row.status is InvolvementStatus.PREVIOUS and PREVIOUS not in opens):
+    if (LINKED_ADULT if row.relationship is _LINKED else INVOLVEMENTS) not in opens:
         return HeldBack.NOT_GRANTED
-    if row.status is InvolvementStatus.PREVIOUS and not _retained(row, entitlement.custodian.retention_days, today):
-        return HeldBack.RETENTION_ENDED
-    if row.sensitivity is Sensitivity.STANDARD:
+    if row.status is _PREVIOUS:
+        if PREVIOUS not in opens:
+            return HeldBack.NOT_GRANTED
+        if not _retained(row, entitlement.custodian.retention_days, today):
+            return HeldBack.RETENTION_ENDED
+    if row.sensitivity is _STANDARD:
         return None
     # Unknown sensitivity is treated as sensitive.
     return _why_not_mentioned(row, today) if SENSITIVE in opens else HeldBack.SENSITIVE
@@ -149,11 +159,7 @@ def proves_identity(row: Involvement, entitlement: Entitlement, standing: Standi
 
     Sensitive and adult-linked rows never prove it; shields are judged by the caller of this function.
     """
-    return (
-        row.relationship is InvolvementRelationship.CHILD
-        and row.sensitivity is Sensitivity.STANDARD
-        and may_show(row, entitlement, standing, today)
-    )
+    return row.relationship is _CHILD and row.sensitivity is _STANDARD and may_show(row, entitlement, standing, today)
 
 
 def disclose(
@@ -164,9 +170,10 @@ def disclose(
     held_back: Counter[tuple[str, HeldBack]] = Counter()
     for fact in facts:
         entitlement = entitlements.by_custodian[fact.custodian.id]
+        opens = entitlement.at(standing)
         for row in fact.answer.involvements:
             why = why_held_back(row, entitlement, standing, today)
-            shown = _row(fact, row, entitlement.at(standing), viewer) if why is None else None
+            shown = _row(fact, row, opens, viewer) if why is None else None
             if shown is not None:
                 rows.append(shown)
             else:
@@ -182,9 +189,9 @@ def disclose(
 
 def _row(fact: SourceFacts, row: Involvement, opens: frozenset[str], viewer: Viewer) -> types.Involvement | None:
     opaque = strawberry.ID(viewer.opaque_id(fact.custodian.id, row.local_id))
-    if row.sensitivity is not Sensitivity.STANDARD:
+    if row.sensitivity is not _STANDARD:
         return _brokered(fact, row, opaque)
-    named = row.practitioner if PRACTITIONER in opens and row.contact_mode is ContactMode.DIRECT else None
+    named = row.practitioner if row.contact_mode is _DIRECT and PRACTITIONER in opens else None
     agency = agency_type(fact.agency)
     return types.Involvement(
         id=opaque,
@@ -251,10 +258,10 @@ def _contact(row: Involvement, named: records.Practitioner | None) -> types.Cont
     mode = row.contact_mode
     if named is not None:
         phone, email = named.phone or phone, named.email or email
-    elif mode is ContactMode.DIRECT:
-        mode = ContactMode.TEAM_ONLY
+    elif mode is _DIRECT:
+        mode = _TEAM_ONLY
     return types.Contact(
-        mode=mode if phone or email or (team and team.out_of_hours) else ContactMode.NONE,
+        mode=mode if phone or email or (team and team.out_of_hours) else _NO_CONTACT,
         phone=phone,
         email=email,
         out_of_hours=team.out_of_hours if team else None,
@@ -262,9 +269,22 @@ def _contact(row: Involvement, named: records.Practitioner | None) -> types.Cont
     )
 
 
-@lru_cache(maxsize=1024)
+_AGENCIES: dict[int, tuple[records.Agency, types.Agency]] = {}
+
+
 def agency_type(agency: records.Agency) -> types.Agency:
     """Return an agency as callers see it; it depends on the configuration alone, so each is made once."""
+    # by the object itself, which is kept and so keeps its id: its hash costs more than the rest of a row
+    known = _AGENCIES.get(id(agency))
+    if known is None:
+        known = agency, _made_of(agency)
+        if len(_AGENCIES) < _MOST_AGENCIES:
+            _AGENCIES[id(agency)] = known
+    return known[1]
+
+
+@lru_cache(maxsize=_MOST_AGENCIES)
+def _made_of(agency: records.Agency) -> types.Agency:
     lead = agency.safeguarding_lead
     return types.Agency(
         id=strawberry.ID(agency.id),

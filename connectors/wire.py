@@ -76,7 +76,7 @@ class WireExchange:
     def _request(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
         if method not in {"GET", "POST", "PUT", "DELETE"}:
             raise ValueError("not a method whose answers are framed as others are")
-        fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        fields = "\r\n".join(map(": ".join, headers.items())) + "\r\n"
         if fields.count("\n") != len(headers) or fields.count("\r") != len(headers) or "\0" in fields:
             raise ValueError("a header's value is one line")
         if content is not None or method != "GET":

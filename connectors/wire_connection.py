@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         answer = self._answer
-        if answer is None or answer.complete or not self._waits_for_head():
+        if answer is None or answer.complete or self._head is None:
             return  # of what nobody asked for, or of a trailer
         if len(name) + len(value) > MOST_HEADER_BYTES or len(answer.raw_headers) >= MOST_HEADERS:
             raise ValueError("a head is too long")

@@ -145,7 +145,7 @@ def _asking_for(batch: _Batch) -> Ask:
         return first
     return Ask(
         request_id=RANDOM.uuid(),
-        traceparent=f"00-{RANDOM.take(16).hex()}-{RANDOM.take(8).hex()}-01",
+        traceparent=RANDOM.traceparent(),
         purpose_class=first.purpose_class,
         deadline=batch.deadline,
         asker=None,

@@ -24,6 +24,11 @@ class Circuit(IntEnum):
     OPEN = 2
 
 
+# bound once: to look a word up in its list costs more than all else that is done for a call
+_CLOSED, _HALF_OPEN = Circuit.CLOSED, Circuit.HALF_OPEN
+_NONE, _SOUND, _FAILING = Bearing.NONE, Bearing.SOUND, Bearing.FAILING
+
+
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
     """When a circuit opens, and for how long."""
@@ -48,8 +53,8 @@ class Breaker:
 
     def admit(self, now: float) -> int | None:
         """Return a ticket for one call, to be handed to `note`; None while the circuit is open."""
-        if self.state is not Circuit.CLOSED:
-            if self.state is Circuit.HALF_OPEN or now < self._open_until:
+        if self.state is not _CLOSED:
+            if self.state is _HALF_OPEN or now < self._open_until:
                 return None
             self._become(Circuit.HALF_OPEN)
         return self._period
@@ -58,16 +63,16 @@ class Breaker:
         """Take what came of an admitted call; every ticket comes back once."""
         if ticket != self._period:
             return
-        if self.state is Circuit.HALF_OPEN:
-            if bearing is Bearing.SOUND:
+        if self.state is _HALF_OPEN:
+            if bearing is _SOUND:
                 self._close()
             else:
                 # a call that proved nothing lets the next one try at once
-                self._open(now + self._rules.open_seconds if bearing is Bearing.FAILING else now)
+                self._open(now + self._rules.open_seconds if bearing is _FAILING else now)
             return
-        if bearing is Bearing.NONE:
+        if bearing is _NONE:
             return
-        failed = bearing is Bearing.FAILING
+        failed = bearing is _FAILING
         slot = self._slots[int(now) % len(self._slots)]
         if slot[0] != int(now):
             slot[:] = (int(now), 0, 0)

@@ -15,6 +15,8 @@ from auth.entitlements import Entitlements
 from schema.records import Answered, ChildRef, IdentityClaim
 from schema.vocabulary import InvolvementRelationship
 
+_LINKED = InvolvementRelationship.LINKED_ADULT
+
 
 def normalised(name: str) -> str:
     """Return a family name as it is compared: without case, accents, spaces, hyphens and apostrophes.
@@ -55,16 +57,16 @@ def without_others(answer: Answered, date_of_birth: date, family_name: str) -> A
     included, the trace speaks. A shield stays whoever it is about: it only hides.
     """
     other_trace = answer.trace is not None and contradicts(answer.trace, date_of_birth, family_name)
-    kept = tuple(
+    kept = [
         row
         for row in answer.involvements
         # an adult's record is of course not the child's
-        if row.relationship is InvolvementRelationship.LINKED_ADULT
+        if row.relationship is _LINKED
         or not (other_trace if row.identity is None else contradicts(row.identity, date_of_birth, family_name))
-    )
+    ]
     if other_trace:
-        return replace(answer, involvements=kept, trace=None, linked_adults=(), sections={})
-    return answer if len(kept) == len(answer.involvements) else replace(answer, involvements=kept)
+        return replace(answer, involvements=tuple(kept), trace=None, linked_adults=(), sections={})
+    return answer if len(kept) == len(answer.involvements) else replace(answer, involvements=tuple(kept))
 
 
 def corroborated(

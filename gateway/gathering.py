@@ -109,7 +109,7 @@ class Gathering:
         self.asked: dict[str, frozenset[str]] = {}  # what each source was asked for, over both waves
         self._fan_out = FanOut(
             request_id=ask_id,
-            traceparent=f"00-{RANDOM.take(16).hex()}-{RANDOM.take(8).hex()}-01",
+            traceparent=RANDOM.traceparent(),
             purpose_class=purpose_class(access.purpose),
             asker=Asker(caller.person, caller.organisation),
             deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
@@ -205,9 +205,11 @@ class Gathering:
         return disclose(facts, entitlements, self.standing, viewer, self._today)
 
     def _hidden(self) -> bool:
+        if not self.shielded_by:
+            return False
         custodians = {s.id: s.custodian for s in self._sources}
         shielding = [custodians.get(source) for source in self.shielded_by]
-        return bool(self.shielded_by) and not sees_through(self._caller, self.standing, shielding)
+        return not sees_through(self._caller, self.standing, shielding)
 
     def _facts(self) -> list[SourceFacts]:
         facts = [

@@ -38,6 +38,7 @@ def _registered(row: types.Involvement) -> tuple[str, ...] | None:
     return (held.body, held.number, row.status, row.relationship) if held else None
 
 
+_CURRENT = InvolvementStatus.CURRENT  # to look a word up in its list costs more than to compare it
 _TOLD = ("role", "started_on", "ended_on")
 _CONTACT = ("phone", "email", "out_of_hours")
 
@@ -68,7 +69,7 @@ def _complete(entry: types.Involvement, row: types.Involvement) -> None:
 def _visible_order(row: types.Involvement) -> tuple[object, ...]:
     """Current before ended, lead first, then by what a reader sees. Ids come last: they tell nothing."""
     return (
-        row.status is not InvolvementStatus.CURRENT,
+        row.status is not _CURRENT,
         not row.lead,
         row.agency.kind,
         row.agency.name,

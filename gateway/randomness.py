@@ -43,6 +43,11 @@ class Randomness:
         variant = "89ab"[int(drawn[16], 16) & 3]
         return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"
 
+    def traceparent(self) -> str:
+        """Return a random traceparent (W3C Trace Context, section 3.2)."""
+        drawn = self.take(24).hex()
+        return f"00-{drawn[:32]}-{drawn[32:]}-01"
+
     def _forget(self) -> None:
         self._page, self._at = b"", 0
         self._turn = threading.Lock()  # another thread of the parent may have held it

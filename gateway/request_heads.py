@@ -23,7 +23,8 @@ class BoundedHeads(HttpToolsProtocol):
     """Closes a connection whose request head is too long (RFC 6585, section 5) or too slow (RFC 9110, 15.5.9)."""
 
     _in_head = True
-    _ended = False  # whether a head ended in the bytes now being read
+    _began = False  # whether a head began in the bytes now being read
+    _ended = False  # whether one ended in them
     _size = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -36,8 +37,11 @@ class BoundedHeads(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._ended = False
+        self._began = self._ended = False
         super().data_received(data)
+        if self._began and self._in_head:
+            # most heads come whole: a timer for each would be most of the work of bounding it
+            self._start()
         # what was read in one piece is bounded by the event loop; only what a head leaves waiting adds up
         if self._in_head and not self._ended and not self.transport.is_closing():
             self._size += len(data)
@@ -46,8 +50,7 @@ class BoundedHeads(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._size = True, 0
-        self._start()
+        self._in_head, self._began, self._size = True, True, 0
 
     def on_headers_complete(self) -> None:
         self._in_head, self._ended = False, True

@@ -20,12 +20,12 @@ class Source:
     enabled: bool
     broker: Agency | None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The connector's id."""
         return self.connector.manifest.agency.id
 
-    @property
+    @cached_property
     def agency(self) -> Agency:
         """The agency that callers see."""
         return self.connector.manifest.agency

@@ -133,7 +133,7 @@ def _bearing(told: object, deadline: Deadline) -> Bearing:
     """Return what an answer says of the source: sound if it could answer about anybody."""
     if told is True:
         return Bearing.SOUND
-    if not isinstance(told, Mapping):
+    if type(told) is not dict and not isinstance(told, Mapping):
         return Bearing.NONE
     bearing = Bearing.NONE
     for answer in told.values():

@@ -138,7 +138,7 @@ class AuditKeys:
 
         def of(*parts: str) -> str:
             digest = begun.copy()
-            digest.update(_framed(parts))
+            digest.update(b"".join([b"%d:%b" % (len(each), each) for each in map(str.encode, parts)]))
             return b2a_base64(digest.digest(), newline=False).translate(_URL_SAFE).decode()
 
         return of
@@ -146,7 +146,7 @@ class AuditKeys:
 
 def _framed(parts: Sequence[str]) -> bytes:
     # with its length before each part, ("ab", "c") and ("a", "bc") differ
-    return b"".join([b"%d:%b" % (len(each), each) for each in [part.encode() for part in parts]])
+    return b"".join([b"%d:%b" % (len(each), each) for each in map(str.encode, parts)])
 
 
 def _subkey(secret: bytes, use: bytes) -> bytes:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -237,14 +238,21 @@ class GraphQLEndpoint(Generic[Caller]):
 
     async def _to_its_end(self, answer: Coroutine[Any, Any, ExecutedAnswer], request_id: str) -> ExecutedAnswer:
         """Return the answer; when this request is cancelled, the answer still runs on to its own end."""
-        task = asyncio.get_running_loop().create_task(answer)
+        loop = asyncio.get_running_loop()
+        task, ended = loop.create_task(answer), loop.create_future()
         self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        task.add_done_callback(partial(self._ended, ended))
         try:
-            return await asyncio.shield(task)
+            await ended  # not the task itself, which would be cancelled with this request
         except asyncio.CancelledError:
-            task.add_done_callback(lambda ended: _log_unheard(ended, request_id))
+            task.add_done_callback(lambda task: _log_unheard(task, request_id))
             raise
+        return task.result()
+
+    def _ended(self, ended: asyncio.Future[None], task: asyncio.Task[ExecutedAnswer]) -> None:
+        self._answering.discard(task)
+        if not ended.done():
+            ended.set_result(None)
 
 
 def encoded_error(error: GatewayError) -> bytes:
