@@ -19,6 +19,7 @@ from schema.made_quickly import made_quickly
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
 
 
@@ -79,6 +80,8 @@ def announced_length(answer: Answer) -> int | None:
     chunked = False
     for name, value in answer.raw_headers:
         lower = name.lower()
+        if lower not in _FRAMING:
+            continue
         if lower == b"content-length":
             lengths.append(value)
         elif lower == b"transfer-encoding":
