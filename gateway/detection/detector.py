@@ -45,7 +45,7 @@ class Alert:
     score: float
     words: tuple[str, ...]
     receipt: str
-    receipts: tuple[str, ...]  # of the other look-ups that belong to it
+    receipts: tuple[str, ...]  # of the other look-ups that belong to it, by the same organisation
     person: str | None
     organisation: str | None
     subject: str | None
@@ -233,6 +233,7 @@ class Detector:
         ordered = sorted(live, key=lambda signal: (-rank(signal.severity), -signal.weight))
         receipts = dict.fromkeys(receipt for signal in ordered for receipt in signal.receipts)
         receipts.pop(seen.receipt, None)
+        theirs = self._receipts_of(seen)
         return Alert(
             place=seen.place,
             raised_ms=self._now,
@@ -242,13 +243,23 @@ class Detector:
             score=round(sum(signal.weight for signal in ordered), 2),
             words=tuple(signal.words for signal in ordered),
             receipt=seen.receipt,
-            receipts=tuple(list(receipts)[:_MOST_RECEIPTS]),
+            receipts=tuple([receipt for receipt in receipts if receipt in theirs][:_MOST_RECEIPTS]),
             person=seen.person,
             organisation=seen.organisation,
             subject=seen.subject,
             purpose=seen.purpose,
             explained=ground,
         )
+
+    def _receipts_of(self, seen: SeenLookup) -> frozenset[str]:
+        """Return the receipts of the asker's and the child's look-ups by this organisation, whose reviewers read them.
+
+        That another organisation looked a child up is not theirs to know.
+        """
+        views = list(self._past.of_person(seen.person, 0))
+        if seen.subject is not None:
+            views += self._past.of_child(seen.subject, 0)
+        return frozenset(view.receipt for view in views if view.organisation == seen.organisation)
 
     def _is_new(self, seen: SeenLookup, signal: Signal) -> bool:
         if rank(signal.severity) >= _ALWAYS:

@@ -102,6 +102,28 @@ async def test_no_item_says_that_a_child_is_shielded(bench: Bench, town: Town) -
     assert not [words for alert in ran.opened for words in alert.words if "shield" in words.casefold()]
 
 
+async def test_an_item_tells_reviewers_of_no_lookup_by_another_organisation(bench: Bench, town: Town) -> None:
+    by_organisation: dict[str, list[int]] = {}
+    for index, worker in enumerate(town.workers):
+        by_organisation.setdefault(worker.organisation, []).append(index)
+    one, other, *_ = by_organisation.values()
+    acts = [look(town, index, 0, hours=MONDAY + 10 + at / 60) for at, index in enumerate([*other[:6], *one[:2]])]
+    for each in acts:
+        await bench.write(each)
+
+    opened = [alert for alert in (await bench.watch().run()).opened if "D3" in alert.rules]
+
+    last = next(alert for alert in opened if alert.receipt == acts[-1].receipt)
+    assert last.receipts == (acts[-2].receipt,)
+    assert any("2 of them at the asker's organisation" in words for words in last.words)
+    assert not [digit for words in last.words for digit in words if digit.isdigit() and digit != "2"]
+    organisation_of = {each.receipt: each.worker.organisation for each in acts}
+    told = [(item["organisation"], json.loads(item["found"])["receipts"]) for item in bench.items()]
+    assert len([receipts for _, receipts in told if receipts]) >= 3
+    for organisation, receipts in told:
+        assert {organisation_of[receipt] for receipt in receipts} <= {organisation}
+
+
 async def test_a_simulated_week_in_a_real_log_gives_the_alerts_of_the_simulation(bench: Bench) -> None:
     simulated = simulation(3, 1, 1, quiet=0.05)
     written = [each for each in simulated.acts if isinstance(each, Act)]

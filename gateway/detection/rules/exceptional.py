@@ -32,8 +32,11 @@ class ProminentChild(Stateless):
         teams = {v.case_reference or (v.organisation, v.team or v.person) for v in viewers.values()}
         if len(teams) <= around.thresholds.unrelated_viewers:
             return None
+        # how many of them are at other organisations is not told to the reviewers of this one
+        own = sum(viewer.organisation == view.organisation for viewer in viewers.values())
         words = (
-            f"{len(viewers)} people of {len(teams)} teams looked this child up within a day; nothing ties them to it."
+            "Several people of unrelated teams looked this child up within a day, "
+            f"{own} of them at the asker's organisation; nothing ties them to it."
         )
         others = tuple(v.receipt for v in viewers.values() if v is not view)
         return Signal(self.id, 1.0, self.severity, words, NOTHING, others)
