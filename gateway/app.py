@@ -296,7 +296,7 @@ def _build(
         keys,
         audit,
         Checkpointer(engine, audit, keys.key_id, signer),
-        witness_watch(engine, audit, keys.key_id, settings.audit),
+        witness_watch(engine, audit, keys.key_id, signer.key, settings.audit),
         sources,
         in_force,
         key_sets,

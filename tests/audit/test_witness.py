@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from gateway.audit import merkle
 from gateway.audit.checkpointer import Checkpointer
-from gateway.audit.checkpoints import Checkpoint
+from gateway.audit.checkpoints import Checkpoint, parse_checkpoint
 from gateway.audit.cosignatures import Ed25519Cosigner, verify_cosignature
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
@@ -33,7 +33,8 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_cosignature, audit_shard
 from gateway.audit.verification.trust import Trust, held
 from gateway.audit.verify import Status, verify
-from gateway.audit.witnessing.client import WitnessClient, WitnessContradicts, WitnessUnavailable
+from gateway.audit.witnessing.client import WitnessClient, WitnessUnavailable
+from gateway.audit.witnessing.evidence import WitnessContradicts
 from gateway.audit.witnessing.keys import WitnessKeyRefused, WitnessKeys
 from gateway.audit.witnessing.protocol import format_submission
 from gateway.audit.witnessing.server import Witness, witness_application
@@ -318,9 +319,13 @@ class World:
     def __init__(self, engine: sa.Engine, keys: AuditKeys, log: AuditLog, client: httpx.Client, key: VerifierKey):
         self.engine, self.keys, self.log, self.key = engine, keys, log, key
         self.sealing = Checkpointer(engine, log, keys.key_id, LogSigner.of(keys))
-        self.client = WitnessClient(engine, client, "https://witness.example", key)
+        self.client = self.reaching(client)
         self.lags: list[float] = []
         self.watch = WitnessWatch(engine, log, keys.key_id, [self.client], Patience(300.0, 14_400.0), self.lags.append)
+
+    def reaching(self, client: httpx.Client) -> WitnessClient:
+        """Return a client that remembers nothing, of the witness or of whatever stands in its place."""
+        return WitnessClient(self.engine, client, "https://witness.example", self.key, LogSigner.of(self.keys).key)
 
     async def grow(self, count: int = 1) -> None:
         for _ in range(count):
@@ -388,12 +393,16 @@ async def test_a_client_that_has_forgotten_learns_the_size_from_the_witness(worl
 
 
 @pytest.mark.anyio
-async def test_a_log_that_was_rolled_back_is_frozen(world: Callable[..., World], owner: sa.Engine, store: Path) -> None:
+@pytest.mark.parametrize("lost", [("cosignature", "checkpoint"), ("checkpoint",)], ids=["shown-by-it", "on-record"])
+async def test_a_log_that_was_rolled_back_is_frozen(
+    world: Callable[..., World], owner: sa.Engine, store: Path, lost: tuple[str, ...]
+) -> None:
+    """The evidence is what the witness shows, or what it had cosigned before, which is still on record here."""
     here = world()
     await here.grow(7)
     here.watch.bring(here.client)
     shard = here.log.shard
-    seals = [f"DELETE FROM audit_{t} WHERE shard = '{shard}'" for t in ("cosignature", "checkpoint")]  # noqa: S608
+    seals = [f"DELETE FROM audit_{t} WHERE shard = '{shard}'" for t in lost]  # noqa: S608
     leaves = [f"DELETE FROM audit_{t} WHERE shard = '{shard}' AND seq >= 4" for t in ("leaf", "payload")]  # noqa: S608
     nodes = f"DELETE FROM audit_node WHERE shard = '{shard}' AND ((ix + 1) << level) > 4"  # noqa: S608
     rewrite(owner, *seals, *leaves, nodes)
@@ -401,11 +410,11 @@ async def test_a_log_that_was_rolled_back_is_frozen(world: Callable[..., World],
     with here.engine.begin() as connection:
         root = frontier_at(connection, shard, 4).root()
         store_note(connection, shard, 4, old.sign(Checkpoint(origin_of(shard), 4, root)).encode())
-    again = WitnessClient(here.engine, here.client._client, "https://witness.example", here.key)
+    again = here.reaching(here.client._client)
 
     with pytest.raises(WitnessContradicts):
         again.submit(shard)
-    here.watch.bring(WitnessClient(here.engine, here.client._client, "https://witness.example", here.key))
+    here.watch.bring(here.reaching(here.client._client))
 
     assert here.log.failed
     with here.engine.connect() as connection:
@@ -427,6 +436,73 @@ async def test_a_log_that_was_rewritten_is_frozen(world: Callable[..., World], s
 
     assert here.log.failed
     assert here.verified() is Status.TAMPERED
+
+
+def claiming(status: int, size: int, note: bytes | None) -> httpx.Client:
+    """Return a client of what answers every submission with a claim, and serves this note, or none, to monitors."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(404) if note is None else httpx.Response(200, content=note)
+        return httpx.Response(status, text=f"{size}\n")
+
+    return httpx.Client(transport=httpx.MockTransport(answer))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [409, 422])
+@pytest.mark.parametrize("shown", ["nothing", "no note", "by the log", "by the witness", "by a stranger", "of another"])
+async def test_a_claim_that_the_log_was_rewritten_stops_nothing_without_a_note_that_both_have_signed(
+    world: Callable[..., World],
+    keys_of_witness: WitnessKeys,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    shown: str,
+) -> None:
+    here = world()
+    await here.grow(3)
+    checkpoint = Checkpoint(origin_of(here.log.shard), 900, b"r" * 32)
+    cosigner = keys_of_witness.cosigners[0]
+    log_signed = LogSigner.of(here.keys).sign(checkpoint)
+    text, signatures = log_signed.text, log_signed.signatures
+    stranger = Ed25519Cosigner("n", b"s" * 32).cosign(checkpoint, 7)
+    other = LogSigner.of(here.keys).sign(Checkpoint(origin_of("f" * 32), 900, b"r" * 32))
+    notes = {
+        "nothing": None,
+        "no note": b"it was rolled back",
+        "by the log": log_signed.encode(),
+        "by the witness": Note(text, (cosigner.cosign(checkpoint, 7),)).encode(),
+        "by a stranger": Note(text, (*signatures, stranger)).encode(),
+        "of another": Note(other.text, (*other.signatures, cosigner.cosign(parse_checkpoint(other.text), 7))).encode(),
+    }
+
+    assert not here.watch.bring(here.reaching(claiming(status, 900, notes[shown])))
+
+    assert not here.log.failed
+    assert here.cosigned() == []
+    alarms = [record.levelname for record in caplog.records if "shows no proof" in record.message]
+    assert alarms == ["ERROR", "ERROR"]  # of the shard, and of the master log
+    both = Note(text, (*signatures, cosigner.cosign(checkpoint, 7))).encode()
+    here.watch.bring(here.reaching(claiming(status, 900, both)))
+    assert here.log.failed
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [409, 422])
+async def test_what_stands_before_a_witness_and_lies_stops_nothing_while_the_witness_shows_what_the_log_bears_out(
+    world: Callable[..., World], status: int, store: Path
+) -> None:
+    here = world()
+    await here.grow(3)
+    assert here.watch.bring(here.client)
+    (note,) = [note for note in witnessed_notes(store) if here.log.shard.encode() in note]
+    await here.grow(3)
+
+    with pytest.raises(WitnessUnavailable):
+        here.reaching(claiming(status, 900, note)).submit(here.log.shard)
+
+    assert here.client.submit(here.log.shard)
+    assert here.cosigned() == [4, 7]
 
 
 @pytest.mark.anyio

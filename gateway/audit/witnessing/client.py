@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from hashlib import sha256
 from typing import Final
 
 import httpx
@@ -13,8 +14,9 @@ from gateway.audit.cosignatures import verify_cosignature
 from gateway.audit.errors import AuditDamaged
 from gateway.audit.merkle import consistency_proof
 from gateway.audit.notes import NoteRefused, SignatureRefused, VerifierKey, parse_note, parse_signatures
+from gateway.audit.recovery import origin_of
 from gateway.audit.sealed import cosigned_size, last_note, store_cosignature, stored_nodes
-from gateway.audit.tables import audit_leaf
+from gateway.audit.witnessing.evidence import WitnessContradicts, check_held, held_size, shown
 from gateway.audit.witnessing.protocol import MOST_BYTES, format_submission
 from gateway.storage.engine import writing
 
@@ -27,22 +29,22 @@ class WitnessUnavailable(Exception):
     """There was no cosignature this time; the message names the cause and nothing of the log."""
 
 
-class WitnessContradicts(Exception):
-    """The witness has cosigned what this log no longer holds: it was rolled back or rewritten. `size` is where."""
-
-    def __init__(self, message: str, size: int) -> None:
-        super().__init__(message)
-        self.size = size
+class WitnessClaims(WitnessUnavailable):
+    """It says that the log was rolled back or rewritten, and shows nothing signed that the log does not bear out."""
 
 
 class WitnessClient:
     """One witness, as one log sees it. Used by one thread."""
 
-    def __init__(self, engine: sa.Engine, client: httpx.Client, url: str, key: VerifierKey) -> None:
+    def __init__(
+        self, engine: sa.Engine, client: httpx.Client, url: str, key: VerifierKey, log_key: VerifierKey
+    ) -> None:
+        """`key` is the witness's, `log_key` that of whoever signs this log."""
         self._engine = engine
         self._client = client
-        self._url = url.rstrip("/") + "/add-checkpoint"
+        self._url = url.rstrip("/")
         self.key = key
+        self._log_key = log_key
         self._known: dict[str, int] = {}
 
     def submit(self, shard: str) -> bool:
@@ -60,10 +62,14 @@ class WitnessClient:
                 note = parse_note(raw)
                 checkpoint = parse_checkpoint(note.text)
                 old = self._known[shard]
-                if cosigned_size(connection, shard, [self.key.label]) >= checkpoint.size:
+                cosigned = cosigned_size(connection, shard, [self.key.label])
+                if cosigned > checkpoint.size and cosigned > held_size(connection, shard):
+                    # what it has cosigned was here when it did, and is not any more
+                    raise WitnessContradicts("a witness has cosigned more than is stored: it was rolled back", cosigned)
+                if cosigned >= checkpoint.size:
                     return False
                 if old > checkpoint.size:
-                    self._known[shard] = self._believed(connection, shard, old)
+                    self._known[shard] = cosigned
                     raise WitnessUnavailable("it has seen a later checkpoint, of another process")
                 try:
                     proof = (
@@ -73,13 +79,16 @@ class WitnessClient:
                     )
                 except AuditDamaged:
                     raise WitnessUnavailable("the stored tree cannot be proven from") from None
-            status, body = self._post(format_submission(old, proof, raw))
+            status, body = self._asked("POST", "/add-checkpoint", format_submission(old, proof, raw))
             if status == httpx.codes.CONFLICT:
+                size = _size(body)
                 with self._engine.connect() as connection:
-                    self._known[shard] = self._believed(connection, shard, _size(body))
+                    held = held_size(connection, shard)
+                self._known[shard] = size if size <= held else self._shown(shard)
                 continue
             if status == httpx.codes.UNPROCESSABLE_ENTITY:
-                raise WitnessContradicts("a witness has cosigned another log under this name", old)
+                self._known[shard] = self._shown(shard)
+                continue
             if status != httpx.codes.OK:
                 raise WitnessUnavailable(f"it answered {status}")
             try:
@@ -94,19 +103,32 @@ class WitnessClient:
                 store_cosignature(connection, shard, checkpoint.size, self.key.label, line)
             self._known[shard] = checkpoint.size
             return True
-        raise WitnessUnavailable("it goes on seeing other checkpoints")
+        raise WitnessUnavailable("it goes on refusing what continues the checkpoint that it has seen")
 
-    def _believed(self, connection: sa.Connection, shard: str, size: int) -> int:
-        """Return the size that the witness has seen. Raises WitnessContradicts if the log does not hold as many."""
-        last = connection.scalar(sa.select(sa.func.max(audit_leaf.c.seq)).where(audit_leaf.c.shard == shard))
-        if size > (0 if last is None else int(last) + 1):
-            raise WitnessContradicts("a witness has cosigned more than this log holds: it was rolled back", size)
-        return size
+    def _shown(self, shard: str) -> int:
+        """Return the size of what the witness can show that it has cosigned of the log, which the log bears out.
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        give_up = time.monotonic() + _SECONDS
+        Raises WitnessContradicts if the log does not, and WitnessClaims if nothing that both have signed is shown.
+        """
+        self._known.pop(shard, None)
+        origin = origin_of(shard)
+        status, raw = self._asked("GET", f"/{sha256(origin.encode()).hexdigest()}/checkpoint")
         try:
-            with self._client.stream("POST", self._url, content=body, headers=_HEADERS, timeout=_SECONDS) as response:
+            cosigned = shown(raw if status == httpx.codes.OK else b"", origin, self._log_key, self.key)
+        except (NoteRefused, SignatureRefused):
+            raise WitnessClaims("it says that the log was rolled back or rewritten, and shows no proof") from None
+        try:
+            with self._engine.connect() as connection:
+                check_held(connection, shard, cosigned)
+        except AuditDamaged:
+            raise WitnessUnavailable("the stored tree cannot be compared with what it has cosigned") from None
+        return cosigned.size
+
+    def _asked(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        give_up = time.monotonic() + _SECONDS
+        url = self._url + path
+        try:
+            with self._client.stream(method, url, content=body, headers=_HEADERS, timeout=_SECONDS) as response:
                 answer = b""
                 for part in response.iter_bytes(1024):
                     answer += part

@@ -6,15 +6,20 @@ import httpx
 import sqlalchemy as sa
 
 from gateway.audit.log import AuditLog
-from gateway.audit.notes import parse_verifier_key
+from gateway.audit.notes import VerifierKey, parse_verifier_key
 from gateway.audit.witnessing.client import WitnessClient
 from gateway.audit.witnessing.watch import Patience, WitnessWatch
 from gateway.metrics import note_witness_lag
 from gateway.settings import AuditSection
 
 
-def witness_watch(engine: sa.Engine, log: AuditLog, key_id: str, section: AuditSection) -> WitnessWatch:
-    """Return what keeps a log witnessed by the witnesses of `[audit]`; without any, it does nothing."""
+def witness_watch(
+    engine: sa.Engine, log: AuditLog, key_id: str, log_key: VerifierKey, section: AuditSection
+) -> WitnessWatch:
+    """Return what keeps a log witnessed by the witnesses of `[audit]`; without any, it does nothing.
+
+    `log_key` is that of whoever signs the log.
+    """
     clients = [
         WitnessClient(
             engine,
@@ -22,6 +27,7 @@ def witness_watch(engine: sa.Engine, log: AuditLog, key_id: str, section: AuditS
             httpx.Client(trust_env=False, follow_redirects=False),
             witness.url,
             parse_verifier_key(witness.vkey),
+            log_key,
         )
         for witness in section.witnesses
     ]

@@ -22,7 +22,8 @@ from gateway.audit.log import AuditLog
 from gateway.audit.master import current_master
 from gateway.audit.sealed import cosigned_size
 from gateway.audit.tables import audit_checkpoint, audit_leaf, audit_shard
-from gateway.audit.witnessing.client import WitnessClient, WitnessContradicts, WitnessUnavailable
+from gateway.audit.witnessing.client import WitnessClaims, WitnessClient, WitnessUnavailable
+from gateway.audit.witnessing.evidence import WitnessContradicts
 
 _TURN_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -99,6 +100,9 @@ class WitnessWatch:
         for shard in self._shards():
             try:
                 client.submit(shard)
+            except WitnessClaims as cause:
+                _logger.error("a witness did not cosign: %s: %s", client.key.name, cause)
+                answered = False
             except WitnessUnavailable as cause:
                 _logger.warning("a witness did not cosign: %s: %s", client.key.name, cause)
                 answered = False
@@ -148,8 +152,8 @@ class WitnessWatch:
 
     def _contradicted(self, shard: str, contradiction: WitnessContradicts) -> None:
         try:
-            # the witness's root there is not known here; it is not this log's
-            freeze(self._engine, shard, self._key_id, str(contradiction), expected=(contradiction.size, bytes(32)))
+            expected = (contradiction.size, contradiction.root)
+            freeze(self._engine, shard, self._key_id, str(contradiction), expected=expected)
         except Exception as error:
             _logger.critical("a shard of the audit log could not be frozen: %s", type(error).__name__)
         self._log.fail()
