@@ -77,7 +77,7 @@ class DatabaseShields:
         self._asked: list[tuple[str, asyncio.Future[frozenset[str]]]] = []
         self._reading: set[asyncio.Task[None]] = set()
         with engine.connect() as connection:
-            self._read = _lists_read(connection)
+            self._read = lists_read(connection)
 
     async def never_read(self, sources: Iterable[str]) -> frozenset[str]:
         """Return those of the sources whose full list has never been read: any child may be on it.
@@ -86,7 +86,7 @@ class DatabaseShields:
         """
         if unread := frozenset(sources) - self._read:
             try:
-                self._read |= await reading(self._engine, _lists_read)
+                self._read |= await reading(self._engine, lists_read)
             except sa.exc.SQLAlchemyError:
                 raise ShieldsUnreadable("the shield register cannot be read") from None
         return unread - self._read
@@ -197,5 +197,6 @@ class DatabaseShields:
         return len(rows)
 
 
-def _lists_read(connection: sa.Connection) -> frozenset[str]:
+def lists_read(connection: sa.Connection) -> frozenset[str]:
+    """Return the sources whose full list of shields has been read. Raises sqlalchemy errors."""
     return frozenset(connection.execute(sa.select(shield_list.c.source)).scalars())

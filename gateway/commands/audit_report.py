@@ -222,8 +222,14 @@ def _judged(
     if unknown := decisions.receipts - {event.row["receipt"] for event in found}:
         raise CommandError(f"the decisions name {len(unknown)} receipts that are not in this report")
     now_ms = int(time.time() * 1000)
+    # as a lookup does: who may be on a list that nobody has read is taken to be on it
+    if unread := opened.shields_unread():
+        names_of = ", ".join(sorted(unread))
+        click.echo(f"the shields of {names_of} were never read: every child is taken to be shielded", err=True)
     with opened.engine.connect() as connection:
-        around = looks.circumstances(connection, subjects, agreements, now_ms, live_days)
+        around = looks.circumstances(
+            connection, subjects, agreements, now_ms, live_days, presumed_shielded=bool(unread)
+        )
     names = about_somebody.named_kinds(agreements, opened.kinds())
     return about_somebody.judge(found, agreements, around, decisions, names)
 

@@ -15,6 +15,8 @@ import click
 import sqlalchemy as sa
 
 from auth.sharing import AgreementSet
+from connectors import registry
+from connectors.settings import ConnectorMisconfigured
 from gateway.audit.checkpointer import Checkpointer
 from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind, Reading
@@ -29,6 +31,7 @@ from gateway.commands.serve import loaded
 from gateway.configured import load_agreements
 from gateway.migrate import migrate
 from gateway.settings import Settings, SettingsFault, audit_key_file, from_values
+from gateway.shields import lists_read
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import NoDatabase, StorageError
 from schema.vocabulary import AgencyKind
@@ -72,6 +75,16 @@ class OpenedLog:
             if entry.get("kind") in AgencyKind.__members__:
                 found[str(entry.get("id"))] = AgencyKind(entry["kind"])
         return found
+
+    def shields_unread(self) -> frozenset[str]:
+        """Return the enabled connectors that list their shields and whose list was never read: any child may be on it.
+
+        One that cannot be made here is taken to list them; a demo's folder names none. Raises sqlalchemy errors.
+        """
+        with self.engine.connect() as connection:
+            read = lists_read(connection)
+        entries = [e for e in self.settings.connectors if e.get("enabled", True) and e.get("id") not in read]
+        return frozenset(str(entry.get("id")) for entry in entries if _lists_shields(entry))
 
 
 @contextmanager
@@ -132,6 +145,13 @@ def period_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--since` and `--until`."""
     command = click.option("--until", metavar="TIME", help="Before this moment.")(command)
     return click.option("--since", metavar="TIME", help="From this day or moment on, included (UTC).")(command)
+
+
+def _lists_shields(entry: Mapping[str, Any]) -> bool:
+    try:
+        return registry.build(entry).manifest.lists_shields
+    except ConnectorMisconfigured:
+        return True
 
 
 def _check_log(engine: sa.Engine) -> None:

@@ -29,18 +29,19 @@ EVERYBODY: Final = ["CHILDRENS_SERVICES", "POLICE", "SCHOOL", "HEALTH"]
 ROLES: Final = ["social_worker", "police_safeguarding_officer", "school_safeguarding_lead", "health_visitor"]
 
 
-def run(folder: Path, *arguments: str, typed: str | None = None) -> Result:
+def run(folder: Path, *arguments: str, typed: str | None = None, connectors: str = "") -> Result:
     file = folder / "gateway.toml"
     file.write_text(
         f'[resource]\nidentifier = "{AUDIENCE}"\n[database]\nurl = "sqlite:///{folder}/gateway.db"\n'
-        f'[agreements]\ndirectory = "{folder}/agreements"\n'
+        f'[agreements]\ndirectory = "{folder}/agreements"\n{connectors}'
     )
     return CliRunner().invoke(main, ["audit", *arguments, "--config", str(file)], input=typed)
 
 
-def report(folder: Path, *arguments: str, number: str = CHILD) -> dict[str, Any]:
+def report(folder: Path, *arguments: str, number: str = CHILD, connectors: str = "") -> dict[str, Any]:
     """Return a subject report as JSON."""
-    result = run(folder, "report", "subject", *ORDER, "--format", "json", *arguments, typed=f"{number}\n")
+    asked = ("report", "subject", *ORDER, "--format", "json", *arguments)
+    result = run(folder, *asked, typed=f"{number}\n", connectors=connectors)
     assert result.exit_code == 0, result.output
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -134,6 +135,47 @@ def test_a_shielded_child_s_look_ups_are_kept_out(tmp_path: Path, running: Runni
 
     assert column(report(tmp_path), "Why") == []
     assert column(report(tmp_path, "--for-approver"), "Kept out by") == ["SERIOUS_HARM"]
+
+
+POLICE_SOURCE: Final = """[[connectors]]
+id = "police-amber"
+name = "Amber Police"
+kind = "POLICE"
+driver = "police"
+base_url = "https://police.example"
+auth = { token_url = "https://police.example/token", client_id = "gateway", client_secret = "none" }
+"""
+COUNCIL_SOURCE: Final = (
+    POLICE_SOURCE.replace("police-amber", "cs-brook")
+    .replace("POLICE", "CHILDRENS_SERVICES")
+    .replace('driver = "police"', 'driver = "childrens_services"')
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "kept_out"),
+    [
+        pytest.param(COUNCIL_SOURCE, "SERIOUS_HARM", id="never-read"),
+        pytest.param('[[connectors]]\nid = "cs-brook"\n', "SERIOUS_HARM", id="not-known-whether-it-lists"),
+        pytest.param(COUNCIL_SOURCE + "enabled = false\n", None, id="disabled"),
+        pytest.param(POLICE_SOURCE, None, id="lists-none"),
+    ],
+)
+def test_while_a_source_s_list_of_shields_was_never_read_every_child_counts_as_shielded(
+    tmp_path: Path, running: Running, source: str, kept_out: str | None
+) -> None:
+    """As lookups have it. Once the list is read, the register decides again."""
+    lived(running, SCHOOL)
+    told = ["help for a child in need"]
+
+    assert column(report(tmp_path, connectors=source), "Why") == ([] if kept_out else told)
+    assert column(report(tmp_path, "--for-approver", connectors=source), "Kept out by") == [kept_out]
+
+    async def read_the_list(world: World) -> None:
+        await world.gateway.shields.load(world.gateway.log, "cs-brook", [UNKNOWN_CHILD], replace=False)
+
+    lived(running, read_the_list)
+    assert column(report(tmp_path, connectors=source), "Why") == told
 
 
 def test_the_approver_releases_and_withholds_single_look_ups(tmp_path: Path, running: Running) -> None:

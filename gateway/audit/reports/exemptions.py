@@ -153,7 +153,7 @@ class OfAShieldedChild:
     """Where a look-up came from tells where the child is."""
 
     def keeps_out(self, look: Look, around: Circumstances) -> Exemption | None:
-        """Return SERIOUS_HARM for every look-up of a child whom a source shields today."""
+        """Return SERIOUS_HARM for every look-up of a child whom a source shields today, or may."""
         return Exemption.SERIOUS_HARM if around.shielded else None
 
 

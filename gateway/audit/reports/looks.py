@@ -72,11 +72,17 @@ def of_practitioner(
 
 
 def circumstances(
-    connection: sa.Connection, subjects: Iterable[str], agreements: AgreementSet, now_ms: int, live_days: int
+    connection: sa.Connection,
+    subjects: Iterable[str],
+    agreements: AgreementSet,
+    now_ms: int,
+    live_days: int,
+    *,
+    presumed_shielded: bool,
 ) -> dict[str, Circumstances]:
     """Return what decides over the look-ups of each child, from every look-up of it and from the register of shields.
 
-    Raises sqlalchemy errors.
+    `presumed_shielded` says that the register is known to lack a source's list. Raises sqlalchemy errors.
     """
     found = {}
     for subject in set(subjects):
@@ -84,7 +90,7 @@ def circumstances(
         rows = connection.execute(query).mappings()
         looks = [look_of(Event(dict(row), None, None, False), agreements) for row in rows]
         shields = sa.select(sa.func.count()).select_from(shield).where(shield.c.pseudonym == subject)
-        shielded = bool(connection.scalar(shields))
+        shielded = presumed_shielded or bool(connection.scalar(shields))
         found[subject] = Circumstances(live_since(looks, now_ms, live_days), shielded)
     return found
 
