@@ -71,9 +71,11 @@ def write(
 def main() -> None:
     """Serve until stopped."""
     batches = os.environ.get("BATCHES", "") == "yes"
-    # of another interpreter than this environment's: see bench/python
-    for libraries in filter(None, os.environ.get("BENCH_LIBRARIES", "").split(os.pathsep)):
-        site.addsitedir(libraries)
+    # of another interpreter than this environment's: see bench/python. Before that one's own.
+    libraries = [each for each in os.environ.get("BENCH_LIBRARIES", "").split(os.pathsep) if each]
+    sys.path[:0] = libraries
+    for each in libraries:
+        site.addsitedir(each)
     # the driver is found through its entry point, which lies beside this file
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     from gateway.__main__ import main as contactpoint  # noqa: PLC0415 - after the path
