@@ -5,8 +5,7 @@ arguments are its own (`make bench ARGS="--help"`). Without any: every peer, bot
 connections at 0 ms and at 20/50 ms, then ten times the connections and one dead connector (`bench/under_strain.py`).
 
 BENCH_PYTHON names the interpreter that serves, if not this environment's: of the same version, with this environment's
-libraries. What is deployed is built with profile-guided optimisation, which is worth a third; a version manager's own
-build often is not.
+libraries. What is deployed is built with profile-guided optimisation; a version manager's own build often is not.
 
 examples:
   make bench
