@@ -137,7 +137,7 @@ def _object(
     for key, found in collected((n.selection_set for n in nodes), operation, variables).items():
         name = found[0].name.value
         if name == "__typename":
-            members[key] = ast.Constant(kind.name)
+            members[key] = generated.constant(kind.name)
             continue
         value = _value(kind.fields[name].type, found, operation, variables)
         read: ast.expr = generated.name("source")

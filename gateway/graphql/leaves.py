@@ -59,9 +59,9 @@ class Leaves:
 
     def of(self, kind: GraphQLObjectType, nodes: list[FieldNode], selected: Selected, before: str) -> Found:
         """Return what finds the leaves of an object that was selected by these nodes; `before` begins their paths."""
-        body: list[ast.stmt] = [generated.assign("found", ast.Constant(0))]
+        body: list[ast.stmt] = [generated.assign("found", generated.constant(0))]
         body += self._statements("data", kind, nodes, selected, before)
-        body.append(ast.Return(generated.name("found")))
+        body.append(generated.returned(generated.name("found")))
         return generated.function("data", body, {})
 
     def names(self, found: int) -> tuple[str, ...]:
