@@ -69,7 +69,7 @@ def measured(folder: Path, orders: Orders, of_each: int, classes: Sequence[str] 
 
     Without the beat few ask at once: answers that wait for each other would hide what is looked for.
     """
-    connections = min(of_each, 60 if orders.quiet_seconds else 2)
+    connections = min(of_each, 80 if orders.quiet_seconds else 2)
     with serving(folder, orders) as told:
         told["classes"] = {name: told["classes"][name] for name in classes}
         asked = json.dumps({"told": told, "of_each": of_each, "connections": connections, "seed": 1})
