@@ -152,7 +152,7 @@ def _object(
         members[key] = read
     shaped = generated.display(members)
     if required and any(not isinstance(member, ast.Constant) for member in members.values()):
-        return generated.function("source", [ast.Return(shaped)], reads)
+        return generated.function("source", [generated.returned(shaped)], reads)
     made = generated.function("source", [generated.none_or("source", shaped)], reads)
     return _present(made) if required else made
 
