@@ -139,8 +139,8 @@ def _unmasked(where: Any) -> Any:
     """The mask of a practitioner is a decision by response key: where this holds, there is none."""
 
     def around(honest: Any) -> Any:
-        def shaped(kind: Any, nodes: Any, operation: Any, variables: Any) -> Any:
-            read = honest(kind, nodes, operation, variables)
+        def shaped(kind: Any, nodes: Any, operation: Any, variables: Any, **more: Any) -> Any:
+            read = honest(kind, nodes, operation, variables, **more)
             if kind.name != "Involvement":
                 return read
             selected = compiled.collected((n.selection_set for n in nodes), operation, variables)

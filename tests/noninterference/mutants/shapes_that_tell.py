@@ -134,8 +134,8 @@ def _typename(of: str, instead: str, when: Any) -> Any:
     """Give one type of the schema another name where `when` holds of what is shown."""
 
     def around(honest: Any) -> Any:
-        def shaped(kind: Any, *given: Any) -> Any:
-            read = honest(kind, *given)
+        def shaped(kind: Any, *given: Any, **more: Any) -> Any:
+            read = honest(kind, *given, **more)
             if kind.name != of:
                 return read
 
