@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -35,11 +34,11 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.freezing import freeze
 from gateway.audit.keys import AuditKeys
 from gateway.audit.merkle import Frontier
+from gateway.audit.pending import Entry, Receipt, answer, refusal_of
 from gateway.audit.recovery import origin_of, recover
 from gateway.audit.rotation import SETTLED_SECONDS, EndedShard, Rotation, ShardLimits
 from gateway.audit.signing import LogSigner
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter, name_of_error
-from schema.made_quickly import made_quickly
 
 _LARGEST_BATCH: Final = 512
 
@@ -63,31 +62,6 @@ WITHOUT_END: Final = ShardLimits()
 _logger = logging.getLogger(__name__)
 
 
-@made_quickly
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where a durable record is. Not for callers of the gateway: a seq tells them how many lookups there are."""
-
-    shard: str
-    seq: int
-
-
-class _Entry:
-    """A record on its way to the disk, and who waits for it."""
-
-    __slots__ = ("alongside", "body", "charges", "closes", "future", "kind", "loop", "since")
-
-    def __init__(self, kind: EventKind, body: bytes, alongside: Alongside, charges: Sequence[Count] = ()) -> None:
-        self.kind = kind
-        self.body = body
-        self.alongside = alongside
-        self.charges = charges
-        self.closes: int | None = None
-        self.since = time.monotonic()
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.future: asyncio.Future[Receipt] | None = None
-
-
 class AuditLog:
     """One shard of the log, with its only writer."""
 
@@ -106,7 +80,7 @@ class AuditLog:
         self._writer = writer
         self._claim = claim
         self._on_fatal = on_fatal
-        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._queue: SimpleQueue[Entry | None] = SimpleQueue()
         # held from the look at `_refusal` to the put, so that nothing is queued that nobody will answer
         self._gate = threading.Lock()
         self._refusal: type[AuditError] | None = None
@@ -146,7 +120,7 @@ class AuditLog:
         }
         if witnesses:
             started["witnesses"] = list(witnesses)
-        frozen: list[_Entry] = []
+        frozen: list[Entry] = []
         while True:
             claim = ShardClaim.first_free(engine)
             try:
@@ -157,17 +131,17 @@ class AuditLog:
                 claim.release()
                 freeze(engine, claim.shard, keys.key_id, str(damage))
                 found = {"action": AdminAction.SHARD_FROZEN, "shard": claim.shard, "detail": str(damage)}
-                frozen.append(_Entry(EventKind.ADMIN, canonical(found), ()))
+                frozen.append(Entry(EventKind.ADMIN, canonical(found), ()))
                 continue
             except BaseException:
                 claim.release()
                 raise
             try:
                 begun = canonical(started | {"origin": origin_of(claim.shard)})
-                records = [_Entry(EventKind.ADMIN, begun, ()), *frozen]
+                records = [Entry(EventKind.ADMIN, begun, ()), *frozen]
                 if tail.open_intents:
                     open_intents = {"action": AdminAction.OPEN_INTENTS_FOUND} | _naming(tail.open_intents)
-                    records.append(_Entry(EventKind.ADMIN, canonical(open_intents), ()))
+                    records.append(Entry(EventKind.ADMIN, canonical(open_intents), ()))
                 writer.write(records, until=time.monotonic() + _START_SECONDS)
             except BaseException:
                 writer.close()
@@ -225,14 +199,14 @@ class AuditLog:
         """
         if type(kind) is not EventKind:
             raise TypeError("the kind of a record is an EventKind")
-        entry = _Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside, charges)
+        entry = Entry(kind, canonical(payload if type(payload) is dict else dict(payload)), alongside, charges)
         entry.closes = payload.get("intent")
         loop = entry.loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         entry.future = future
         with self._gate:
             if self._refusal is not None:
-                raise _error(self._refusal)
+                raise refusal_of(self._refusal)
             if self._withheld and kind is EventKind.INTENT:
                 raise AuditUnavailable("no witness has seen the log for too long")
             self._queue.put(entry)
@@ -262,7 +236,7 @@ class AuditLog:
     # What follows runs in the log's own thread.
 
     def _run(self) -> None:
-        batch: list[_Entry] = []
+        batch: list[Entry] = []
         try:
             stopping = False
             while not stopping:
@@ -278,14 +252,14 @@ class AuditLog:
                     self._free_since = time.monotonic()
             with suppress(AuditUnavailable):
                 stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
-                self._writer.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
+                self._writer.write([Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
             self._writer.close()
             self._claim.release()
         except BaseException as error:
             # whatever it was, nobody knows what is on disk: no acknowledgement after this
             self._fail(batch, error)
 
-    def _collect(self, batch: list[_Entry]) -> bool:
+    def _collect(self, batch: list[Entry]) -> bool:
         """Wait for a record; add it, and all that queued meanwhile, to the batch. Return whether to stop after it."""
         try:
             entry = self._queue.get(timeout=HEARTBEAT_SECONDS if self._writable else _PROBE_SECONDS)
@@ -300,10 +274,10 @@ class AuditLog:
         except Empty:
             if not batch:
                 # silence is to be told from a stop; and without callers, who would find out that it is ready again?
-                batch.append(_Entry(EventKind.HEARTBEAT, canonical({}), ()))
+                batch.append(Entry(EventKind.HEARTBEAT, canonical({}), ()))
             return False
 
-    def _commit(self, batch: list[_Entry]) -> None:
+    def _commit(self, batch: list[Entry]) -> None:
         while batch:
             try:
                 begun = time.monotonic()
@@ -311,20 +285,20 @@ class AuditLog:
                 first = self._writer.write(batch, until=max(batch[0].since, self._free_since) + RETRY_SECONDS)
             except ChargesRefused as refused:
                 for index, passed in sorted(refused.refused.items(), reverse=True):
-                    _answer([batch.pop(index)], [BudgetSpent(passed)])
+                    answer([batch.pop(index)], [BudgetSpent(passed)])
                 continue
             except AlongsideRefused as refused:
                 # one caller's mistake is not everybody's: the others go on without that record
-                _answer([batch.pop(refused.index)], AlongsideRefused)
+                answer([batch.pop(refused.index)], AlongsideRefused)
                 continue
             except AuditUnavailable:
                 self._writable = False
-                _answer(batch, AuditUnavailable)
+                answer(batch, AuditUnavailable)
                 return
             self._writable = True
             taken = time.monotonic() - begun
             self._follow_intents(batch, first)
-            _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
+            answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
             # after those who wait have been told
             self._note_commit(len(batch), taken)
             return
@@ -342,7 +316,7 @@ class AuditLog:
         claim, writer = begun
         try:
             stopped = canonical({"action": AdminAction.STOPPED} | _naming(sorted(self._open_intents)))
-            old.write([_Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
+            old.write([Entry(EventKind.ADMIN, stopped, ())], until=time.monotonic() + RETRY_SECONDS)
         except AuditUnavailable:
             # what was begun stays, for the next process that looks for a shard
             rotation.later()
@@ -354,7 +328,7 @@ class AuditLog:
         self._claim, self._writer = claim, writer
         _logger.info("a shard of the audit log has had its time: %s follows %s", writer.shard, old.shard)
 
-    def _follow_intents(self, batch: Sequence[_Entry], first: int) -> None:
+    def _follow_intents(self, batch: Sequence[Entry], first: int) -> None:
         """Keep which INTENTs no OUTCOME has closed: a clean stop names them, and the next start need not look."""
         for seq, entry in enumerate(batch, start=first):
             if entry.kind is EventKind.INTENT:
@@ -362,14 +336,14 @@ class AuditLog:
             elif entry.kind is EventKind.OUTCOME and entry.closes is not None:
                 self._open_intents.pop(entry.closes, None)
 
-    def _fail(self, batch: list[_Entry], error: BaseException) -> None:
+    def _fail(self, batch: list[Entry], error: BaseException) -> None:
         with self._gate:
             self._refusal = AuditFailed
         with suppress(Empty):
             while True:
                 if (entry := self._queue.get_nowait()) is not None:
                     batch.append(entry)
-        _answer(batch, AuditFailed)
+        answer(batch, AuditFailed)
         # not the text of the error: SQLAlchemy puts parameters into it
         _logger.critical("the audit log has failed: %s", name_of_error(error))
         with suppress(Exception):
@@ -379,37 +353,3 @@ class AuditLog:
 
 def _naming(intents: Sequence[int]) -> dict[str, Any]:
     return {"count": len(intents), "intents": list(intents[:_MOST_INTENTS_NAMED])} if intents else {}
-
-
-def _error(kind: type[AuditError]) -> AuditError:
-    if kind is AuditUnavailable:
-        return AuditUnavailable("the log could not be written in time")
-    if kind is AlongsideRefused:
-        return AlongsideRefused("what was to be written with the record is at fault", 0)
-    return kind("the log is closed" if kind is AuditClosed else "the log has failed; this process must stop")
-
-
-_Answer = Receipt | AuditError | type[AuditError]
-
-
-def _answer(batch: Sequence[_Entry], answers: Sequence[Receipt | AuditError] | type[AuditError]) -> None:
-    """Wake every waiter of the batch: one call into its event loop, of which there is nearly always just one."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], _Answer]]] = {}
-    for index, entry in enumerate(batch):
-        if entry.loop is not None and entry.future is not None:
-            answer = answers if isinstance(answers, type) else answers[index]
-            by_loop.setdefault(entry.loop, []).append((entry.future, answer))
-    for loop, answered in by_loop.items():
-        # a closed loop has nobody waiting
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, answered)
-
-
-def _settle(answered: Sequence[tuple[asyncio.Future[Receipt], _Answer]]) -> None:
-    for future, answer in answered:
-        # a waiter that was cancelled no longer asks; its record stands
-        if not future.done():
-            if isinstance(answer, Receipt):
-                future.set_result(answer)
-            else:
-                future.set_exception(answer if isinstance(answer, AuditError) else _error(answer))

@@ -14,7 +14,7 @@ import click
 import sqlalchemy as sa
 
 from gateway.audit.events import AdminAction, EventKind
-from gateway.audit.log import Receipt
+from gateway.audit.pending import Receipt
 from gateway.audit.retention import (
     KINDS,
     LEAST_DAYS,

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from connectors.base import Ask, FieldMask
 from connectors.faults import FaultCode, SourceFailed
 from gateway.audit.events import EventKind
-from gateway.audit.log import AuditLog, Receipt
+from gateway.audit.log import AuditLog
+from gateway.audit.pending import Receipt
 from gateway.batching import Said
 from gateway.fanout import OUR_FAULT
 from gateway.gathering import Gathering

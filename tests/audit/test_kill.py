@@ -22,7 +22,8 @@ import asyncio, os, signal, sqlite3, sys, time
 from sqlalchemy import event
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.log import AuditLog, Receipt, _answer
+from gateway.audit.log import AuditLog
+from gateway.audit.pending import Receipt, answer
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 
@@ -50,7 +51,7 @@ class Connection(sqlite3.Connection):
 class EarlyLog(AuditLog):
     def _commit(self, batch):
         first = self._writer.size
-        _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
+        answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
         self._writer.write(batch, until=0)
 
 async def main():

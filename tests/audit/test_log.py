@@ -21,7 +21,8 @@ from sqlalchemy import event
 from gateway.audit.canonical import NotCanonical
 from gateway.audit.errors import AlongsideRefused, AuditClosed, AuditFailed, AuditUnavailable
 from gateway.audit.events import AdminAction, EventKind
-from gateway.audit.log import AuditLog, Receipt, _answer, _Entry
+from gateway.audit.log import AuditLog
+from gateway.audit.pending import Entry, Receipt, answer
 from gateway.audit.records import read_records
 from gateway.audit.tables import audit_leaf
 from gateway.audit.writer import RETRY_SECONDS
@@ -174,9 +175,9 @@ async def acknowledged_but_absent(log: AuditLog, engine: sa.Engine) -> int:
 class EarlyLog(AuditLog):
     """Acknowledges a batch before it commits it."""
 
-    def _commit(self, batch: list[_Entry]) -> None:
+    def _commit(self, batch: list[Entry]) -> None:
         first = self._writer.size
-        _answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
+        answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
         if batch:
             self._writer.write(batch, until=0)
 
@@ -508,12 +509,12 @@ async def test_a_full_disk_stops_the_log(
 class ForgivingLog(AuditLog):
     """Goes on after a failed flush, as SQLite itself does."""
 
-    def _commit(self, batch: list[_Entry]) -> None:
+    def _commit(self, batch: list[Entry]) -> None:
         try:
             super()._commit(batch)
         except (sqlite3.OperationalError, psycopg.OperationalError):
             self._writer._roll_back()
-            _answer(batch, AuditUnavailable)
+            answer(batch, AuditUnavailable)
 
 
 async def test_a_log_that_goes_on_after_a_failed_flush_would_be_noticed(
