@@ -35,7 +35,7 @@ from connectors.base import Ask, Deadline, FieldMask  # noqa: E402
 from connectors.http import SourceClient  # noqa: E402
 from connectors.settings import read  # noqa: E402
 from gateway import app as wiring  # noqa: E402
-from gateway import gathering  # noqa: E402
+from gateway import asgi, gathering  # noqa: E402
 from gateway.audit import log as audit_log  # noqa: E402
 from gateway.collecting import spare_what_stays  # noqa: E402
 from gateway.graphql import execution  # noqa: E402
@@ -110,7 +110,7 @@ async def measured(base: str, rounds: int, scale: float, only: str | None = None
     bench = Bench(rounds, scale)
     with tempfile.TemporaryDirectory(prefix="contactpoint-micro-") as folder:
         gateway, token = gateway_in(Path(folder))
-        app = wiring.application(gateway)
+        app = asgi.application(gateway)
         async with app.router.lifespan_context(app):
             lookup = request_of(app, token)
             for _ in range(3):

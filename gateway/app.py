@@ -1,4 +1,4 @@
-"""Wires everything once: settings in, one ASGI application out."""
+"""Wires everything once: settings in, the running parts of a gateway out."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import sqlalchemy as sa
 import structlog
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Send
-from starlette.types import Scope as ConnectionScope
 
 from auth.agreement_files import SHIPPED
 from auth.caller import Caller
@@ -47,18 +39,17 @@ from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
-from gateway.duty import Duty, Work
+from gateway.duty import Duty
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
-from gateway.graphql.endpoint import GraphQLEndpoint, Noted
+from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.lookup import Lookups, legal_today
-from gateway.metrics import note_commit, shared_metrics, show_now, show_watched, watch_log
+from gateway.metrics import note_commit, show_now, watch_log
 from gateway.migrate import migrate
-from gateway.operations import noting, operations_routes, refusal
 from gateway.plan import Planner
 from gateway.refused_tokens import RefusedTokens
 from gateway.registers import Registers
@@ -81,9 +72,6 @@ log = structlog.get_logger("gateway.app")
 
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _LIST_SECONDS = 5.0
-_FORGET_SECONDS = 3600.0
-_SHOW_SECONDS = 1.0
-_INDEX_EVERY = 60.0
 _INDEX_SECONDS = 10.0
 
 
@@ -329,93 +317,6 @@ def metadata_url(settings: Settings) -> str:
     url = httpx.URL(settings.resource.identifier)
     path = url.path if url.path != "/" else ""
     return str(url.copy_with(path=f"/.well-known/oauth-protected-resource{path}", query=None))
-
-
-def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the ASGI application of a gateway that is already built; it closes the gateway when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        gateway.checkpointer.start()
-        await asyncio.to_thread(gateway.witnesses.start)
-        await gateway.key_sets.load()
-        await gateway.agreements.start()
-        await gateway.read_shield_lists()
-        tasks = [asyncio.create_task(_every(seconds, work)) for seconds, work in _timers(gateway)]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
-            await gateway.agreements.stop()
-            await gateway.close()
-
-    endpoint = gateway.endpoint if gateway.tracing is None else gateway.tracing.endpoint(gateway.endpoint)
-    routes: list[BaseRoute] = [
-        Route("/graphql", endpoint),
-        *operations_routes(gateway),
-        *more_routes,
-    ]
-    app = _Application(
-        endpoint,
-        gateway.lines.counted,
-        routes=routes,
-        lifespan=lifespan,
-        exception_handlers={404: _refusing(errors.NotFound), 405: _refusing(errors.MethodNotAllowed)},
-    )
-    # a path with a slash too many is another path, not a redirect that carries a token along
-    app.router.redirect_slashes = False
-    return app
-
-
-class _Application(Starlette):
-    """Routes, but for the one path that most requests are for: they have nothing to gain from Starlette's layers."""
-
-    def __init__(self, endpoint: ASGIApp, noted: Noted, **given: Any) -> None:
-        super().__init__(**given)
-        self._endpoint = endpoint
-        self._noted = noted
-
-    async def __call__(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/graphql" and not scope.get("root_path"):
-            await self._endpoint(scope, receive, send)
-        elif scope["type"] == "http":
-            await noting(super().__call__, self._noted, scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
-def _refusing(kind: type[errors.NotFound | errors.MethodNotAllowed]) -> Any:
-    async def refuse(request: Request, _: Exception) -> Response:
-        return refusal(kind())
-
-    return refuse
-
-
-def _timers(gateway: Gateway) -> Iterator[tuple[float, Work]]:
-    """Yield what is done every so many seconds: of what is done to the database, by one process for all."""
-    settings, of_one = gateway.settings, gateway.duty.of
-    yield 30.0, gateway.key_sets.keep_fresh
-    yield settings.agreements.reload_seconds, gateway.agreements.look
-    if shared_metrics():
-        yield _SHOW_SECONDS, show_watched
-    yield settings.limits.shield_list_seconds, of_one(gateway.read_shield_lists)
-    yield _FORGET_SECONDS, of_one(gateway.forget_counts)
-    yield _INDEX_EVERY, of_one(gateway.index_events)
-    if settings.detection.every_seconds:
-        yield settings.detection.every_seconds, of_one(gateway.watch.turn)
-
-
-async def _every(seconds: float, work: Work) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await work()
-        except Exception as fault:
-            log.error("timer_failed", exception=type(fault).__qualname__)
 
 
 def _authenticate(validator: TokenValidator, metadata: str) -> Callable[[Sequence[str]], Awaitable[Caller]]:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from gateway import app as wiring
+from gateway import asgi
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.commands.asking import ask, described
@@ -82,7 +83,7 @@ def _run(
             settings = demo_settings(data, url, world, agencies, provider, port, host)
             configure_logs(settings.telemetry)
             gateway = wiring.build(settings)
-            application = wiring.application(gateway, more_routes=_demo_routes(world, provider))
+            application = asgi.application(gateway, more_routes=_demo_routes(world, provider))
             server = server_for(application, host, port)
             note("starting the gateway")
             with _Running(server, sockets):

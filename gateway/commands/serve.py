@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from auth.idle_grants import idle_grants
 from gateway import app as wiring
-from gateway import configured
+from gateway import asgi, configured
 from gateway import settings as configuration
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
@@ -171,7 +171,7 @@ def run_worker(settings: Settings, sockets: Sequence[socket.socket]) -> int:
 def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[socket.socket]) -> tuple[int, bool]:
     """Serve until told to stop; return the exit code, and whether it had begun."""
     server = server_for(
-        wiring.application(gateway),
+        asgi.application(gateway),
         host,
         port,
         stopping=gateway.stopping,

@@ -25,6 +25,7 @@ import uvicorn
 from starlette.routing import Mount
 
 from gateway import app as wiring
+from gateway import asgi
 from gateway.audit.records import Record, read_records
 from gateway.breaker import Breaker
 from gateway.commands.serve import server_for
@@ -145,7 +146,7 @@ def serving(settings: Settings, *routes: Any, listening: socket.socket | None = 
     listening = listening or socket.create_server(("127.0.0.1", 0), backlog=256)
     port = listening.getsockname()[1]
     gateway = wiring.build(settings)
-    server = server_for(wiring.application(gateway, more_routes=list(routes)), "127.0.0.1", port)
+    server = server_for(asgi.application(gateway, more_routes=list(routes)), "127.0.0.1", port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="gateway", daemon=True)
     thread.start()
     try:

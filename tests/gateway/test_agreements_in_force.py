@@ -18,7 +18,7 @@ from auth.agreement_folder import FilesRead, read
 from connectors.base import Ask, Connector, FieldMask
 from gateway import agreements_in_force
 from gateway.agreements_in_force import AgreementsInForce
-from gateway.app import _every
+from gateway.asgi import every
 from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind, unlisted_keys
 from schema.records import Answer, SubjectRef
@@ -286,4 +286,4 @@ async def test_the_timer_finds_a_changed_set_by_itself(tmp_path: Path) -> None:
 
 
 async def _looking(world: World) -> None:
-    await _every(0.05, world.gateway.agreements.look)
+    await every(0.05, world.gateway.agreements.look)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
+from gateway import asgi
 from gateway.app import metadata_url
 from gateway.audit.events import EventKind
 from gateway.audit.index_tables import event_index
@@ -159,12 +160,12 @@ async def test_what_is_done_to_the_database_is_done_by_one_process_for_all(runni
         before = done()
         other = Duty(world.gateway.engine, world.gateway.log)
         assert other.had()
-        for _, work in wiring._timers(world.gateway):
+        for _, work in asgi.timers(world.gateway):
             await work()
         assert done() == before
         other.close()
 
-        for _, work in wiring._timers(world.gateway):
+        for _, work in asgi.timers(world.gateway):
             await work()
         assert done()[0] > before[0]
         assert done()[1] > before[1]
@@ -177,7 +178,7 @@ async def test_a_timer_that_fails_is_logged_by_type_and_goes_on(capsys: pytest.C
         runs.append(1)
         raise RuntimeError(f"quotes {CHILD}")
 
-    task = asyncio.ensure_future(wiring._every(0, work))
+    task = asyncio.ensure_future(asgi.every(0, work))
     for _ in range(20):
         await asyncio.sleep(0)
     task.cancel()

@@ -20,6 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway import app as wiring
+from gateway import asgi
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
 from gateway.settings import Settings, audit_key_file, from_values
@@ -180,7 +181,7 @@ async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Runn
         patches.enter_context(patch.object(wiring, "build_sources", lambda _settings: configured(scene)))
         patches.enter_context(patch.object(wiring, "Budgets", partial(vars(wiring)["Budgets"], clock=lambda: now)))
         gateway = wiring.build(settings)
-    app = wiring.application(gateway)
+    app = asgi.application(gateway)
     async with app.router.lifespan_context(app):
         yield Running(app, scene, settings)
 
