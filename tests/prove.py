@@ -173,7 +173,6 @@ PROOFS = {
         "tests/attacks/test_malformed.py",
         "CONTACTPOINT_TEST_MALFORMED",
         100_000,
-        processes=2,
     ),
     "timing": Proof(
         "The time of an answer that discloses nothing does not tell why",
