@@ -55,7 +55,7 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         )
     except NotStrict:
         raise
-    except (ValueError, RecursionError):
+    except ValueError:
         raise NotStrict("not JSON") from None
     if not isinstance(value, dict):
         raise NotStrict("not an object")

@@ -6,8 +6,11 @@ uvicorn's httptools protocol keeps whatever comes before the empty line, however
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Final
 
+import httptools
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES: Final = 32 * 1024
@@ -15,7 +18,10 @@ HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10.0
 """How long a request head may take to arrive, on a new connection too."""
 
+log = structlog.get_logger("gateway.request_heads")
+
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_UNABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -55,7 +61,26 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._ended = False, True
         self._stop()
-        super().on_headers_complete()
+        under_way = self.cycle
+        try:
+            super().on_headers_complete()
+        except BaseException:
+            # no answer is under way to what could not be begun
+            self.cycle = under_way
+            raise
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed; what could be, and failed in our own hands, is no bad request (RFC 9110, 15.6).
+
+        The parser hides what a callback raised behind an error of its own: for a target that is no URL, too.
+        """
+        error = sys.exception()
+        ours = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
+        if ours is None or isinstance(ours, httptools.HttpParserError | ValueError):
+            super().send_400_response(msg)
+            return
+        log.error("request_failed", exceptions=[type(ours).__qualname__])
+        self._refuse(_UNABLE)
 
     def _start(self) -> None:
         self._stop()

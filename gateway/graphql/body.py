@@ -138,7 +138,7 @@ def decode_json(raw: bytes, max_nesting: int) -> Any:
         if _SURROGATE_ESCAPE.search(raw):
             # paired surrogates are one character; a lone one cannot be written as UTF-8
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+    except ValueError:
         # `from None`: the decoder's error holds the whole body
         raise BodyNotJSON from None
     return value

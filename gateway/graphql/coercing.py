@@ -19,6 +19,8 @@ from graphql import (
     is_leaf_type,
 )
 
+from gateway.exhaustion import EXHAUSTION
+
 Read = Callable[[Any], Any]
 
 
@@ -55,6 +57,8 @@ def _leaf(kind: GraphQLLeafType) -> Read:
             return None
         try:
             return coerced(value)
+        except EXHAUSTION:
+            raise
         except Exception:
             return Undefined  # as the library does: what a type raises says that it takes no such value
 

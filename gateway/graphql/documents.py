@@ -28,8 +28,10 @@ from graphql import (
     validate,
 )
 from graphql.execution.values import get_variable_values
+from graphql.validation.validate import ValidationAbortedError
 
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
+from gateway.exhaustion import raise_exhaustion
 from gateway.graphql.body import GraphQLRequest
 from gateway.graphql.coercing import Read, reader_of
 from gateway.graphql.guard import DocumentLimits, Measured, check_source, locations_of, measure
@@ -149,8 +151,13 @@ class Documents:
         definitions = operation.node.variable_definitions or ()
         values = get_variable_values(self._schema, definitions, dict(variables), max_errors=1, hide_suggestions=True)
         if isinstance(values, list):
+            for error in values:
+                raise_exhaustion(error)
             # the errors say which value and what is wrong with it, in the caller's own words: told to nobody
             raise BadUserInput("A variable is missing, or its value is not valid for its type.")
+        if not variables.keys() & operation.variable_readers.keys() <= values.coerced.keys():
+            # the library could not read it at first, found nothing wrong with it then, and left it out
+            raise MemoryError
         return values.coerced
 
     def _examined(self, text: str, may_introspect: bool) -> _Examined:
@@ -181,6 +188,9 @@ class Documents:
         measured, roots = self._measured(document, may_introspect)
         errors = validate(self._schema, document, RULES, max_errors=1, hide_suggestions=True)
         if errors:
+            if isinstance(errors[0], ValidationAbortedError):
+                # the library ran out of stack; how deep a document may be was measured before
+                raise RecursionError
             raise _refusal_of(errors[0])
         operations = self._operations(document, measured, roots, sha256, may_be_kept)
         # a refusal says where; what is kept must not hold the text

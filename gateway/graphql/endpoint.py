@@ -17,7 +17,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import structlog
 
-from gateway.errors import GatewayError, InternalServerError, MethodNotAllowed
+from gateway.errors import GatewayError, InternalServerError, MethodNotAllowed, Overloaded
+from gateway.exhaustion import EXHAUSTION
 from gateway.graphql.body import (
     BodyLimits,
     ClientDisconnected,
@@ -152,6 +153,9 @@ class GraphQLEndpoint(Generic[Caller]):
             return
         except GatewayError as refusal:
             error = refusal
+        except EXHAUSTION as exception:
+            _log_failure(exception, request_id)
+            error = Overloaded(1)
         except Exception as exception:
             _log_failure(exception, request_id)
             error = InternalServerError(request_id)

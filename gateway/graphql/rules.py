@@ -15,6 +15,8 @@ from graphql.validation import (
     ValuesOfCorrectTypeRule,
 )
 
+from gateway.exhaustion import raise_exhaustion
+
 
 class LiteralFault(GraphQLError):
     """A literal that its type does not take; holds no message, for the scalar's own may quote the literal."""
@@ -28,6 +30,7 @@ class _LiteralsOfCorrectType(ValuesOfCorrectTypeRule):
         return super().is_valid_value_node(node, input_type)
 
     def report_error(self, error: GraphQLError) -> None:
+        raise_exhaustion(error)
         super().report_error(LiteralFault("", error.nodes or self._literal))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -99,3 +100,55 @@ def test_heads_are_measured_each_for_itself(port: int) -> None:
     came = exchange(port, head * 20, GET + b"Connection: close\r\n\r\n")
 
     assert came.count(b"HTTP/1.1 200 ") == 21
+
+
+CALLBACKS = ("on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body", "on_message_complete")
+POST = b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\nab"
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), OSError(errno.EMFILE, "too many open files")], ids=type)
+@pytest.mark.parametrize("callback", [*CALLBACKS, "create_task"])
+def test_a_good_head_that_there_is_no_memory_for_is_answered_503_and_not_called_bad(
+    port: int, monkeypatch: pytest.MonkeyPatch, callback: str, problem: BaseException
+) -> None:
+    def fails(*_: Any) -> None:
+        raise problem
+
+    with monkeypatch.context() as patched:
+        if callback == "create_task":
+            made = request_heads.BoundedHeads.connection_made
+
+            def connection_made(self: Any, transport: Any) -> None:
+                made(self, transport)
+                self.loop = FailingLoop(self.loop, problem)
+
+            patched.setattr(request_heads.BoundedHeads, "connection_made", connection_made)
+        else:
+            patched.setattr(request_heads.BoundedHeads, callback, fails)
+        came = exchange(port, POST)
+
+    if callback in {"on_body", "on_message_complete"}:
+        # its answer was under way, and is not to be mixed with another
+        assert came == b""
+    else:
+        assert came.startswith(b"HTTP/1.1 503 ")
+    assert exchange(port, POST, until=b"2").startswith(b"HTTP/1.1 200 ")
+
+
+class FailingLoop:
+    """A loop that has no memory left for a task."""
+
+    def __init__(self, loop: Any, problem: BaseException) -> None:
+        self._loop, self._problem = loop, problem
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def create_task(self, work: Any, **_: Any) -> None:
+        work.close()
+        raise self._problem
+
+
+@pytest.mark.parametrize("target", [b"http://[", b"/\xff", b"\x00"])
+def test_a_target_that_is_none_is_a_bad_request(port: int, target: bytes) -> None:
+    assert exchange(port, b"GET " + target + b" HTTP/1.1\r\nHost: gateway\r\n\r\n").startswith(b"HTTP/1.1 400 ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import uuid
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.errors import (
     RateLimited,
     Unauthenticated,
 )
+from gateway.graphql import body as body_reading
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.endpoint import ExecutedAnswer
 
@@ -187,6 +189,76 @@ async def test_a_forbidden_lookup_is_an_executed_one(client: httpx.AsyncClient, 
     assert response.status_code == 200
     assert response.json()["data"] is None
     assert response.json()["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+
+
+EXHAUSTED = [MemoryError(), RecursionError(), OSError(errno.EMFILE, "too many open files")]
+_LITERAL = """{ child(key: {nhsNumber: "9990000018", dateOfBirth: "2015-04-09", familyName: "Amis"},
+  access: {purpose: CP_S47, reason: "r"}) { outcome } }"""
+_DEFAULT = """query Who($key: ChildKey!, $access: AccessRequest!, $first: Int = 1) {
+  child(key: $key, access: $access) { outcome } numbered(first: $first) }"""
+
+
+class Exhausted:
+    """Raises in place of one function, so many times, and then does what it did."""
+
+    def __init__(self, problem: BaseException, function: Any, times: int) -> None:
+        self.problem, self.function, self.left = problem, function, times
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        if self.left > 0:
+            self.left -= 1
+            raise self.problem
+        return self.function(*given, **named)
+
+
+@pytest.mark.parametrize("problem", EXHAUSTED, ids=lambda problem: type(problem).__name__)
+@pytest.mark.parametrize("times", [1, 99], ids=["once", "for-good"])
+@pytest.mark.parametrize(
+    ("part", "body"),
+    [
+        ("json", BODY),
+        ("parse", BODY),
+        ("authenticate", BODY),
+        ("scalar", BODY),
+        ("scalar", {"query": _LITERAL}),
+        ("scalar", {"query": _DEFAULT, "variables": BODY["variables"]}),
+        ("answer", BODY),
+    ],
+    ids=["json", "parse", "authenticate", "variable", "literal", "variables-with-a-default", "answer"],
+)
+async def test_a_good_request_that_there_is_no_memory_for_is_answered_503_and_not_called_bad(
+    client: httpx.AsyncClient,
+    door: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: BaseException,
+    times: int,
+    part: str,
+    body: Any,
+) -> None:
+    scalar = door.answers.schema.type_map["NHSNumber"]
+    holder, name = {
+        "json": (body_reading._DECODER, "decode"),
+        "parse": (door.app._documents, "_parse"),
+        "authenticate": (door.app, "_authenticate"),
+        "scalar": (scalar, "coerce_input_value"),
+        "answer": (door.app, "_answer"),
+    }[part]
+
+    fails = Exhausted(problem, getattr(holder, name), times)
+
+    with structlog.testing.capture_logs() as logged, monkeypatch.context() as patched:
+        patched.setattr(holder, name, fails)
+        response = await client.post("", json=body)
+    fails.left = 0
+
+    assert response.status_code == 503
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["OVERLOADED"]
+    assert "data" not in response.json()
+    assert response.headers["retry-after"] == "1"
+    assert [entry["exceptions"][0] for entry in logged] == [type(problem).__name__]
+    assert door.refusals.told == []
+    # and nothing of it is remembered against the request
+    assert (await client.post("", json=body)).json().get("data", {}).get("child") == {"outcome": "DISCLOSED"}
 
 
 async def test_a_failure_of_ours_says_its_correlation_id_and_nothing_else(client: httpx.AsyncClient, door: Any) -> None:
