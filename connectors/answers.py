@@ -13,6 +13,7 @@ from schema.vocabulary import InvolvementStatus, SourceReason
 
 INVOLVEMENTS = "involvements"
 PREVIOUS = "involvements.previous"
+SUBJECT_KIND = "SUBJECT_KIND"
 
 _DECLARED = MappingProxyType({declaration.cls: declaration for declaration in SECTIONS.values()})
 
@@ -62,4 +63,4 @@ def invalid(subject: SubjectRef, code: FaultCode) -> NoAnswer:
 
 def not_for_this_source(subject: SubjectRef) -> NoAnswer:
     """Return the answer about a subject of a kind that the source cannot be asked about: never an empty one."""
-    return NoAnswer(subject, SourceReason.PROTOCOL, "SUBJECT_KIND")
+    return NoAnswer(subject, SourceReason.PROTOCOL, SUBJECT_KIND)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import structlog
 
 from auth.paths import INVOLVEMENTS, LINKED_ADULT
+from connectors.answers import SUBJECT_KIND
 from connectors.base import Ask, Asker, Deadline, FieldMask
-from connectors.faults import SourceFailed
+from connectors.faults import FaultCode, SourceFailed
 from gateway.upstream import Upstream
 from schema.made_quickly import made_quickly
 from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
@@ -24,6 +25,8 @@ log = structlog.get_logger("gateway.fanout")
 
 OUR_FAULT = "CONNECTOR_FAULT"
 NOT_NAMED = "ADULT_NOT_NAMED"
+UNTOLD = "UNTOLD"  # in place of a code that is none of these: a driver's own words may quote what was asked
+SOURCE_CODES = frozenset({*FaultCode, SUBJECT_KIND, OUR_FAULT, NOT_NAMED, UNTOLD})
 _MOST_TAKEN = 2 / 3  # of the time that a source is usually given: where more is gone, its circuit counts no deadline
 
 
@@ -35,7 +38,7 @@ class SourceOutcome:
     source: str
     status: SourceStatus
     reason: SourceReason | None
-    code: str | None  # the finer code, for audit and metrics only
+    code: str | None  # the finer code, one of SOURCE_CODES, for audit and metrics only
     answers: tuple[Answered, ...]
     milliseconds: int
     adults: int = 0  # how many linked adults it was asked about
@@ -168,11 +171,11 @@ class FanOut:
             elif isinstance(answer, NoAnswer):
                 trouble = trouble or answer
             else:
-                trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, "MISMATCH")
+                trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, FaultCode.MISMATCH)
         status, reason, code = (
             (SourceStatus.ANSWERED, None, None)
             if trouble is None
-            else (SourceStatus.NO_ANSWER, trouble.reason, trouble.code)
+            else (SourceStatus.NO_ANSWER, trouble.reason, _of_the_list(trouble.code))
         )
         spent = _since(started)
         return SourceOutcome(source, status, reason, code, tuple(answered), spent, shared_call=said.shared_call)
@@ -262,7 +265,11 @@ def linked_adults(named: Sequence[SourceOutcome]) -> tuple[AdultRef, ...]:
 
 
 def _none(source: str, reason: SourceReason, code: str, started: float) -> SourceOutcome:
-    return SourceOutcome(source, SourceStatus.NO_ANSWER, reason, code, (), _since(started))
+    return SourceOutcome(source, SourceStatus.NO_ANSWER, reason, _of_the_list(code), (), _since(started))
+
+
+def _of_the_list(code: str) -> str:
+    return code if code in SOURCE_CODES else UNTOLD
 
 
 def _ours(source: str, fault: Exception, started: float) -> SourceOutcome:

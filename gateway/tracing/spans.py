@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from connectors.faults import FaultCode
 from gateway.audit.events import EventKind
-from gateway.fanout import NOT_NAMED, OUR_FAULT
+from gateway.fanout import SOURCE_CODES
 from schema.vocabulary import SourceStatus
 
 
@@ -47,7 +46,7 @@ class Key(StrEnum):
 OF_A_LOOKUP: Final = frozenset({Step.DECIDE, Step.COMMIT, Step.ASK, Step.MERGE, Step.SERIALISE})
 #: what stands in place of a word that no list holds
 UNTOLD: Final = "UNTOLD"
-_CODES: Final = frozenset({*FaultCode, *SourceStatus, OUR_FAULT, NOT_NAMED, "OK", "DISCONNECTED"})
+_CODES: Final = frozenset({*SOURCE_CODES, *SourceStatus, "OK", "DISCONNECTED"})
 _NUMBERS: Final = frozenset({Key.STATUS, Key.BATCH})
 
 Attributes = Mapping[str, str | int]

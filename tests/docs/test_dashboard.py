@@ -11,13 +11,9 @@ import pytest
 import yaml
 
 from gateway import operations
-from gateway.errors import GatewayError
-from gateway.graphql.query import GRAPHQL_SCHEMA
-from gateway.shedding import Priority
-from schema.vocabulary import LookupOutcome, SourceStatus
 from tests.docs.markdown import codes, rows, text_of
-from tests.docs.promql import Words, asked_for, faults, labels_kept, shown, with_variables
-from tests.docs.test_errors_and_records import concrete
+from tests.docs.promql import asked_for, faults, labels_kept, shown, with_variables
+from tests.docs.words_of_metrics import WORDS
 
 DASHBOARD: dict[str, Any] = json.loads(text_of("docker/grafana/contactpoint.json"))
 ALERTS: dict[str, Any] = yaml.safe_load(text_of("docker/prometheus/alerts.yaml"))
@@ -25,18 +21,6 @@ SCRAPED: dict[str, Any] = yaml.safe_load(text_of("docker/prometheus/prometheus.y
 COMPOSE: dict[str, Any] = yaml.safe_load(text_of("docker/compose.yaml"))
 DOCUMENT = text_of("docs/metrics.md")
 
-WORDS: Final[Words] = {
-    ("contactpoint_requests", "code"): frozenset({"OK", *(kind.code for kind in concrete(GatewayError))}),
-    ("contactpoint_requests", "operation"): frozenset(GRAPHQL_SCHEMA.query_type.fields)  # type: ignore[union-attr]
-    | set(operations.COUNTED_AS.values()),
-    ("contactpoint_request_seconds", "operation"): frozenset(GRAPHQL_SCHEMA.query_type.fields),  # type: ignore[union-attr]
-    ("contactpoint_requests_shed", "priority"): frozenset(priority.name for priority in Priority),
-    ("contactpoint_lookups", "outcome"): frozenset({*LookupOutcome, "FAILED"}),
-    ("contactpoint_source_answers", "status"): frozenset(SourceStatus),
-    ("contactpoint_plan_cache", "result"): frozenset({"hit", "miss"}),
-    ("contactpoint_trace_spans", "result"): frozenset({"made", "sent", "lost"}),
-    ("contactpoint_agreement_reloads", "outcome"): frozenset({"loaded", "refused"}),
-}
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 RULES: Final = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 
@@ -78,6 +62,12 @@ def test_an_alert_asks_for_what_the_gateway_shows(rule: dict[str, Any]) -> None:
 )
 def test_an_expression_that_says_nothing_would_be_found(expression: str, fault: str) -> None:
     assert faults(expression, WORDS) == [fault]
+
+
+def test_every_label_but_that_of_a_source_has_a_closed_list_of_words() -> None:
+    labels = {(series.metric, label) for series in shown().values() for label in series.labels - {"le"}}
+
+    assert {(metric, label) for metric, label in labels if label != "source"} == WORDS.keys()
 
 
 def test_every_metric_is_on_the_dashboard_or_listed_as_not_shown() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +15,15 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from connectors.base import Ask, FieldMask
+from connectors.faults import FaultCode, SourceFailed
+from gateway.audit.events import EventKind
 from gateway.tallies import Counts, Distribution, Durations
 from gateway.workers import METRICS_VARIABLE
-from tests.fixtures.sources import CHILD, known, row, source
+from schema.records import Answer, NoAnswer, SubjectRef
+from schema.vocabulary import SourceReason
+from tests.docs.words_of_metrics import WORDS
+from tests.fixtures.sources import CHILD, Remembering, known, row, source
 from tests.fixtures.world import World
 from tests.gateway.conftest import Running
 
@@ -100,6 +107,79 @@ async def test_a_second_lookup_like_the_first_finds_its_plan_in_memory(running: 
             for result in ("hit", "miss")
         }
         assert grew == {"hit": 1, "miss": 0}, cache
+
+
+class FreeSpokenSource(Remembering):
+    """Says why it has no answer in words of its own, which quote what was asked."""
+
+    raises = False
+
+    async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        words = f"no record of {CHILD}"
+        if self.raises:
+            failed = SourceFailed(FaultCode.SCHEMA)
+            failed.code = words  # type: ignore[assignment]
+            raise failed
+        return {each: NoAnswer(each, SourceReason.PROTOCOL, words) for each in subjects}
+
+
+def words_of_no_list(found: Samples, sources: Collection[str]) -> set[tuple[str, str, str]]:
+    """Return metric, label and word of what no closed list holds; `sources` are the connectors' ids."""
+    odd = set()
+    for name, labels in found:
+        if not name.startswith("contactpoint_"):
+            continue
+        metric = re.sub("_(total|created|bucket|sum|count)$", "", name)
+        for label, word in labels:
+            known = sources if label == "source" else WORDS.get((metric, label), ())
+            if label != "le" and word not in known:
+                odd.add((metric, label, word))
+    return odd
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["says-it", "raises-it"])
+async def test_whatever_a_driver_or_a_client_says_every_label_keeps_to_its_list(running: Running, raises: bool) -> None:
+    free = FreeSpokenSource(source("police-amber", kind="POLICE", organisation="amber-police"))
+    free.raises = raises
+    async with running(free, council()) as world:
+        before = await shown(world)
+        told = await world.ask()
+        for query in ("{ viewer { subject } }", "{ nonsense }", "{", f'{{ a: __typename b: __typename }} # "{CHILD}"'):
+            body = {"query": query, "operationName": None, "variables": {CHILD: CHILD}}
+            await world.client.post("/graphql", json=body, headers=world.headers())
+        for method in ("GET", "DELETE", "WHATEVER"):
+            await world.client.request(method, f"/{CHILD}")
+            await world.client.request(method, "/readyz")
+            await world.client.request(method, "/graphql")
+        after = await shown(world)
+        outcome = world.payload(EventKind.OUTCOME)
+        text = (await world.client.get("/metrics")).text
+
+    # other tests of this process have had sources of their own
+    sources = {word for _, labels in after for label, word in labels if label == "source"}
+    assert words_of_no_list(after, sources) == set()
+    assert CHILD not in text
+    assert told.sources["police-amber"].startswith("NO_ANSWER")
+    named = {"source": "police-amber", "status": "NO_ANSWER", "code": "UNTOLD"}
+    grew = [value(found, "contactpoint_source_answers_total", **named) for found in (before, after)]
+    assert grew[1] - grew[0] == 1
+    assert [each["code"] for each in outcome["sources"] if each["id"] == "police-amber"] == ["UNTOLD"]
+
+
+def test_a_word_of_no_list_would_be_found() -> None:
+    told = "contactpoint_requests_total"
+    odd = {
+        (told, frozenset({("operation", "child"), ("code", "OK")})): 1.0,
+        (told, frozenset({("operation", CHILD), ("code", "OK")})): 1.0,
+        ("contactpoint_batch_size_bucket", frozenset({("source", "somewhere"), ("le", "1")})): 1.0,
+        ("contactpoint_new_total", frozenset({("who", "anybody")})): 1.0,
+    }
+
+    assert words_of_no_list(odd, {"cs-amber"}) == {
+        ("contactpoint_requests", "operation", CHILD),
+        ("contactpoint_batch_size", "source", "somewhere"),
+        ("contactpoint_new", "who", "anybody"),
+    }
 
 
 def test_what_is_folded_is_what_would_have_been_counted() -> None:
