@@ -226,6 +226,10 @@ def _build(
         revoked=revoked.__contains__,
     )
     metadata = metadata_url(settings)
+    for source in sources:
+        if source.enabled:
+            # made now, so that its figures are there before it is first asked
+            _ = source.upstream
     shields = DatabaseShields(engine, keys)
     refusals = RepeatedRefusals(audit)
     index = EventIndex(engine, keys)

@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import ref
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from connectors.faults import FaultCode
 from gateway.tallies import Counts, Distribution, Durations, Folding, Memories, Memory
 from gateway.workers import METRICS_VARIABLE
+from schema.vocabulary import SourceStatus
 
 if TYPE_CHECKING:
     from gateway.fanout import SourceOutcome
+
+ALARMING: Final = (
+    FaultCode.AUTH,
+    FaultCode.TOKEN_ENDPOINT,
+    FaultCode.TLS,
+    FaultCode.MISMATCH,
+    FaultCode.TOO_LARGE,
+)
+"""The codes of a NO_ANSWER of which one is enough: nobody mends what they say but by looking at that source."""
 
 _FOLDING = Folding()
 REGISTRY.register(_FOLDING)  # before any metric, so that it is asked first
@@ -102,6 +113,9 @@ def watch_source(source: str, watched: Watched) -> None:
         there = seen()
         return 0 if there is None else there.under_way
 
+    for code in ALARMING:
+        # there from the start: of a series that begins at 1 no alert sees that it grew
+        _SOURCES.labels(source, SourceStatus.NO_ANSWER, code)
     if shared_metrics():
         _WATCHED[source] = circuit, under_way
     else:

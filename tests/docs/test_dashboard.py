@@ -142,6 +142,7 @@ def test_what_must_wake_somebody_does() -> None:
         "contactpoint_audit_log_ready",
         "contactpoint_audit_witness_lag_seconds",
         "contactpoint_source_circuit",
+        "contactpoint_source_answers",
         "contactpoint_requests",
     }
     assert pages["ContactPointWitnessLag"].rpartition("> ")[2] == "300"

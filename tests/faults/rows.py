@@ -25,6 +25,8 @@ _OWN = "tests/faults/test_own_faults.py::test_a_fault_of_our_own_reads_as_it_mus
 _OWN_CONTROL = "tests/faults/test_own_faults.py::test_a_defect_is_found"
 _PROCESSES = "tests/end_to_end/test_several_processes.py::"
 _KEYS = "tests/auth/test_keys.py::"
+_ALARM = "tests/gateway/test_alarms.py::test_a_fault_that_somebody_must_look_at_raises_its_alarm_the_first_time"
+_NO_ALARM = "tests/gateway/test_alarms.py::test_a_series_that_was_not_there_before_raises_nothing"
 _AGREEMENTS = "tests/gateway/test_agreements_in_force.py::"
 
 
@@ -85,6 +87,7 @@ ROWS: Final[Mapping[int, Row]] = {
         (
             MATRIX,
             "tests/gateway/test_lookup.py::test_an_answer_about_another_child_is_no_answer_and_an_alarm",
+            f"{_ALARM}[MISMATCH]",
             "tests/connectors/contract/test_contract.py::test_the_record_of_somebody_else_is_never_taken_for_the_subjects",
         ),
         ("tests/connectors/contract/test_contract_catches.py::test_a_connector_with_this_flaw_does_not_pass",),
@@ -95,7 +98,10 @@ ROWS: Final[Mapping[int, Row]] = {
             MATRIX,
             _EACH_CODE,
             "tests/connectors_http/test_oauth.py::test_fixed_credentials_are_sent_and_a_401_is_not_tried_again",
+            f"{_ALARM}[AUTH]",
+            f"{_ALARM}[TOKEN_ENDPOINT]",
         ),
+        (_FALSE_NOBODY, _NO_ALARM),
     ),
     22: Row(
         "404",
@@ -127,8 +133,12 @@ ROWS: Final[Mapping[int, Row]] = {
             MATRIX,
             f"{_TLS}test_a_source_with_a_flawed_certificate_is_not_asked",
             f"{_TLS}test_a_source_that_refuses_our_certificate_is_a_fault_of_tls",
+            f"{_ALARM}[TLS]",
         ),
-        (f"{_TLS}test_a_source_with_a_good_certificate_answers",),
+        (
+            _NO_ALARM,
+            f"{_TLS}test_a_source_with_a_good_certificate_answers",
+        ),
     ),
     26: Row(
         "DNS",
@@ -152,7 +162,7 @@ ROWS: Final[Mapping[int, Row]] = {
         "one id, conflicting telephones",
         (MATRIX, "tests/gateway/test_merge.py::test_rows_that_contradict_each_other_both_stay_each_with_its_source"),
     ),
-    29: Row("10 000 practitioners", (MATRIX,)),
+    29: Row("10 000 practitioners", (MATRIX, f"{_ALARM}[TOO_LARGE]"), (_FALSE_NOBODY, _NO_ALARM)),
     30: Row(
         "a source's clock",
         (MATRIX, f"{_OWN}[30-a-source-s-clock]"),
