@@ -49,15 +49,16 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stands(world: DemoWorld, folder: Path, library: Path, *flags: str) -> Iterator[Callable[[str, int], Any]]:
     """Give a function that tries a fault at a stand that is free; stands are made when they are needed."""
     made: list[Stand] = []
-    free: SimpleQueue[Stand | None] = SimpleQueue()
-    for _ in range(STANDS):
-        free.put(None)
+    free: SimpleQueue[Stand | int] = SimpleQueue()
+    for number in range(STANDS):
+        # two that are made at once must not take one folder
+        free.put(number)
 
     def tried(way: str, at: int) -> Mapping[str, Any]:
         stand = free.get()
         try:
-            if stand is None:
-                place = folder / f"stand-{len(list(folder.iterdir()))}"
+            if isinstance(stand, int):
+                place = folder / f"stand-{stand}"
                 place.mkdir(parents=True)
                 stand = Stand(world, place, library, *flags)
                 made.append(stand)
