@@ -23,6 +23,8 @@ shield = sa.Table(
 )
 """Who is shielded, by the source that says so; the child only as a keyed pseudonym."""
 
+sa.Index("shield_of", shield.c.pseudonym)
+
 shield_list = sa.Table(
     "shield_list",
     metadata,
@@ -95,6 +97,9 @@ review = sa.Table(
 """
 
 sa.Index("review_of", review.c.organisation, review.c.state, review.c.opened_at)
+sa.Index("review_waiting", review.c.state, review.c.due_at)
+sa.Index("review_receipt", review.c.receipt)
+sa.Index("review_record", review.c.shard, review.c.seq)
 
 detection_position = sa.Table(
     "detection_position",
