@@ -25,9 +25,9 @@ from gateway.audit.verification.reading import Reader
 from gateway.audit.verification.schema import NoTables, TablesMissing, check_schema
 from gateway.audit.verification.seals import (
     Seals,
+    check_all_held,
     check_checkpoints,
     check_cosignatures,
-    check_held,
     check_told,
     ending,
     keys_for,
@@ -45,6 +45,7 @@ from gateway.audit.verification.shards import (
 from gateway.audit.verification.stretch import Stretch, Told
 from gateway.audit.verification.tree import check_stretch
 from gateway.audit.verification.trust import Trust
+from gateway.audit.verification.witnessed import check_witnessed
 from gateway.storage.engine import is_postgresql
 from gateway.storage.urls import sqlite_file
 
@@ -180,6 +181,8 @@ def _check_between(log: _Log, trust: Trust) -> None:
     for name, seals in log.seals.items():
         check_checkpoints(log.shards[name], seals, keys)
         check_cosignatures(log.shards[name], seals, keys)
+    if trust.relied_on:
+        check_witnessed(log.shards, log.seals, trust.relied_on, trust.patience_ms)
     told = dict(by_shard(log.told))
     for name, events in told.items():
         if name in log.shards:
@@ -192,8 +195,7 @@ def _check_between(log: _Log, trust: Trust) -> None:
                 log.findings.tamper(f"shard {name}: it has checkpoints, and the master log does not name it")
             else:
                 log.findings.miss(f"shard {name}: it has checkpoints, and there is no master log")
-    for held in trust.held:
-        check_held(held, log.shards, keys, log.findings)
+    check_all_held(trust.held, log.shards, keys, log.findings)
     if keys.on_its_word and any(seals.notes for seals in log.seals.values()):
         log.findings.miss("who signs the checkpoints was taken from the log itself: give its verifier key")
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -16,9 +17,10 @@ from rich.progress import Progress
 from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.notes import NoteRefused, VerifierKey, parse_verifier_key
 from gateway.audit.signing import LogSigner
-from gateway.audit.verification.trust import Held, Trust, held
+from gateway.audit.verification.trust import PATIENCE_MS, Held, Trust, held
 from gateway.audit.verify import NoLog, Status, Verification, verify
-from gateway.audit.witnessing.store import WitnessStoreRefused, witnessed_notes
+from gateway.audit.witnessing.configured import configured_keys
+from gateway.audit.witnessing.store import WitnessStoreRefused, is_store, witnessed_notes
 from gateway.commands.audit_export import export
 from gateway.commands.audit_index import events, index
 from gateway.commands.audit_purge import purge
@@ -55,7 +57,7 @@ def audit() -> None:
 @_CONFIG
 @_DATA
 @click.option("--log-key", "log_keys", metavar="VKEY", multiple=True, help="Who signs checkpoints; may be repeated.")
-@click.option("--witness", "witnesses", metavar="VKEY", multiple=True, help="Who cosigns them; may be repeated.")
+@click.option("--witness", "witnesses", metavar="VKEY", multiple=True, help="Who cosigns them: one of these must have.")
 @click.option(
     "--checkpoint",
     "kept",
@@ -97,16 +99,12 @@ def verify_log(
       contactpoint audit verify --data ./demo-data --json
       contactpoint audit verify --config gateway.toml --checkpoint yesterday.txt --log-key "$VKEY"
     """
-    url, keys = place(file, data)
-    trust = Trust(
-        log_keys=tuple(verifier_key(text) for text in log_keys) or keys[:1],
-        cosigners=keys[1:],
-        witnesses=tuple(verifier_key(text) for text in witnesses),
-        held=(*map(_held, kept), *(each for place in witnessed for each in _witnessed(place))),
-    )
+    known = place(file, data)
+    trust = known.trust(tuple(map(verifier_key, log_keys)), tuple(map(verifier_key, witnesses)))
+    trust = replace(trust, held=(*map(_held, kept), *(each for place in witnessed for each in _witnessed(place))))
     try:
         with ExitStack() as opened:
-            engine = open_engine(url, create=False)
+            engine = open_engine(known.url, create=False)
             opened.callback(engine.dispose)
             progress = opened.enter_context(_progress("records", shown=not as_json))
             found = verify(engine, trust, processes=processes or os.cpu_count() or 1, progress=progress)
@@ -146,18 +144,42 @@ def _print(found: Verification, *, as_json: bool) -> None:
         click.echo("  An open INTENT is a lookup of unknown outcome: treat it as disclosed.")
 
 
-def place(file: Path | None, data: Path | None) -> tuple[str, tuple[VerifierKey, ...]]:
-    """Return the URL of a database, and the verifier keys of its signer: none where the key file is not there.
+@dataclass(frozen=True, slots=True)
+class KnownLog:
+    """Where a log is, and whom a configuration or a demo's folder says that its checkpoints are signed by."""
 
-    Raises CommandError unless one of a configuration and a demo's folder is given.
-    """
+    url: str
+    signers: tuple[VerifierKey, ...]
+    """The signer, and the cosigner of the same owner; none where the key file is not there."""
+    witnesses: tuple[VerifierKey, ...] = ()
+    patience_ms: int = PATIENCE_MS
+
+    def trust(self, log_keys: tuple[VerifierKey, ...] = (), witnesses: tuple[VerifierKey, ...] = ()) -> Trust:
+        """Return whom to trust: the caller's own keys, else those of the configuration."""
+        relied_on = witnesses or self.witnesses
+        return Trust(
+            log_keys=log_keys or self.signers[:1],
+            cosigners=self.signers[1:],
+            witnesses=relied_on,
+            relied_on=relied_on,
+            patience_ms=self.patience_ms,
+        )
+
+
+def place(file: Path | None, data: Path | None) -> KnownLog:
+    """Return what is known of a log from outside it. Raises CommandError unless one of the two is given."""
     if (file is None) == (data is None):
         raise CommandError("give one of --config and --data")
     if file is not None:
         settings = loaded(file)
-        return settings.database.url, signer_keys(settings.audit.signing_key_file or audit_key_file(settings))
-    url = f"sqlite:///{data}/contactpoint.db"
-    return url, signer_keys(Path(f"{data}/contactpoint.audit-key.json"))
+        section = settings.audit
+        return KnownLog(
+            settings.database.url,
+            signer_keys(section.signing_key_file or audit_key_file(settings)),
+            configured_keys(section),
+            int(section.alarm_after_seconds * 1000),
+        )
+    return KnownLog(f"sqlite:///{data}/contactpoint.db", signer_keys(Path(f"{data}/contactpoint.audit-key.json")))
 
 
 def signer_keys(file: Path) -> tuple[VerifierKey, ...]:
@@ -190,7 +212,8 @@ def _held(file: Path) -> Held:
 
 def _witnessed(place: Path) -> list[Held]:
     try:
-        return [held(f"what the witness of {place.name} has seen", note) for note in witnessed_notes(place)]
+        what, several = f"what the witness of {place.name} has seen", is_store(place)
+        return [held(what, note, of_store=several) for note in witnessed_notes(place)]
     except WitnessStoreRefused as refused:
         raise CommandError(str(refused)) from None
     except NoteRefused as refused:

@@ -92,8 +92,7 @@ def detect(
 
 
 def _trust(file: Path | None, data: Path | None) -> Trust:
-    _, keys = place(file, data)
-    return Trust(log_keys=keys[:1], cosigners=keys[1:])
+    return place(file, data).trust()
 
 
 def _source(file: Path | None, data: Path | None) -> _Source:

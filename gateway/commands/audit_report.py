@@ -24,6 +24,7 @@ from gateway.audit.reports.report import Report
 from gateway.audit.signing import LogSigner
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import verify
+from gateway.audit.witnessing.configured import configured_keys
 from gateway.auditing import ends_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.leaving import approval, new_file
@@ -212,7 +213,15 @@ def practitioner(
 
 def _trust(opened: OpenedLog) -> Trust:
     signer = LogSigner.of(opened.keys, opened.settings.audit.signing_key_file)
-    return Trust((signer.key,), () if signer.cosigner is None else (signer.cosigner,))
+    section = opened.settings.audit
+    witnesses = configured_keys(section)
+    return Trust(
+        log_keys=(signer.key,),
+        cosigners=() if signer.cosigner is None else (signer.cosigner,),
+        witnesses=witnesses,
+        relied_on=witnesses,
+        patience_ms=int(section.alarm_after_seconds * 1000),
+    )
 
 
 def _judged(

@@ -228,7 +228,10 @@ def test_the_witness_s_process_cosigns_no_log_that_was_put_back_or_rewritten_and
         assert here.exit_codes(note) == (0, 0, 0)
         before = here.witness.refused()
         rewrite_with_the_key(here.database, AuditKeys.load_or_create(here.folder / "audit.key"), shard)
-        assert here.exit_codes(note) == (0, 4, 4)
+        alone, *held = here.exit_codes(note)
+        # it does not contradict itself; that the configured witness has seen none of it may be told already
+        assert alone in {0, 3}
+        assert held == [4, 4]
         with closing(sqlite3.connect(here.database)) as database:
             query = "SELECT note FROM audit_checkpoint WHERE shard = ? AND size = ?"
             (forged,) = database.execute(query, (shard, size)).fetchone()

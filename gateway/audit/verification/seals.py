@@ -35,7 +35,8 @@ class Seals:
     notes: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
     checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
-    cosigned: set[tuple[str, int]] = field(default_factory=set)
+    cosigned: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Which witness has cosigned which size, and the POSIX time that it says it did so at."""
 
     @property
     def sizes(self) -> frozenset[int]:
@@ -144,8 +145,7 @@ def check_cosignatures(shard: Shard, seals: Seals, keys: Keys) -> None:
             continue
         try:
             (signature,) = parse_signatures(_bytes(line).decode("utf-8"))
-            verify_cosignature(key, checkpoint, signature)
-            seals.cosigned.add((witness, size))
+            seals.cosigned[witness, size] = verify_cosignature(key, checkpoint, signature)
         # a ValueError: not UTF-8, not in form, or not one line
         except (ValueError, SignatureRefused):
             shard.findings.tamper(f"{what} does not verify")
@@ -187,17 +187,31 @@ def ending(told: Iterable[Told]) -> str | None:
     return ShardEvent.CLOSED.value if ShardEvent.CLOSED in events else None
 
 
-def check_held(held: Held, shards: dict[str, Shard], keys: Keys, findings: Findings) -> None:
-    """Note if the log does not contain a checkpoint that somebody else has kept."""
+def check_held(held: Held, shards: dict[str, Shard], keys: Keys, findings: Findings) -> bool:
+    """Note if the log does not contain a checkpoint that somebody else has kept; return whether it is of this log."""
     shard = next((each for each in shards.values() if origin_of(each.name) == held.checkpoint.origin), None)
-    if shard is None:
-        findings.tamper(f"{held.what}: its shard is not in this database")
-        return
     try:
         verify_note(held.note, keys.log)
     except SignatureRefused as refused:
-        findings.tamper(
-            f"{held.what}: shard {shard.name}: {refused}: the log has another key, or this is of another log"
-        )
-        return
-    check_root(shard, held.checkpoint.size, held.checkpoint.root, held.what)
+        if shard is None and held.of_store:
+            return False  # a witness may have other logs, each with a key of its own
+        where = "its shard is not in this database" if shard is None else f"shard {shard.name}"
+        findings.tamper(f"{held.what}: {where}: {refused}: the log has another key, or this is of another log")
+        return True
+    if shard is None:
+        findings.tamper(f"{held.what}: its shard is not in this database")
+    else:
+        check_root(shard, held.checkpoint.size, held.checkpoint.root, held.what)
+    return True
+
+
+def check_all_held(kept: Iterable[Held], shards: dict[str, Shard], keys: Keys, findings: Findings) -> None:
+    """Note what the log does not contain of what others have kept, and a witness's store without anything of it."""
+    stores: dict[str, bool] = {}
+    for held in kept:
+        of_this_log = check_held(held, shards, keys, findings)
+        if held.of_store:
+            stores[held.what] = stores.get(held.what, False) or of_this_log
+    for what, of_this_log in stores.items():
+        if not of_this_log:
+            findings.miss(f"{what}: nothing of it is of this log, or signed by its key: it shows nothing")

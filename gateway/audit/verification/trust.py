@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.audit.checkpoints import Checkpoint, parse_checkpoint
 from gateway.audit.notes import Note, VerifierKey, parse_note
+
+PATIENCE_MS: Final = 300_000
+"""After so long without a cosignature a gateway raises an alarm, unless its configuration says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,8 @@ class Held:
     what: str
     note: Note
     checkpoint: Checkpoint
+    of_store: bool = False
+    """Whether it is one of many that a witness keeps, who may be the witness of other logs too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,13 @@ class Trust:
 
     held: tuple[Held, ...] = ()
 
+    relied_on: tuple[VerifierKey, ...] = ()
+    """The witnesses of whom one must have seen every shard, but for the records of its last `patience_ms`."""
 
-def held(what: str, raw: bytes) -> Held:
+    patience_ms: int = PATIENCE_MS
+
+
+def held(what: str, raw: bytes, *, of_store: bool = False) -> Held:
     """Return what somebody kept. Raises NoteRefused when it is no signed checkpoint."""
     note = parse_note(raw)
-    return Held(what, note, parse_checkpoint(note.text))
+    return Held(what, note, parse_checkpoint(note.text), of_store)

@@ -13,6 +13,11 @@ from gateway.metrics import note_witness_lag
 from gateway.settings import AuditSection
 
 
+def configured_keys(section: AuditSection) -> tuple[VerifierKey, ...]:
+    """Return the verifier keys of the witnesses of `[audit]`."""
+    return tuple(parse_verifier_key(witness.vkey) for witness in section.witnesses)
+
+
 def witness_watch(
     engine: sa.Engine, log: AuditLog, key_id: str, log_key: VerifierKey, section: AuditSection
 ) -> WitnessWatch:

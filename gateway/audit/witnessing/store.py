@@ -16,6 +16,7 @@ from typing import Final
 from gateway.audit.checkpoints import Checkpoint
 
 FILE: Final = "witness.db"
+_SQLITE: Final = b"SQLite format 3\0"
 _MOST_REFUSED: Final = 1_000
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS witnessed (
@@ -102,20 +103,34 @@ class WitnessStore:
         self._database.close()
 
 
+def is_store(place: Path) -> bool:
+    """Return whether a witness's folder or database is there, rather than a single note. Raises WitnessStoreRefused."""
+    try:
+        with _file(place).open("rb") as opened:
+            return opened.read(len(_SQLITE)) == _SQLITE
+    except (OSError, ValueError):
+        raise WitnessStoreRefused(f"{place}: there is no witness's store and no note") from None
+
+
 def witnessed_notes(place: Path) -> list[bytes]:
     """Return the newest notes that a witness keeps: of its folder or its database, or of one note in a file.
 
-    Raises WitnessStoreRefused when nothing of the kind is there.
+    Raises WitnessStoreRefused when nothing of the kind is there, or the store holds none.
     """
-    file = place / FILE if place.is_dir() else place
+    if not is_store(place):
+        return [_file(place).read_bytes()]
     try:
-        raw = file.read_bytes()
-        if not raw.startswith(b"SQLite format 3\0"):
-            return [raw]
-        database = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{_file(place).resolve().as_uri()}?mode=ro", uri=True)
         try:
-            return [bytes(note) for (note,) in database.execute("SELECT note FROM witnessed ORDER BY origin")]
+            found = [bytes(note) for (note,) in database.execute("SELECT note FROM witnessed ORDER BY origin")]
         finally:
             database.close()
-    except (OSError, sqlite3.Error):
+    except sqlite3.Error:
         raise WitnessStoreRefused(f"{place}: there is no witness's store and no note") from None
+    if not found:
+        raise WitnessStoreRefused(f"{place}: this witness has not seen any log yet")
+    return found
+
+
+def _file(place: Path) -> Path:
+    return place / FILE if place.is_dir() else place
