@@ -49,12 +49,12 @@ def witness(
         memory = WitnessStore(store)
     except (WitnessKeyRefused, WitnessStoreRefused) as refused:
         raise CommandError(str(refused)) from None
-    by_prefix = dict(zip(prefixes or [f"{key.name}/" for key in keys], keys, strict=True))
+    known = tuple(zip(prefixes or [f"{key.name}/" for key in keys], keys, strict=True))
     host = host.strip("[]")
     sockets = listening_on(host, int(port))
     for each in own.cosigners:
         click.echo(str(each.key))
     for opened in sockets:
         click.echo(f"listening on {opened.getsockname()[0]} port {opened.getsockname()[1]}", err=True)
-    server_for(witness_application(Witness(own, memory, by_prefix)), host, int(port)).run(sockets)
+    server_for(witness_application(Witness(own, memory, known)), host, int(port)).run(sockets)
     memory.close()

@@ -115,7 +115,7 @@ def opened(store: Path, keys_of_witness: WitnessKeys) -> Iterator[Callable[..., 
 
     def start(prefix: str = "log.example/audit/", key: VerifierKey = LOG.key) -> httpx.Client:
         stores.append(WitnessStore(store))
-        return served(witness_application(Witness(keys_of_witness, stores[-1], {prefix: key})))
+        return served(witness_application(Witness(keys_of_witness, stores[-1], [(prefix, key)])))
 
     yield start
     for each in stores:
@@ -306,6 +306,26 @@ def test_a_witness_keeps_its_key_and_lets_nobody_read_it(tmp_path: Path) -> None
     file.chmod(0o644)
     with pytest.raises(WitnessKeyRefused):
         WitnessKeys.load_or_create(file)
+
+
+def test_two_logs_whose_keys_have_one_name_are_told_apart_by_the_key(store: Path, keys_of_witness: WitnessKeys) -> None:
+    """Every gateway's key has the same name, and the names of all their logs the same prefix."""
+    second = NoteSigner(LOG.key.name, b"m" * 32)
+    tree, elsewhere = Tree(9), Tree(9, b"another ")
+    memory = WitnessStore(store)
+    known = [(f"{key.name}/", key) for key in (LOG.key, second.key)]
+    client = served(witness_application(Witness(keys_of_witness, memory, known)))
+    ours, theirs = ORIGIN, "log.example/audit/2"
+
+    def bring(log: Tree, old: int, new: int, signer: NoteSigner, origin: str) -> int:
+        return post(client, format_submission(old, log.proof(old, new), log.note(new, signer, origin))).status_code
+
+    assert [bring(tree, 0, 4, LOG, ours), bring(elsewhere, 0, 4, second, theirs)] == [200, 200]
+    assert [bring(tree, 4, 7, LOG, ours), bring(elsewhere, 4, 7, second, theirs)] == [200, 200]
+    # neither continues the other, though both are known
+    assert bring(tree, 7, 9, second, ours) == 403
+    assert bring(tree, 7, 9, LOG, ours) == 200
+    memory.close()
 
 
 # A log and its witness

@@ -149,7 +149,7 @@ async def the_witness_is_gone(folder: Path) -> list[str]:
         with clock.of_the_process(), alarms.listening():
             async with running_world(folder, agency, sections=sections) as world:
                 log_key = LogSigner.of(world.gateway.keys).key
-                witness["it"] = Witness(keys, store, {"contactpoint-gateway/audit/": log_key})
+                witness["it"] = Witness(keys, store, [("contactpoint-gateway/audit/", log_key)])
 
                 async def unseen() -> float:
                     return await asyncio.to_thread(world.gateway.witnesses.look)

@@ -6,7 +6,7 @@ It learns of the log what a log brings to it, and nothing else.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.audit.checkpoints import parse_checkpoint, parse_size
@@ -28,7 +28,7 @@ class Outsider:
         self._keys = WitnessKeys(NAME, bytes(range(32)))
         self._folder = folder
         self._remembered = folder / "remembered.db"
-        self._logs: Mapping[str, VerifierKey] = {}
+        self._logs: Sequence[tuple[str, VerifierKey]] = ()
         self._store: WitnessStore | None = None
         self._witness: Witness | None = None
 
@@ -39,7 +39,7 @@ class Outsider:
 
     def know(self, log: VerifierKey) -> None:
         """Take checkpoints of every log that this key signs."""
-        self._logs = {f"{log.name}/": log}
+        self._logs = [(f"{log.name}/", log)]
         self._open()
 
     def notes(self) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ C2SP tlog-witness, `add-checkpoint` and the monitors' `checkpoint`, status for s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -17,10 +17,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.audit.merkle import EMPTY_ROOT, ProofRefused, verify_consistency
-from gateway.audit.notes import Note, NoteRefused, SignatureRefused, VerifierKey, verify_note
+from gateway.audit.notes import Note, NoteRefused, SignatureRefused, VerifierKey, parse_note, verify_note
 from gateway.audit.witnessing.keys import WitnessKeys
 from gateway.audit.witnessing.protocol import MOST_BYTES, SIZE_TYPE, Submission, parse_submission
-from gateway.audit.witnessing.store import Stale, WitnessStore
+from gateway.audit.witnessing.store import Newest, Stale, WitnessStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Answer:
 class Witness:
     """Decides on submissions. Blocks; may be used from any thread."""
 
-    def __init__(self, keys: WitnessKeys, store: WitnessStore, logs: Mapping[str, VerifierKey]) -> None:
-        """`logs` says for which prefix of origins which key signs."""
+    def __init__(self, keys: WitnessKeys, store: WitnessStore, logs: Iterable[tuple[str, VerifierKey]]) -> None:
+        """`logs` says for which prefix of origins which key signs; for one prefix, several may."""
         self._keys = keys
         self._store = store
-        self._logs = dict(logs)
+        self._logs = tuple(logs)
 
     def add_checkpoint(self, body: bytes) -> Answer:
         """Return the answer to a submission; a cosignature only once the checkpoint is on disk."""
@@ -47,7 +47,7 @@ class Witness:
             submission = parse_submission(body)
         except NoteRefused as refused:
             return Answer(400, f"{refused}\n")
-        trusted = [key for prefix, key in self._logs.items() if submission.checkpoint.origin.startswith(prefix)]
+        trusted = [key for prefix, key in self._logs if submission.checkpoint.origin.startswith(prefix)]
         if not trusted:
             return Answer(404, "this witness does not know the log\n")
         try:
@@ -58,8 +58,10 @@ class Witness:
             return Answer(400, "the old size is above the checkpoint's\n")
         lines: list[str] = []
 
-        def seal(root: bytes | None) -> bytes:
-            _check(submission, root)
+        def seal(newest: Newest | None) -> bytes:
+            if newest is not None:
+                _check_signer(submission, parse_note(newest.note), trusted)
+            _check(submission, None if newest is None else newest.root)
             at = int(time.time())
             made = tuple(each.cosign(submission.checkpoint, at) for each in self._keys.cosigners)
             lines.extend(each.line() for each in made)
@@ -70,6 +72,8 @@ class Witness:
             self._store.advance(submission.old, submission.checkpoint, seal)
         except Stale as stale:
             return Answer(409, f"{stale.size}\n", SIZE_TYPE)
+        except SignatureRefused as refused:
+            return Answer(403, f"{refused}\n")
         except ProofRefused as refused:
             self._store.refuse(body)
             return Answer(422, f"{refused}\n")
@@ -79,6 +83,16 @@ class Witness:
         """Return the newest cosigned checkpoint of the log whose origin has this SHA-256 in hex."""
         note = self._store.note(origin_hash, lambda origin: sha256(origin.encode()).hexdigest())
         return Answer(404) if note is None else Answer(200, note.decode())
+
+
+def _check_signer(submission: Submission, newest: Note, trusted: Sequence[VerifierKey]) -> None:
+    """Raise SignatureRefused if another log's key signs what continues a log, and that log's own key is still known.
+
+    Gateways have keys of one name, and their logs names of one prefix: the key alone tells them apart.
+    """
+    own = [key for key in trusted if any(key.made(each) for each in newest.signatures)]
+    if own:
+        verify_note(submission.note, own)
 
 
 def _check(submission: Submission, root: bytes | None) -> None:

@@ -37,6 +37,14 @@ class Stale(Exception):
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest checkpoint of a log that was cosigned: its root, and the note with every signature."""
+
+    root: bytes
+    note: bytes
+
+
 class WitnessStore:
     """One witness's memory; may be used from any thread, one at a time."""
 
@@ -53,10 +61,10 @@ class WitnessStore:
             raise WitnessStoreRefused(f"{folder}: the witness's store cannot be made or opened there") from None
         self._turn = threading.Lock()
 
-    def advance(self, old: int, checkpoint: Checkpoint, seal: Callable[[bytes | None], bytes]) -> None:
+    def advance(self, old: int, checkpoint: Checkpoint, seal: Callable[[Newest | None], bytes]) -> None:
         """Put a checkpoint in the place of the newest one of its log, which must have `old` leaves; on disk on return.
 
-        `seal` is given the root of the newest (None if there is none) and returns the note to keep; what it raises is
+        `seal` is given the newest (None if there is none) and returns the note to keep; what it raises is
         raised, with nothing changed. Raises Stale. Check and change are one transaction: of two that come at once, the
         second finds the first.
         """
@@ -64,12 +72,12 @@ class WitnessStore:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 row = self._database.execute(
-                    "SELECT size, root FROM witnessed WHERE origin = ?", (checkpoint.origin,)
+                    "SELECT size, root, note FROM witnessed WHERE origin = ?", (checkpoint.origin,)
                 ).fetchone()
-                size, root = (0, None) if row is None else row
+                size, newest = (0, None) if row is None else (row[0], Newest(bytes(row[1]), bytes(row[2])))
                 if size != old:
                     raise Stale(size)  # noqa: TRY301 - rolled back below, like what `seal` raises
-                note = seal(root)
+                note = seal(newest)
                 self._database.execute(
                     "INSERT OR REPLACE INTO witnessed VALUES (?, ?, ?, ?, ?)",
                     (checkpoint.origin, checkpoint.size, checkpoint.root, note, int(time.time())),
