@@ -131,9 +131,12 @@ class Rig:
 
     world: World
     doing: dict[str, Misbehaving]
+    servers: list[FaultServer]
     longest_seconds: float = 0.0
     again: int = 0
     _number: int = field(default=0)
+    _headers: dict[str, str] = field(default_factory=dict)
+    _until: float = 0.0
 
     def child(self) -> NHSNumber:
         """Return a child whom nobody has been asked about."""
@@ -143,6 +146,15 @@ class Rig:
             check = (11 - sum(int(d) * (10 - i) for i, d in enumerate(digits)) % 11) % 11
             if check != 10:
                 return NHSNumber(f"{digits}{check}")
+
+    def forget(self) -> None:
+        """Let go of what was asked and of what was to be done: nothing of a rig grows with it."""
+        for server in self.servers:
+            server.received.clear()
+        for doing in self.doing.values():
+            doing.deeds.clear()
+            doing.delays.clear()
+            doing.asked.clear()
 
     async def findings(self, deeds: Mapping[str, Deed], delays: Mapping[str, float] | None = None) -> list[str]:
         """Return what is wrong with the answer of one lookup whose sources do this, nothing if all is right."""
@@ -160,10 +172,17 @@ class Rig:
             doing.deeds[child] = deeds.get(source, WELL)
             doing.delays[child] = delays.get(source, 0.0)
         started = time.monotonic()
-        answer = await self.world.ask(child)
+        answer = await self.world.ask(child, headers=self._signed_in())
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - started)
         data: dict[str, Any] = answer.body["data"]["child"]
         return data
+
+    def _signed_in(self) -> dict[str, str]:
+        """Return the headers of one person, whose token is another one each minute."""
+        if time.monotonic() >= self._until:
+            self._until = time.monotonic() + 60.0
+            self._headers = self.world.headers()
+        return self._headers
 
     async def _findings(self, deeds: Mapping[str, Deed], delays: Mapping[str, float]) -> list[str]:
         data = await self.told(deeds, delays)
@@ -209,10 +228,11 @@ async def running_rig(*, rules: BreakerRules = _NEVER_OPEN) -> AsyncIterator[Rig
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         doing = {source: Misbehaving(source) for source in SOURCES}
         tls = server_context(Authority(folder).issue("stranger"))
-        sources = []
+        sources, servers = [], []
         for name, kind in SOURCES.items():
             server = await stack.enter_async_context(FaultServer(doing[name]))
             stranger = await stack.enter_async_context(FaultServer(doing[name], tls=tls))
+            servers += [server, stranger]
             ways = {
                 "good": SourceClient(server.url, allow_private=False),
                 "stranger": SourceClient(stranger.url, allow_private=False, ssl_context=_trusting(folder)),
@@ -238,7 +258,7 @@ async def running_rig(*, rules: BreakerRules = _NEVER_OPEN) -> AsyncIterator[Rig
             },
         }
         world = await stack.enter_async_context(running_world(folder, *sources, limits=limits))
-        yield Rig(world, doing)
+        yield Rig(world, doing, servers)
 
 
 def _manifest(name: str, kind: AgencyKind) -> Manifest:
