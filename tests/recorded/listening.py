@@ -120,6 +120,8 @@ class Account:
         if not matching:
             return ["an answer was sent of whose bytes no OUTCOME has the digest"]
         outcome = matching.pop()
+        if not matching:
+            del self.outcomes[digest]  # who looks up for half an hour is not to grow by it
         TALLY.answers += 1
         try:
             held = held_in(asked, data)
@@ -137,6 +139,7 @@ class Account:
     def _frame(self, outcome: Mapping[str, Any], lookup: Mapping[str, Any], extensions: Any) -> Iterable[str]:
         if outcome["intent"] not in self.intents:
             yield "OUTCOME closes no INTENT"
+        self.intents.discard(outcome["intent"])
         for name in ("outcome", "complete", "receipt"):
             if name in lookup and lookup[name] != outcome[name]:
                 yield f"OUTCOME has another {name}"
