@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ from tests.faults.matrix import WELL, Deed, Misbehaving
 from tests.fixtures.certificates import Authority, server_context
 from tests.fixtures.fault_server import FaultServer
 from tests.fixtures.sources import known, row
-from tests.fixtures.world import World, running_world
+from tests.fixtures.world import Told, World, running_world
 
 SECONDS = 0.5  # what a source may take, in place of a second and a half
 SOURCES = {
@@ -167,6 +168,12 @@ class Rig:
 
     async def told(self, deeds: Mapping[str, Deed], delays: Mapping[str, float]) -> dict[str, Any]:
         """Return the data of one lookup whose sources do this."""
+        answer = await self.answered(deeds, delays)
+        data: dict[str, Any] = answer.body["data"]["child"]
+        return data
+
+    async def answered(self, deeds: Mapping[str, Deed], delays: Mapping[str, float] = MappingProxyType({})) -> Told:
+        """Return the answer to one lookup whose sources do this, a refusal if it is one."""
         child = self.child()
         for source, doing in self.doing.items():
             doing.deeds[child] = deeds.get(source, WELL)
@@ -174,8 +181,7 @@ class Rig:
         started = time.monotonic()
         answer = await self.world.ask(child, headers=self._signed_in())
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - started)
-        data: dict[str, Any] = answer.body["data"]["child"]
-        return data
+        return answer
 
     def _signed_in(self) -> dict[str, str]:
         """Return the headers of one person, whose token is another one each minute."""
