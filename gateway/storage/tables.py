@@ -110,3 +110,13 @@ detection_position = sa.Table(
     sqlite_with_rowid=False,
 )
 """How far detection has read each shard of the log; under the empty name, until when it has looked at all."""
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("beats", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How often who holds a name has said so, and how often it was taken from one that no longer did."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -29,13 +31,14 @@ from gateway.storage.engine import open_engine
 
 duty = Duty(open_engine(sys.argv[1]), log=None)
 print(duty.had(), flush=True)
-sys.stdin.read()
+for _ in sys.stdin:
+    print(duty.had(), flush=True)
 """
 
 
 @contextmanager
 def another_process(engine: sa.Engine) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
-    """A process that asks for the duty once and stays; with what it was told."""
+    """A process that asks for the duty, and again when it is told to; with what it was told first."""
     url = engine.url.render_as_string(hide_password=False)
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDS, url],
@@ -48,6 +51,15 @@ def another_process(engine: sa.Engine) -> Iterator[tuple[subprocess.Popen[bytes]
             yield other, other.stdout.readline().strip()
         finally:
             other.kill()
+
+
+def asks_again(other: subprocess.Popen[bytes]) -> bytes:
+    """Let that process ask once more; return what it was told."""
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdin.write(b"\n")
+    other.stdin.flush()
+    return other.stdout.readline().strip()
 
 
 async def test_of_two_processes_one_has_the_duty_and_the_other_when_that_one_is_killed(
@@ -89,6 +101,103 @@ def test_who_has_the_duty_keeps_it_from_turn_to_turn(engine: sa.Engine, open_log
     second.close()
 
 
+class Clock:
+    """A clock that the test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_process_that_stands_still_loses_the_duty_and_does_not_have_it_when_it_goes_on(
+    engine: sa.Engine, open_log: OpenLog
+) -> None:
+    clock = Clock()
+    duty = Duty(engine, open_log(), lease_seconds=60, clock=clock)
+    done = []
+
+    async def work() -> None:
+        done.append(1)
+
+    turn = duty.of(work)
+    with another_process(engine) as (other, told):
+        assert told == b"True"
+        os.kill(other.pid, signal.SIGSTOP)
+        await turn()
+        clock.now = 59
+        await turn()
+        assert done == []
+        clock.now = 60
+        await turn()
+        assert done == [1]
+
+        os.kill(other.pid, signal.SIGCONT)
+        assert asks_again(other) == b"False"
+        await turn()
+        assert done == [1, 1]
+        duty.close()
+        assert asks_again(other) == b"True"
+        assert not duty.had()
+
+
+async def test_a_process_that_asks_again_and_again_keeps_the_duty_however_long(
+    engine: sa.Engine, open_log: OpenLog
+) -> None:
+    clock = Clock()
+    duty = Duty(engine, open_log(), lease_seconds=60, clock=clock)
+    with another_process(engine) as (other, told):
+        assert told == b"True"
+        for _ in range(5):
+            clock.now += 59
+            assert not duty.had()
+            assert asks_again(other) == b"True"
+
+
+async def test_of_two_that_wait_one_takes_over_from_the_one_that_hangs(engine: sa.Engine, open_log: OpenLog) -> None:
+    clock, log = Clock(), open_log()
+    waiting = [Duty(engine, log, lease_seconds=60, clock=clock) for _ in range(2)]
+    with another_process(engine) as (_, told):
+        assert told == b"True"
+        assert [each.had() for each in waiting] == [False, False]
+        clock.now = 60
+        assert [each.had() for each in waiting] == [True, False]
+        clock.now = 119
+        assert [each.had() for each in waiting] == [True, False]
+        clock.now = 178
+        assert [each.had() for each in reversed(waiting)] == [False, True]
+    for each in waiting:
+        each.close()
+
+
+async def test_a_process_in_which_a_turn_does_not_end_leaves_the_duty_to_another(
+    engine: sa.Engine, open_log: OpenLog
+) -> None:
+    clock = Clock()
+    duty = Duty(engine, open_log(), lease_seconds=60, turn_seconds=600, clock=clock)
+    begun = asyncio.Event()
+
+    async def hangs() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    hanging = asyncio.create_task(duty.of(hangs)())  # type: ignore[arg-type]
+    await begun.wait()
+    clock.now = 599
+    assert duty.had()
+    clock.now = 600
+    assert not duty.had()
+    with another_process(engine) as (_, told):
+        assert told == b"True"
+        clock.now = 700
+        assert not duty.had()
+    # and without another, the timers that do not hang go on here
+    while not duty.had():  # noqa: ASYNC110 a server takes a moment to learn that its client is gone
+        await asyncio.sleep(0.01)
+    hanging.cancel()
+    duty.close()
+
+
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 def test_who_lost_the_session_has_lost_the_duty_and_may_have_it_again(engine: sa.Engine, open_log: OpenLog) -> None:
     log = open_log()
@@ -96,7 +205,8 @@ def test_who_lost_the_session_has_lost_the_duty_and_may_have_it_again(engine: sa
     assert duty.had()
     assert not other.had()
 
-    held = duty._holding
+    assert duty._lease._held is not None
+    held = duty._lease._held[1]
     assert isinstance(held, SessionHolding)
     assert held.connection is not None
     session = held.connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
