@@ -21,6 +21,7 @@ from gateway.audit.master import is_master
 from gateway.audit.recovery import origin_of
 from gateway.audit.verification.apart import Call, Place, Workers
 from gateway.audit.verification.findings import Findings, Status
+from gateway.audit.verification.purges import check_absent, check_announced
 from gateway.audit.verification.reading import Reader
 from gateway.audit.verification.schema import NoTables, TablesMissing, check_schema
 from gateway.audit.verification.seals import (
@@ -36,7 +37,6 @@ from gateway.audit.verification.seals import (
 from gateway.audit.verification.shards import (
     Shard,
     by_shard,
-    check_absent,
     check_entry,
     check_silences,
     join,
@@ -80,6 +80,8 @@ class Verification:
     cosignatures: int = 0
     unsealed: int = 0
     """Leaves at the ends of shards that no checkpoint covers yet."""
+    purged: int = 0
+    """Payloads that are gone: who, whom and why they said cannot be verified any more."""
 
 
 @dataclass(slots=True)
@@ -117,6 +119,7 @@ def verify(
             for name in sorted(names, key=lambda name: (not is_master(str(name)), str(name))):
                 _check_shard(reader, log, trust, name, workers, progress)
             _check_entries(reader, log)
+            check_announced(reader, log.shards)
     except NoTables:
         raise NoLog("there is no log in this database") from None
     except TablesMissing:
@@ -174,9 +177,7 @@ def _check_entries(reader: Reader, log: _Log) -> None:
 
 def _check_between(log: _Log, trust: Trust) -> None:
     """Hold the shards against each other, and against what others have kept."""
-    purges = [purge for shard in log.shards.values() for purge in shard.purges]
-    for shard in log.shards.values():
-        check_absent(shard, purges)
+    check_absent(log.shards)
     keys = keys_for(trust, [start for shard in log.shards.values() for start in shard.starts])
     for name, seals in log.seals.items():
         check_checkpoints(log.shards[name], seals, keys)
@@ -222,6 +223,7 @@ def _result(log: _Log) -> Verification:
         root=" ".join(f"{shard.name}:{shard.size}:{shard.root.hex()}" for shard in shards),
         checkpoints=sum(len(seals.checkpoints) for seals in log.seals.values()),
         cosignatures=sum(len(seals.cosigned) for seals in log.seals.values()),
+        purged=sum(len(shard.absent) for shard in shards),
         unsealed=sum(_unsealed(shard, log.seals[shard.name]) for shard in shards),
     )
 

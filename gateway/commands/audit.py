@@ -128,6 +128,7 @@ def _print(found: Verification, *, as_json: bool) -> None:
             "checkpoints": found.checkpoints,
             "cosignatures": found.cosignatures,
             "unsealed": found.unsealed,
+            "purged": found.purged,
             "root": found.root,
             "findings": list(found.findings),
         }
@@ -138,6 +139,8 @@ def _print(found: Verification, *, as_json: bool) -> None:
         f"  {found.checkpoints} checkpoints, {found.cosignatures} cosignatures, "
         f"{found.unsealed} records not yet under a checkpoint"
     )
+    if found.purged:
+        click.echo(f"  {found.purged} payloads are gone: that they were there is verified, and not what they said")
     for finding in found.findings:
         click.echo(f"  {finding}")
     if found.open_intents:

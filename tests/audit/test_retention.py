@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -214,6 +215,7 @@ def test_after_a_purge_leaves_and_proofs_verify_and_the_payloads_are_gone(
     assert None not in [records[seq] for seq in kept]
     found = verify(engine)
     assert found.status is not Status.TAMPERED, found.findings
+    assert found.purged == 2
     assert not [finding for finding in found.findings if "payload" in finding or "INTENT" in finding]
 
 
@@ -235,6 +237,27 @@ def test_no_payload_can_be_deleted_that_no_committed_record_announces(
         delete(purger, Range(log.shard, outcome, outcome))
 
     assert delete(purger, purge) == 1
+
+
+@pytest.mark.parametrize("of", ["its own shard", "another shard", "what another shard does not hold"])
+def test_a_record_that_announces_the_purge_of_what_is_yet_to_come_is_no_licence(
+    engine: sa.Engine, open_log: Opened, purger: sa.Engine, of: str
+) -> None:
+    """An insider would write it once, and take away any record afterwards."""
+    log, other = open_log(), open_log()
+    shard = log.shard if of == "its own shard" else other.shard
+    last = 2**40 if of == "what another shard does not hold" else 6
+    licence = Range(shard, 2, last)
+    announce(purger, licence, log.shard, announced(log, licence))
+    time.sleep(0.002)  # the clock of the log counts milliseconds
+    victim = log if shard == log.shard else other
+    for _ in range(3):
+        lookup(victim)
+    assert delete(purger, Range(shard, 3, 4)) == 2
+
+    found = verify(engine)
+    assert found.status is Status.TAMPERED
+    assert [text for text in found.findings if "that were not there yet" in text]
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)  # SQLite has no roles

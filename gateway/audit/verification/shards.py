@@ -10,7 +10,7 @@ from typing import Any, Final
 from gateway.audit.merkle import EMPTY_ROOT, Frontier, node_hash
 from gateway.audit.verification.findings import Findings
 from gateway.audit.verification.reading import Reader
-from gateway.audit.verification.stretch import LONGEST_SILENCE_MS, STRETCH, STRETCH_LEVEL, Start, Stretch, Told
+from gateway.audit.verification.stretch import LONGEST_SILENCE_MS, STRETCH, STRETCH_LEVEL, Purge, Start, Stretch, Told
 from gateway.audit.verification.tree import compare_nodes
 
 _LARGEST: Final = 2**63 - 1
@@ -33,7 +33,7 @@ class Shard:
     open_intents: set[int] = field(default_factory=set)
     absent: list[int] = field(default_factory=list)
     payloads: int = 0
-    purges: list[tuple[str, int, int]] = field(default_factory=list)
+    purges: list[Purge] = field(default_factory=list)
     silences: list[tuple[int, int]] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -143,16 +143,6 @@ def _check_left_over(shard: Shard, stored: dict[Any, int], payloads: int) -> Non
             shard.findings.tamper(f"shard {shard.name}: nodes of level {level} are missing")
     if payloads != shard.payloads and not shard.findings.tampered:
         shard.findings.tamper(f"shard {shard.name}: payloads belong to no leaf")
-
-
-def check_absent(shard: Shard, purges: Iterable[tuple[str, int, int]]) -> None:
-    """Note the payloads that are absent although no record announces that they were purged."""
-    ranges = [(first, last) for name, first, last in purges if name == shard.name]
-    for seq in shard.absent:
-        if not any(first <= seq <= last for first, last in ranges):
-            shard.findings.tamper(f"shard {shard.name}: payload {seq} is missing and no record says that it was purged")
-        # whether it disclosed is past its retention
-        shard.open_intents.discard(seq)
 
 
 def check_silences(shard: Shard) -> None:

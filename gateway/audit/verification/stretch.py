@@ -53,6 +53,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Purge:
+    """A PAYLOAD_PURGED record: which payloads of which shard are to go."""
+
+    seq: int
+    shard: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """A record of the master log."""
 
@@ -84,7 +94,7 @@ class Stretch:
     """What its records close elsewhere."""
     absent: list[int] = field(default_factory=list)
     payloads: int = 0
-    purges: list[tuple[str, int, int]] = field(default_factory=list)
+    purges: list[Purge] = field(default_factory=list)
     silences: list[tuple[int, int]] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -96,7 +106,8 @@ class Stretch:
         if said.action == AdminAction.STARTED:
             self.starts.append(Start(seq, said.signer, said.cosigner, said.witnesses))
         elif said.action == AdminAction.PAYLOAD_PURGED and said.shard and said.first is not None:
-            self.purges.append((said.shard, said.first, said.first if said.last is None else said.last))
+            last = said.first if said.last is None else said.last
+            self.purges.append(Purge(seq, said.shard, said.first, last))
         elif said.event is not None and said.shard and said.size is not None and said.root is not None:
             cosigned = tuple(said.cosigned.items())
             self.told.append(Told(seq, said.event, said.shard, said.size, said.root, said.sizes, cosigned))
