@@ -111,6 +111,10 @@ class AuditEvents:
 
     def _wanted(self, given: Mapping[str, Any], audited: frozenset[str] | None) -> Wanted:
         of = _text(given, "organisation")
+        since_ms, until_ms = _milliseconds(given.get("since")), _milliseconds(given.get("until"))
+        if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+            # an empty page would read as if nothing had happened
+            raise BadUserInput("`since` must be before `until`.")
         outcomes, kinds, purposes = given.get("outcome"), given.get("kind"), given.get("purpose")
         flags = given.get("flags") or ()
         return Wanted(
@@ -123,8 +127,8 @@ class AuditEvents:
             kinds=None if kinds is None else frozenset(str(word) for kind in kinds for word in _KINDS[kind]),
             flags=sum(_FLAGS[flag] for flag in set(flags) if flag in _FLAGS),
             unexplained=AuditFlag.UNEXPLAINED in flags,
-            since_ms=_milliseconds(given.get("since")),
-            until_ms=_milliseconds(given.get("until")),
+            since_ms=since_ms,
+            until_ms=until_ms,
         )
 
     def _subject(self, given: Mapping[str, Any]) -> str | None:

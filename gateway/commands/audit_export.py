@@ -25,7 +25,7 @@ from gateway.audit.records import MASTER
 from gateway.audit.tables import audit_shard
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.leaving import approval, new_file
-from gateway.commands.log_reading import OpenedLog, config_option, data_option, moment_of, opened_log, period_options
+from gateway.commands.log_reading import OpenedLog, config_option, data_option, opened_log, period_of, period_options
 from gateway.lookup_record import KEY
 
 _FORMATS: Final[Mapping[str, Callable[[Entry], dict[str, Any]]]] = {
@@ -82,7 +82,7 @@ def export(
         approval(requested_by, approved_by, authority)
     if form == "tiles" and (out is None or identify or since or until):
         raise CommandError("tiles are whole logs without names: give --out DIR, and no --identify, --since or --until")
-    period = (moment_of(since), moment_of(until))
+    period = period_of({"since": since, "until": until})
     with opened_log(file, data, catch_up=False) as opened:
         shards = _shards(opened.engine, shard, tiles=form == "tiles")
         said = {

@@ -19,7 +19,7 @@ from gateway.audit.reports.rendering import text
 from gateway.audit.reports.report import Report, Table, moment
 from gateway.auditing import ends_of
 from gateway.commands.errors import CommandError, OneLineCommand
-from gateway.commands.log_reading import config_option, data_option, moment_of, opened_log, period_options
+from gateway.commands.log_reading import config_option, data_option, opened_log, period_of, period_options
 from schema.vocabulary import LookupOutcome, Purpose
 
 _PROGRESS_SECONDS: Final = 2.0
@@ -109,6 +109,7 @@ def events(file: Path | None, data: Path | None, as_json: bool, most: int, **wan
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:
+    since_ms, until_ms = period_of(given)
     flags = Flag(0)
     for name in given["flag"]:
         flags |= Flag[name]
@@ -122,8 +123,8 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
         kinds=frozenset(given["kind"]) or None,
         flags=int(flags),
         unexplained=given["unexplained"],
-        since_ms=moment_of(given["since"]),
-        until_ms=moment_of(given["until"]),
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
 
 

@@ -32,8 +32,8 @@ from gateway.commands.log_reading import (
     OpenedLog,
     config_option,
     data_option,
-    moment_of,
     opened_log,
+    period_of,
     period_options,
 )
 from schema.identifiers import NHSNumber
@@ -296,7 +296,7 @@ def _put(printed: str, out: Path | None) -> None:
 
 def _order(given: Mapping[str, Any]) -> Order:
     by = approval(given["requested_by"], given["approved_by"], given["authority"])
-    return Order(by.requested_by, by.approved_by, by.authority, moment_of(given["since"]), moment_of(given["until"]))
+    return Order(by.requested_by, by.approved_by, by.authority, *period_of(given))
 
 
 def _decisions(given: Mapping[str, Any]) -> Decisions:
@@ -309,7 +309,7 @@ def _decisions(given: Mapping[str, Any]) -> Decisions:
 
 
 def _period(given: Mapping[str, Any]) -> Period:
-    return Period(moment_of(given["since"]), moment_of(given["until"]), given["organisation"])
+    return Period(*period_of(given), given["organisation"])
 
 
 def _within(at_ms: int, order: Order) -> bool:

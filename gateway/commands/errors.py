@@ -31,6 +31,8 @@ class OneLineCommand(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
+        if not all(map(_is_text, args)):
+            raise CommandError("an argument is not UTF-8 text")
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as error:
@@ -47,6 +49,15 @@ class OneLineGroup(OneLineCommand, click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             raise _one_line(error) from None
+
+
+def _is_text(argument: str) -> bool:
+    """Return whether an argument can be stored, sent and printed: bytes that are not UTF-8 arrive as surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one_line(error: click.UsageError) -> click.ClickException:

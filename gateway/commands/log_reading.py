@@ -141,6 +141,15 @@ def moment_of(text: str | None) -> int | None:
     return int(found.timestamp() * 1000)
 
 
+def period_of(given: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the milliseconds of `since` and `until`. Raises CommandError also for a period that holds no moment."""
+    since, until = moment_of(given["since"]), moment_of(given["until"])
+    if since is not None and until is not None and since >= until:
+        # an answer would read as if nothing had happened
+        raise CommandError("--since must be before --until")
+    return since, until
+
+
 def period_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--since` and `--until`."""
     command = click.option("--until", metavar="TIME", help="Before this moment.")(command)

@@ -320,7 +320,13 @@ async def test_a_lookup_without_an_outcome_is_unknown(running: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"nhsNumber": CHILD, "subject": "ab"}, {"since": "2026-01-01T00:00:00"}, {"person": ""}]
+    "wanted",
+    [
+        {"nhsNumber": CHILD, "subject": "ab"},
+        {"since": "2026-01-01T00:00:00"},
+        {"person": ""},
+        {"since": "2026-11-27T00:00:00Z", "until": "2026-11-26T00:00:00Z"},
+    ],
 )
 async def test_a_filter_that_says_two_things_or_nothing_is_refused(running: Running, wanted: dict[str, Any]) -> None:
     async with running(council()) as world:

@@ -406,14 +406,36 @@ def test_events_lists_who_asked_what_and_is_on_record(tmp_path: Path, running: R
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--since", "yesterday"), ("--since", "2026-11-26T09:00"), ("--flag", "NONE"), ("--most", "0")]
+    "arguments",
+    [
+        ("--since", "yesterday"),
+        ("--since", "2026-11-26T09:00"),
+        ("--since", "2026-11-27", "--until", "2026-11-26"),
+        ("--flag", "NONE"),
+        ("--most", "0"),
+        ("--person", "a\udce9"),
+    ],
 )
-def test_what_cannot_be_a_filter_is_refused(tmp_path: Path, running: Running, arguments: tuple[str, str]) -> None:
+def test_what_cannot_be_a_filter_is_refused(tmp_path: Path, running: Running, arguments: tuple[str, ...]) -> None:
     lived(running, ENQUIRY)
     result = run(tmp_path, "events", *arguments)
 
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("export", "--format", "jsonl"), ("report", "rates"), ("report", "subject", *ORDER)]
+)
+def test_a_period_that_holds_no_moment_is_refused_and_not_answered_with_nothing(
+    tmp_path: Path, running: Running, command: tuple[str, ...]
+) -> None:
+    lived(running, ENQUIRY)
+    result = run(tmp_path, *command, "--since", "2026-11-26", "--until", "2026-11-26", typed=f"{CHILD}\n")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "contactpoint: --since must be before --until\n"
+    assert readings(tmp_path) == []
 
 
 def test_the_index_is_checked_and_rebuilt(tmp_path: Path, running: Running) -> None:
