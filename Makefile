@@ -1,7 +1,7 @@
 # Every target is one line over a real command; continuous integration runs the same ones.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help demo test check fix bench bench-micro prove prove-disclosure prove-audit prove-faults prove-soak clean
+.PHONY: help demo test check fix bench bench-micro bench-strain prove prove-disclosure prove-audit prove-faults prove-soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ bench: .venv/.runtime ## the project beside a peer in the rig; writes docs/bench
 
 bench-micro: .venv/.test ## what each part of a lookup costs; writes docs/benchmarks-micro.md
 	@$(PY) bench/micro.py $(ARGS)
+
+bench-strain: .venv/.test ## ten times the connections, and one dead connector; writes docs/benchmarks-strain.md
+	@$(PY) bench/under_strain.py $(ARGS)
 
 prove: .venv/.test ## the long proofs; each writes its figures to docs/evidence.md
 	@$(PY) -m tests.prove $(ARGS)

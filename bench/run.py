@@ -2,7 +2,7 @@
 
 The rig is a folder of its own (BENCH_RIG, by default `../shared/bench` beside the repository) with a `run` command; the
 arguments are its own (`make bench ARGS="--help"`). Without any: every peer, both kinds of agencies, 1, 32 and 128
-connections at 0 ms and at 20/50 ms, then ten times the connections and one dead connector (`bench/under_strain.py`).
+connections at 0 ms and at 20/50 ms. Ten times the connections and one dead connector are `make bench-strain`.
 
 BENCH_PYTHON names the interpreter that serves, if not this environment's: of the same version, with this environment's
 libraries. What is deployed is built with profile-guided optimisation; a version manager's own build often is not.
@@ -62,16 +62,8 @@ def main(arguments: list[str]) -> int:
         runs: Runs = json.loads(figures.read_text(encoding="utf-8"))
     reached = against_the_aims(runs)
     print(reached)
-    strain = "" if arguments else _under_strain(rig)
-    DOCUMENT.write_text(_document(arguments, reached, done.stdout, strain), encoding="utf-8")
+    DOCUMENT.write_text(_document(arguments, reached, done.stdout), encoding="utf-8")
     return done.returncode
-
-
-def _under_strain(rig: Path) -> str:
-    command = [sys.executable, str(ROOT / "bench" / "under_strain.py"), str(rig)]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-    print(done.stdout)
-    return done.stdout
 
 
 def against_the_aims(runs: Runs) -> str:
@@ -123,7 +115,7 @@ def _interpreter() -> str:
     return told.replace(" ,", ",") + chosen
 
 
-def _document(arguments: list[str], reached: str, tables: str, strain: str) -> str:
+def _document(arguments: list[str], reached: str, tables: str) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ).stdout.strip()
@@ -135,7 +127,7 @@ def _document(arguments: list[str], reached: str, tables: str, strain: str) -> s
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"served by {_interpreter()}\n- libraries: {versions}\n"
         f"- options: {'`' + ' '.join(arguments) + '`' if arguments else 'none, so everything'}\n\n"
-        f"{reached}\n{tables}{strain}"
+        f"{reached}\n{tables}"
     )
 
 

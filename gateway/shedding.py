@@ -6,6 +6,8 @@ nor the beat at which an answer without a disclosure leaves is in it, so that wh
 
 Who goes first: break-glass has room of its own above the limit, lookups have all of it, everything else three quarters.
 Break-glass is taken at its word here, before the token is read; the word buys a place in the queue and nothing else.
+
+Who is refused is told when to come back: the later the more are refused, so that refusing does not become the work.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from gateway.errors import Overloaded
 from gateway.metrics import note_shed, watch_requests
 
 LEAST = 128
-_RETRY_AFTER_SECONDS = 1
+_REFUSALS_A_SECOND = 200  # of which each costs a tenth of a lookup: what more would come back in a second comes later
+_LONGEST_RETRY_SECONDS = 30
 _TURN_SECONDS = 0.02  # a longer turn of the event loop is one in which a refusal would come late, too
 _STEP_SECONDS = 0.1
 _MORE, _FEWER = 8, 0.9
@@ -47,6 +50,7 @@ class Admission:
         self._measuring = False
         self._next_step = 0.0
         self._pressed = False  # whether the limit was what kept more from being under way
+        self._second, self._refused, self._refused_before = 0, 0, 0  # in this second, and in the one before it
         watch_requests(self)
 
     def enter(self, priority: Priority) -> None:
@@ -54,12 +58,24 @@ class Admission:
         if self.under_way >= self.limit * priority.value:
             self._pressed = True
             note_shed(priority.name)
-            raise Overloaded(_RETRY_AFTER_SECONDS)
+            raise Overloaded(self._seconds_to_wait(priority))
         self.under_way += 1
         if not self._measuring:
             loop = asyncio.get_running_loop()
             self._measuring = True
             loop.call_soon(self._turned, loop, loop.time())
+
+    def _seconds_to_wait(self, priority: Priority) -> int:
+        """Return after how many seconds who is refused may come back, and count it among the refused."""
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._refused_before = self._refused if second == self._second + 1 else 0
+            self._second, self._refused = second, 0
+        self._refused += 1
+        if priority is Priority.BREAK_GLASS:
+            return 1
+        most = max(self._refused, self._refused_before)
+        return min(1 + most // _REFUSALS_A_SECOND, _LONGEST_RETRY_SECONDS)
 
     def leave(self) -> None:
         """Count a request out, however it ended."""

@@ -79,6 +79,38 @@ async def test_without_pressure_the_limit_stays() -> None:
     assert door.limit == LEAST
 
 
+def told_to_wait(door: Admission, priority: Priority, count: int) -> list[int]:
+    """Return for how many seconds each of so many is told to wait that come at once to a full door."""
+    waits = []
+    for _ in range(count):
+        with pytest.raises(Overloaded) as refused:
+            door.enter(priority)
+        waits.append(int(dict(refused.value.headers())[b"retry-after"]))
+    return waits
+
+
+async def test_the_more_are_refused_the_later_they_are_told_to_come_back_and_break_glass_at_once() -> None:
+    door = Admission(1)
+    fill(door, Priority.BREAK_GLASS)
+
+    waits = told_to_wait(door, Priority.LOOKUP, 5_000)
+
+    assert waits[0] == 1
+    assert waits == sorted(waits)
+    # each second as many as are cheap to refuse, whatever their number
+    assert max(waits.count(seconds) for seconds in range(2, 20)) <= 200
+    assert told_to_wait(door, Priority.BREAK_GLASS, 1) == [1]
+
+
+async def test_who_is_refused_after_a_pause_is_told_to_come_back_soon() -> None:
+    door = Admission(1)
+    fill(door, Priority.BREAK_GLASS)
+    told_to_wait(door, Priority.LOOKUP, 3_000)
+    await asyncio.sleep(2.1)
+
+    assert told_to_wait(door, Priority.LOOKUP, 1) == [1]
+
+
 @pytest.mark.parametrize(
     ("query", "variables", "priority"),
     [
