@@ -7,15 +7,19 @@ answering, and closes each connection with its answer, so that the next request 
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
+from typing import Final
 
 import structlog
 import uvicorn
 
 log = structlog.get_logger("gateway.stopping")
+
+_ACCEPTS_A_TURN: Final = 16
 
 
 @dataclass
@@ -42,6 +46,11 @@ class OrderlyServer(uvicorn.Server):
         self._wait_seconds = wait_seconds
         self._at_once = at_once
         self._close_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, by several handles for each socket: libuv accepts one connection of a handle a turn."""
+        doubles = [each.dup() for each in sockets or () for _ in range(_ACCEPTS_A_TURN - 1)]
+        await super().startup(sockets if sockets is None else [*sockets, *doubles])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second signal ends the wait."""
