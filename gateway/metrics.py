@@ -163,7 +163,11 @@ class Counted(Protocol):
     """What the metrics read of the door when they are asked."""
 
     under_way: int
-    limit: float
+
+    @property
+    def limit(self) -> float:
+        """How many lookups are let in at once."""
+        ...
 
 
 def watch_requests(door: Counted) -> None:

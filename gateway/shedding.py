@@ -1,8 +1,11 @@
 """Refuses work that there is no room for, before any is done: 503 within milliseconds, not late answers for all.
 
-How much is answered at once is found by additive increase and multiplicative decrease. What it goes by is how long a
+How much is worked on at once is found by additive increase and multiplicative decrease. What it goes by is how long a
 callback that is ready waits for its turn in this process: the latency that our own load makes. Neither a slow agency
 nor the beat at which an answer without a disclosure leaves is in it, so that what is shed tells nothing of a child.
+
+A refusal, too, waits for its turn, so turns are kept short: a few more than are worked on are let in and wait, which
+costs nothing a turn. `LEAST` are let in however slow the turns.
 
 Who goes first: break-glass has room of its own above the limit, lookups have all of it, everything else three quarters.
 Break-glass is taken at its word here, before the token is read; the word buys a place in the queue and nothing else.
@@ -13,6 +16,7 @@ Who is refused is told when to come back: the later the more are refused, so tha
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -21,9 +25,10 @@ from gateway.errors import Overloaded
 from gateway.metrics import note_shed, watch_requests
 
 LEAST = 128
+_LEAST_AT_WORK = 32  # with fewer, a commit of the log is shared by too few
 _REFUSALS_A_SECOND = 200  # of which each costs a tenth of a lookup: what more would come back in a second comes later
 _LONGEST_RETRY_SECONDS = 30
-_TURN_SECONDS = 0.02  # a longer turn of the event loop is one in which a refusal would come late, too
+_TURN_SECONDS = 0.005  # a refusal may wait for two turns, and one turn in a hundred is several times as long as most
 _STEP_SECONDS = 0.1
 _MORE, _FEWER = 8, 0.9
 _LATEST = 0.2  # the weight of one measured turn
@@ -38,23 +43,34 @@ class Priority(Enum):
 
 
 class Admission:
-    """Counts the requests under way, and lets in no more than can be answered in time."""
+    """Counts the requests under way, lets in no more than can be answered in time, and has some of them wait."""
 
     def __init__(self, most: int = 1024) -> None:
         """`most`: the limit never grows beyond it, and never shrinks below `LEAST` unless it is less."""
         self._most = most
         self._least = min(LEAST, most)
-        self.limit = float(self._least)
+        self._pace = float(self._least)  # how many are worked on at once
         self.under_way = 0
+        self._at_work = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting_to_break_glass: deque[asyncio.Future[None]] = deque()
         self._turn = 0.0  # how long a turn takes, smoothed
         self._measuring = False
         self._next_step = 0.0
-        self._pressed = False  # whether the limit was what kept more from being under way
+        self._pressed = False  # whether more would be at work but for the pace
         self._second, self._refused, self._refused_before = 0, 0, 0  # in this second, and in the one before it
         watch_requests(self)
 
-    def enter(self, priority: Priority) -> None:
-        """Let a request in; it must `leave`. Raises Overloaded, having cost next to nothing."""
+    @property
+    def limit(self) -> float:
+        """How many lookups are let in at once."""
+        return max(self._pace, self._least)
+
+    def enter(self, priority: Priority) -> asyncio.Future[None] | None:
+        """Let a request in; return what it has to await before its work, if anything. With that, it must `leave`.
+
+        Raises Overloaded, having cost next to nothing.
+        """
         if self.under_way >= self.limit * priority.value:
             self._pressed = True
             note_shed(priority.name)
@@ -64,6 +80,14 @@ class Admission:
             loop = asyncio.get_running_loop()
             self._measuring = True
             loop.call_soon(self._turned, loop, loop.time())
+        urgent = priority is Priority.BREAK_GLASS
+        if self._at_work < self._pace * (priority.value if urgent else 1):
+            self._at_work += 1
+            return None
+        self._pressed = True
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        (self._waiting_to_break_glass if urgent else self._waiting).append(place)
+        return place
 
     def _seconds_to_wait(self, priority: Priority) -> int:
         """Return after how many seconds who is refused may come back, and count it among the refused."""
@@ -77,9 +101,20 @@ class Admission:
         most = max(self._refused, self._refused_before)
         return min(1 + most // _REFUSALS_A_SECOND, _LONGEST_RETRY_SECONDS)
 
-    def leave(self) -> None:
-        """Count a request out, however it ended."""
+    def leave(self, place: asyncio.Future[None] | None = None) -> None:
+        """Count a request out, however it ended; `place` is what `enter` returned."""
         self.under_way -= 1
+        if place is None or (place.done() and not place.cancelled()):
+            self._at_work -= 1
+            self._call_in()
+
+    def _call_in(self) -> None:
+        for waiting, part in ((self._waiting_to_break_glass, Priority.BREAK_GLASS.value), (self._waiting, 1)):
+            while waiting and self._at_work < self._pace * part:
+                place = waiting.popleft()
+                if not place.done():  # its request ended while it waited
+                    self._at_work += 1
+                    place.set_result(None)
 
     def _turned(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
         self._measuring = False
@@ -89,10 +124,11 @@ class Admission:
             return
         self._next_step = now + _STEP_SECONDS
         if self._turn > _TURN_SECONDS:
-            self.limit = max(self._least, self.limit * _FEWER)
+            self._pace = max(min(_LEAST_AT_WORK, self._most), self._pace * _FEWER)
         elif self._pressed:
-            self.limit = min(self._most, self.limit + _MORE)
-        self._pressed = False
+            self._pace = min(self._most, self._pace + _MORE)
+            self._call_in()
+        self._pressed = bool(self._waiting)
 
 
 def priority_of(query: str, variables: Mapping[str, Any]) -> Priority:

@@ -201,12 +201,14 @@ class GraphQLEndpoint(Generic[Caller]):
         except GatewayError as refusal:
             await self._refused(refusal, None, None, context)
             raise
-        self._admission.enter(priority_of(request.query, request.variables))
+        place = self._admission.enter(priority_of(request.query, request.variables))
         try:
+            if place is not None:
+                await place
             context = RequestContext(request_id, method, context.started, request.variables, wait_of(headers))
             return await self._admitted(request, headers, context, asking)
         finally:
-            self._admission.leave()
+            self._admission.leave(place)
 
     async def _admitted(
         self, request: GraphQLRequest, headers: list[tuple[bytes, bytes]], context: RequestContext, asking: _Asking

@@ -17,16 +17,31 @@ from tests.fixtures.world import running_world
 pytestmark = pytest.mark.anyio
 
 
+Place = asyncio.Future[None] | None
+
+
+def let_in(door: Admission, priority: Priority) -> list[Place]:
+    """Return what those who get in before one is refused have to wait for."""
+    places: list[Place] = []
+    while len(places) < 100_000:
+        try:
+            places.append(door.enter(priority))
+        except Overloaded:
+            return places
+    raise AssertionError("nothing is ever refused")
+
+
 def fill(door: Admission, priority: Priority) -> int:
     """Return how many requests get in before one is refused."""
-    count = 0
-    while count < 100_000:
-        try:
-            door.enter(priority)
-        except Overloaded:
-            return count
-        count += 1
-    raise AssertionError("nothing is ever refused")
+    return len(let_in(door, priority))
+
+
+def give_up(door: Admission, places: list[Place]) -> None:
+    """Let these requests leave, those that still wait as one leaves whose task is cancelled."""
+    for place in places:
+        if place is not None and not place.done():
+            place.cancel()
+        door.leave(place)
 
 
 async def test_lookups_leave_room_for_break_glass_and_everything_else_leaves_room_for_lookups() -> None:
@@ -49,11 +64,10 @@ async def test_room_that_is_left_can_be_taken_again() -> None:
 async def pressed(door: Admission, turns: int, *, busy_seconds: float) -> None:
     """Let more requests come than there is room for, turn by turn of the loop, each turn so long."""
     for _ in range(turns):
-        count = fill(door, Priority.LOOKUP)
+        places = let_in(door, Priority.LOOKUP)
         time.sleep(busy_seconds)  # noqa: ASYNC251 - this process's own work is what is meant
         await asyncio.sleep(0)
-        for _ in range(count):
-            door.leave()
+        give_up(door, places)
         await asyncio.sleep(0.11)
 
 
@@ -109,6 +123,51 @@ async def test_who_is_refused_after_a_pause_is_told_to_come_back_soon() -> None:
     await asyncio.sleep(2.1)
 
     assert told_to_wait(door, Priority.LOOKUP, 1) == [1]
+
+
+async def paced() -> Admission:
+    """Return a door whose turns have become so long that few are worked on at once, and where nobody is."""
+    door = Admission()
+    await pressed(door, 14, busy_seconds=0.05)
+    return door
+
+
+async def test_while_turns_are_long_some_of_those_let_in_wait_and_break_glass_before_lookups() -> None:
+    door = await paced()
+    lookups = let_in(door, Priority.LOOKUP)
+    at_once = [place for place in lookups if place is None]
+    waiting = [place for place in lookups if place is not None]
+    urgent = [place for place in let_in(door, Priority.BREAK_GLASS) if place is not None]
+    assert at_once
+    assert waiting
+    assert urgent
+    assert not any(place.done() for place in (*waiting, *urgent))
+
+    for _ in at_once:
+        door.leave()
+
+    assert all(place.done() for place in urgent)
+    assert door.under_way == len(waiting) + LEAST // 4
+    # in the order in which they came
+    called_in = [place.done() for place in waiting]
+    assert called_in == sorted(called_in, reverse=True)
+
+
+async def test_everybody_who_waits_is_called_in_though_others_give_up_waiting() -> None:
+    door = await paced()
+    places = let_in(door, Priority.LOOKUP)
+    given_up = [place for place in places if place is not None][::3]
+    give_up(door, list(given_up))
+    left = [place for place in places if place not in given_up]
+    while left:
+        called_in = [place for place in left if place is None or place.done()]
+        assert called_in, "some are never called in"
+        for place in called_in:
+            door.leave(place)
+        left = [place for place in left if place not in called_in]
+
+    assert door.under_way == 0
+    assert door.enter(Priority.OTHER) is None
 
 
 @pytest.mark.parametrize(
