@@ -22,7 +22,7 @@ from gateway.commands.access_diff import changes_as_json, changes_as_text
 from gateway.commands.access_printing import as_html, as_markdown, as_text, cells_as_text
 from gateway.commands.access_sheet import sheet_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
-from gateway.commands.serve import loaded
+from gateway.commands.settings_file import loaded
 from gateway.explaining import explain_child
 from gateway.lookup import legal_today
 from gateway.settings import Settings

@@ -21,10 +21,10 @@ from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import NoLog, Status, verify
-from gateway.commands.audit import place
+from gateway.commands.audit_verify import place
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.rendering import plain
-from gateway.commands.serve import loaded
+from gateway.commands.settings_file import loaded
 from gateway.detection.detector import Alert
 from gateway.detection.feeds import FeedFault
 from gateway.detection.lookups import LogFault, Place

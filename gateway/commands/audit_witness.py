@@ -11,7 +11,7 @@ from gateway.audit.witnessing.keys import WitnessKeyRefused, WitnessKeys
 from gateway.audit.witnessing.server import Witness, witness_application
 from gateway.audit.witnessing.store import WitnessStore, WitnessStoreRefused
 from gateway.commands.errors import CommandError, OneLineCommand
-from gateway.commands.serve import listening_on, server_for
+from gateway.commands.listening import listening_on, server_for
 
 
 @click.command("witness", cls=OneLineCommand)

@@ -23,9 +23,9 @@ from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.commands.asking import ask, described
 from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.listening import listening_on, server_for
 from gateway.commands.lookup import ask_gateway, console, lookup_variables
 from gateway.commands.rendering import render_lookup
-from gateway.commands.serve import listening_on, server_for
 from gateway.commands.token import fetch_token, persona_named
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.appointing import appoint_guardian

@@ -27,7 +27,7 @@ from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_leaf
 from gateway.commands.errors import CommandError
-from gateway.commands.serve import loaded
+from gateway.commands.settings_file import loaded
 from gateway.configured import load_agreements
 from gateway.migrate import migrate
 from gateway.settings import Settings, SettingsFault, audit_key_file, from_values

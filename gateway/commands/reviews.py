@@ -21,7 +21,7 @@ from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_payload
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.rendering import plain
-from gateway.commands.serve import loaded
+from gateway.commands.settings_file import loaded
 from gateway.migrate import migrate
 from gateway.reviews import WAITING, found_of, pressing, severity_of
 from gateway.settings import Settings, audit_key_file

@@ -11,7 +11,6 @@ import click
 import sqlalchemy as sa
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
 
 from auth.idle_grants import idle_grants
 from gateway import app as wiring
@@ -22,92 +21,26 @@ from gateway.audit.keys import KeyFileRefused
 from gateway.audit.writer import name_of_error
 from gateway.collecting import spare_what_stays
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
+from gateway.commands.listening import close_all, listening_on, server_for
+from gateway.commands.settings_file import loaded
 from gateway.detection.feeds import FeedFault, check_feeds
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
 from gateway.migrate import grant, grant_purging
 from gateway.migrate import migrate as upgrade
-from gateway.request_heads import BoundedHeads
 from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file
-from gateway.stopping import OrderlyServer, Stopping
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
 from gateway.telemetry import configure_logs
 from gateway.tracing.configured import check_tracing
-from gateway.workers import DRAIN_SECONDS, EX_CONFIG, EX_SOFTWARE, Supervisor
+from gateway.workers import EX_CONFIG, EX_SOFTWARE, Supervisor
 
 log = structlog.get_logger("gateway.commands.serve")
-
-_WAITING_CONNECTIONS = 2048
 
 _CONFIG = click.option(
     "--config", "file", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration."
 )
-
-
-def server_for(
-    application: ASGIApp,
-    host: str,
-    port: int,
-    *,
-    stopping: Stopping | None = None,
-    wait_seconds: float = 0.0,
-    at_once: Callable[[], bool] = lambda: False,
-) -> uvicorn.Server:
-    """Return the server as this project runs it.
-
-    Bounded request heads, no access log, no server header, 25 s to let answers end. It stops as `OrderlyServer` does.
-    """
-    config = uvicorn.Config(
-        application,
-        host=host,
-        port=port,
-        loop="uvloop",
-        http=BoundedHeads,
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing reads the address or the scheme that a proxy tells
-        log_config=None,
-        timeout_graceful_shutdown=round(DRAIN_SECONDS),
-    )
-    return OrderlyServer(config, stopping or Stopping(), wait_seconds=wait_seconds, at_once=at_once)
-
-
-def listening_on(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for each address of `host`. Raises CommandError when one of them cannot be had.
-
-    They listen at once: two sockets that do not yet may be bound to one port.
-    """
-    made: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            made.append(opened := socket.socket(family, kind, protocol))
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.bind(address)
-            opened.listen(_WAITING_CONNECTIONS)
-    except (OSError, UnicodeError):
-        _close(made)
-        raise CommandError(f"cannot listen on port {port} of server.host; is another program using it?") from None
-    return made
-
-
-def _close(sockets: list[socket.socket]) -> None:
-    for each in sockets:
-        each.close()
-
-
-def loaded(file: Path) -> Settings:
-    """Return the settings of a file. Raises CommandError with the first fault, one line."""
-    try:
-        return configuration.load(file)
-    except SettingsFault as fault:
-        raise CommandError(fault.faults[0]) from None
 
 
 @click.command(cls=OneLineCommand)
@@ -139,10 +72,10 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
             wiring.prepare(settings)
         gateway = None if count > 1 else wiring.build(settings)
     except SettingsFault as fault:
-        _close(sockets)
+        close_all(sockets)
         raise CommandError(fault.faults[0]) from None
     except (StorageError, AuditError, KeyFileRefused) as fault:
-        _close(sockets)
+        close_all(sockets)
         raise CommandError(str(fault)) from None
     for each in sockets:
         log.info("listening", address=each.getsockname()[0], port=each.getsockname()[1])

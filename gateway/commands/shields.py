@@ -14,7 +14,7 @@ from gateway.audit.keys import KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
-from gateway.commands.serve import loaded
+from gateway.commands.settings_file import loaded
 from gateway.migrate import migrate
 from gateway.settings import Settings, audit_key_file
 from gateway.shields import DatabaseShields

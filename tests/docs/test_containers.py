@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from connectors import registry
 from gateway.__main__ import main
-from gateway.commands.serve import server_for
+from gateway.commands.listening import server_for
 from tests.docs.markdown import ROOT, text_of
 
 Instruction = tuple[str, str]

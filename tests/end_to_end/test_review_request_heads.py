@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import request_heads
-from gateway.commands.serve import server_for
+from gateway.commands.listening import server_for
 
 pytestmark = pytest.mark.network
 

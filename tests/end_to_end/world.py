@@ -28,7 +28,7 @@ from gateway import app as wiring
 from gateway import asgi
 from gateway.audit.records import Record, read_records
 from gateway.breaker import Breaker
-from gateway.commands.serve import server_for
+from gateway.commands.listening import server_for
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.appointing import STORIES, appoint_guardian
 from gateway.demo.clients import CLI_CLIENT_ID, PERSONA_GRANT

@@ -32,6 +32,25 @@ def test_asking_does_not_import_the_server(arguments: list[str]) -> None:
     assert imported_by(*arguments) & SERVER == set()
 
 
+OF_A_WITNESS = {
+    *("gateway.audit.checkpoints", "gateway.audit.cosignatures", "gateway.audit.merkle", "gateway.audit.notes"),
+    *("gateway.audit.witnessing.keys", "gateway.audit.witnessing.protocol"),
+    *("gateway.audit.witnessing.server", "gateway.audit.witnessing.store"),
+    *("gateway.commands.audit", "gateway.commands.audit_witness", "gateway.commands.errors"),
+    *("gateway.commands.lazy", "gateway.commands.listening"),
+    *("gateway.__main__", "gateway.request_heads", "gateway.stopping", "gateway.workers"),
+}
+
+
+def test_a_witness_imports_nothing_of_the_gateway_that_it_watches() -> None:
+    found = imported_by("audit", "witness", "--help")
+    ours = {name for name in found if name.partition(".")[0] in {"gateway", "auth", "connectors", "schema"}}
+    packages = {"gateway", "gateway.audit", "gateway.audit.witnessing", "gateway.commands"}
+
+    assert ours == OF_A_WITNESS | packages
+    assert found & {"strawberry", "graphql", "sqlalchemy", "psycopg", "alembic", "prometheus_client", "httpx"} == set()
+
+
 def test_an_import_of_the_server_would_be_found() -> None:
     assert imported_by("serve", "--help") >= SERVER
 

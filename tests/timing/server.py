@@ -20,7 +20,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.base import Ask, Connector, FieldMask
-from gateway.commands.serve import server_for
+from gateway.commands.listening import server_for
 from gateway.gathering import Gathering
 from gateway.lookup import Lookups
 from schema.identifiers import CRN, NHSNumber
