@@ -15,11 +15,13 @@ from connectors.wire_connection import WireAnswer
 from gateway import fanout
 from gateway.batching import Batches
 from gateway.breaker import BreakerRules
+from gateway.gathering import Gathering
 from gateway.upstream import Upstream
 from schema.records import ChildRef
 from schema.vocabulary import AgencyKind, SourceReason, SourceStatus
 from tests.faults.matrix import DEEDS
-from tests.faults.rig import running_rig
+from tests.faults.rig import TOTAL_SECONDS, running_rig
+from tests.faults.test_fault_matrix import differing, unrecorded
 from tests.fixtures.sources import CHILD, OTHER_CHILD, Remembering, SlowSource, known, row, source
 from tests.gateway.test_batching import MASK, an_ask
 
@@ -88,6 +90,79 @@ def test_a_false_nobody_is_found(defect: Defect, deed: str, monkeypatch: pytest.
     defect(monkeypatch)
 
     assert asyncio.run(findings()) != []
+
+
+def patient_with_sources(patch: pytest.MonkeyPatch) -> None:
+    """A source is waited for beyond the time of the lookup."""
+    asking = fanout.FanOut._as
+
+    def later(self: fanout.FanOut, *how: Any) -> Any:
+        ask = asking(self, *how)
+        return replace(ask, deadline=replace(ask.deadline, at=ask.deadline.at + TOTAL_SECONDS))
+
+    patch.setattr(fanout.FanOut, "_as", later)
+
+
+def asks_again_and_again(patch: pytest.MonkeyPatch) -> None:
+    """What failed is tried once more, and then once more."""
+    once = http.SourceClient._repeated
+
+    async def again(self: http.SourceClient, *how: Any) -> Any:
+        try:
+            return await once(self, *how)
+        except SourceFailed:
+            return await once(self, *how)
+
+    patch.setattr(http.SourceClient, "_repeated", again)
+
+
+@pytest.mark.parametrize(
+    ("defect", "deed", "word"),
+    [
+        pytest.param(patient_with_sources, "accepts-then-says-nothing", "beyond the deadline", id="late"),
+        pytest.param(asks_again_and_again, "500", "was asked", id="more-than-one-retry"),
+    ],
+)
+def test_what_is_too_late_or_too_often_is_found(
+    defect: Defect, deed: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defect(monkeypatch)
+
+    async def findings() -> list[str]:
+        async with running_rig() as rig:
+            return await rig.findings({"police": DEEDS[deed]})
+
+    assert any(word in each for each in asyncio.run(findings()))
+
+
+def test_a_lookup_without_its_records_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found() -> list[str]:
+        async with running_rig() as rig:
+            assert await rig.findings({}) == []
+            before = unrecorded(rig)
+            records = rig.world.records
+            monkeypatch.setattr(rig.world, "records", lambda *kinds: records(*kinds)[:-2])
+            return [*before, *unrecorded(rig)]
+
+    assert asyncio.run(found()) == ["0 of 1 lookups are on record"]
+
+
+def test_an_answer_in_the_order_of_arrival_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Gathering._facts
+
+    def arriving(self: Gathering) -> Any:
+        arrived = sorted(self.outcomes.values(), key=lambda outcome: outcome.milliseconds)
+        places = {outcome.source: place for place, outcome in enumerate(arrived)}
+        return sorted(facts(self), key=lambda each: places[each.agency.id])
+
+    monkeypatch.setattr(Gathering, "_facts", arriving)
+    monkeypatch.setattr("gateway.gathering.merge", list)
+
+    async def found() -> list[str]:
+        async with running_rig() as rig:
+            return await differing(rig, [{}])
+
+    assert asyncio.run(found()) == ["{}"]
 
 
 def shared_pool(patch: pytest.MonkeyPatch) -> None:
