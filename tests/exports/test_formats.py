@@ -6,6 +6,7 @@ import asyncio
 import base64
 import csv
 import json
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -186,8 +187,16 @@ def ocsf_class(name: str, folder: str) -> dict[str, dict[str, Any]]:
         found = dict(ocsf_class(base, "events" if base == "base_event" else folder))
     for attribute, told in published["attributes"].items():
         if not attribute.startswith("$"):
-            enum = {**found.get(attribute, {}).get("enum", {}), **told.get("enum", {})}
-            found[attribute] = {**found.get(attribute, {}), **told, "enum": enum}
+            known = found.get(attribute) or ocsf_dictionary().get(attribute, {})
+            found[attribute] = {**known, **told, "enum": {**known.get("enum", {}), **told.get("enum", {})}}
+    return found
+
+
+@cache
+def ocsf_dictionary() -> dict[str, dict[str, Any]]:
+    """Return what is published of each attribute, whatever it is an attribute of."""
+    published = json.loads((PUBLISHED / "ocsf" / "dictionary.json").read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = published["attributes"]
     return found
 
 
@@ -202,15 +211,17 @@ def ocsf_faults(value: Mapping[str, Any], attributes: Mapping[str, Any], where: 
         elif name in OBJECTS:
             for each in inner if isinstance(inner, list) else [inner]:
                 found += ocsf_faults(each, ocsf_class(OBJECTS[name], "objects"), f"{where}{name}.")
-        elif name in {"activity_id", "status_id"} and str(inner) not in {*attributes[name]["enum"], "0", "99"}:
+        elif name.endswith("_id") and str(inner) not in {*attributes[name]["enum"], "0", "99"}:
             found.append(f"{where}{name} has another value")
     return found
 
 
 def test_every_record_is_an_api_activity_of_ocsf(records: list[Entry]) -> None:
     published = ocsf_class("api_activity", "events/application")
+    released = json.loads((PUBLISHED / "ocsf" / "version.json").read_text(encoding="utf-8"))["version"]
     for entry in records:
         event = ocsf(entry)
+        assert event["metadata"]["version"] == released
         assert ocsf_faults(event, published) == []
         assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
         assert event["class_uid"] == event["category_uid"] * 1000 + 3
@@ -222,6 +233,8 @@ def test_an_event_that_ocsf_does_not_know_is_noticed(records: list[Entry]) -> No
 
     assert ocsf_faults(event | {"lookups": 1}, published) == ["lookups is not known"]
     assert ocsf_faults(event | {"activity_id": 7}, published) == ["activity_id has another value"]
+    assert ocsf_faults(event | {"status_id": 3}, published) == ["status_id has another value"]
+    assert ocsf_faults(event | {"severity_id": 7}, published) == ["severity_id has another value"]
     assert ocsf_faults({n: v for n, v in event.items() if n != "actor"}, published) == ["actor is missing"]
     assert ocsf_faults(event | {"api": {}}, published) == ["api.operation is missing"]
 
@@ -230,9 +243,14 @@ def test_an_event_that_ocsf_does_not_know_is_noticed(records: list[Entry]) -> No
 
 
 @cache
-def ecs_fields() -> frozenset[str]:
+def ecs_lines() -> tuple[dict[str, str], ...]:
     with (PUBLISHED / "ecs" / "fields.csv").open(encoding="utf-8", newline="") as opened:
-        return frozenset(line["Field"] for line in csv.DictReader(opened))
+        return tuple(csv.DictReader(opened))
+
+
+@cache
+def ecs_fields() -> frozenset[str]:
+    return frozenset(line["Field"] for line in ecs_lines())
 
 
 def ecs_unknown(document: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -253,9 +271,15 @@ def test_every_record_has_the_fields_of_ecs_and_no_others(records: list[Entry]) 
     for entry in records:
         document = ecs(entry)
         assert ecs_unknown(document) == []
+        assert {line["ECS_Version"] for line in ecs_lines()} == {document["ecs"]["version"]}
         assert {"@timestamp", "ecs", "event"} <= document.keys()
         assert all(isinstance(label, str) for label in document["labels"].values())
     assert ecs_unknown({"event": {"whim": 1}, "person": 2}) == ["event.whim", "person"]
+
+
+def test_each_format_names_a_release_and_not_what_its_owner_is_still_working_on(records: list[Entry]) -> None:
+    for version in (ecs(records[0])["ecs"]["version"], ocsf(records[0])["metadata"]["version"]):
+        assert re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", version)
 
 
 # ------------------------------------------------------------------------------------------------- what nothing loses

@@ -1,4 +1,4 @@
-"""Elastic Common Schema 8. What it has no field for stands under `labels` (keywords) or `contactpoint` (objects)."""
+"""Elastic Common Schema 9.4. What it has no field for stands under `labels` (keywords) or `contactpoint` (objects)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ecs(entry: Entry) -> dict[str, Any]:
         event["code"] = code
     document: dict[str, Any] = {
         "@timestamp": entry.recorded,
-        "ecs": {"version": "8.17.0"},
+        "ecs": {"version": "9.4.0"},
         "event": event,
         "labels": {name: str(value) for name, value in labels.items() if value is not None},
         "contactpoint": {name: value for name, value in said.items() if value is not None},

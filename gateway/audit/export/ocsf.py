@@ -1,4 +1,4 @@
-"""OCSF 1.x API Activity (class 6003). What OCSF has no attribute for stands in `unmapped`, by the names of the log."""
+"""OCSF 1.8 API Activity (class 6003). What OCSF has no attribute for stands in `unmapped`, by the names of the log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ocsf(entry: Entry) -> dict[str, Any]:
         "severity_id": 4 if alerting else 2 if entry.failed else 1,
         "status_id": 2 if entry.failed else 1,
         "metadata": {
-            "version": "1.3.0",
+            "version": "1.8.0",
             "product": {"name": "ContactPoint Gateway", "vendor_name": "ContactPoint"},
             "uid": entry.id,
             "sequence": entry.seq,
