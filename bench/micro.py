@@ -1,7 +1,8 @@
 """`make bench-micro`: what each part of a lookup costs, so that a regression has a name.
 
 Microseconds of this process's CPU, all threads together, least of the rounds: a busy machine adds to a round and takes
-nothing away. The parts are called as a real lookup called them: their arguments are taken from one.
+nothing away. The parts are called as a real lookup called them: their arguments are taken from one. Beside them stands
+the account of the whole (`bench/account.py`), whose parts sum to it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ DOCUMENT = ROOT / "docs" / "benchmarks-micro.md"
 sys.path.insert(0, str(ROOT))
 
 from bench import driver  # noqa: E402 - after the path
+from bench.account import Part, account, account_document, account_table  # noqa: E402
 from bench.in_process import BODY, gateway_in, request_of  # noqa: E402
 from connectors.base import Ask, Deadline, FieldMask  # noqa: E402
 from connectors.http import SourceClient  # noqa: E402
@@ -81,6 +83,7 @@ class Bench:
     def __init__(self, rounds: int, scale: float) -> None:
         self._rounds, self._scale = rounds, scale
         self.figures: Figures = {}
+        self.account: dict[str, Part] = {}
 
     def part(self, name: str, work: Callable[[], Any], count: int) -> None:
         """Measure a function."""
@@ -105,8 +108,8 @@ class Bench:
         self.figures[name] = least / groups / at_once / 1000
 
 
-async def measured(base: str, rounds: int, scale: float, only: str | None = None) -> Figures:
-    """Return microseconds by the name of the part, in the order of a lookup."""
+async def measured(base: str, rounds: int, scale: float, only: str | None = None) -> Bench:
+    """Return microseconds by the name of the part, in the order of a lookup, and the account of the whole."""
     bench = Bench(rounds, scale)
     with tempfile.TemporaryDirectory(prefix="contactpoint-micro-") as folder:
         gateway, token = gateway_in(Path(folder))
@@ -123,7 +126,10 @@ async def measured(base: str, rounds: int, scale: float, only: str | None = None
             if only in (None, "lookup"):
                 await bench.group("whole lookup, in process, 32 at once", lookup, 3200)
                 await bench.group("whole lookup, in process, alone", lookup, 640, at_once=1)
-    return bench.figures
+            if only in (None, "account"):
+                groups = max(1, int(50 * scale))
+                bench.account = await account(lookup, at_once=GROUP, groups=groups, rounds=rounds)
+    return bench
 
 
 async def _parts(bench: Bench, gateway: wiring.Gateway, token: str, lookup: Callable[[], Awaitable[Any]]) -> None:
@@ -217,14 +223,17 @@ def table(figures: Figures) -> str:
     return "\n".join(f"{name:<{width}}  {figure:>9.1f}" for name, figure in figures.items())
 
 
-def _document(figures: Figures) -> str:
+def _document(figures: Figures, parts: dict[str, Part]) -> str:
     rows = "\n".join(f"| {name} | {figure:.1f} |" for name, figure in figures.items())
     return (
         "# What the parts of a lookup cost\n\nWritten by `make bench-micro`; do not edit. Microseconds of CPU, all "
         "threads of the gateway together, least of the rounds. Compare figures of one machine only.\n\n"
         f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n"
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}\n\n| part | microseconds |\n| --- | ---: |\n{rows}\n"
+        f"Python {platform.python_version()}\n\n| part | microseconds |\n| --- | ---: |\n{rows}\n\n"
+        "## The account of a whole lookup\n\nIn process, many at once. The parts sum to the whole; a row is the time "
+        "of the functions of its modules without those they call, so that rows here and above of one name differ.\n\n"
+        + account_document(parts)
     )
 
 
@@ -238,14 +247,21 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--json", action="store_true", help="figures by name, for machines")
     options.add_argument("--rounds", type=int, default=7, metavar="N", help="least of so many (default 7)")
     options.add_argument("--scale", type=float, default=1.0, metavar="X", help="multiplies every count")
-    options.add_argument("--only", choices=["parts", "ask", "lookup"], help="measure these alone, write no document")
+    options.add_argument(
+        "--only", choices=["parts", "ask", "lookup", "account"], help="measure these alone, write no document"
+    )
     chosen = options.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with _agency() as base:
-        figures = uvloop.run(measured(base, max(1, chosen.rounds), chosen.scale, chosen.only))
-    print(json.dumps(figures) if chosen.json else table(figures))
+        bench = uvloop.run(measured(base, max(1, chosen.rounds), chosen.scale, chosen.only))
+    figures = bench.figures
+    if chosen.json:
+        print(json.dumps({**figures, "account": {name: part.microseconds for name, part in bench.account.items()}}))
+    else:
+        tables = [table(figures)] if figures else []
+        print("\n\n".join(tables + ([account_table(bench.account)] if bench.account else [])))
     if chosen.only is None:
-        DOCUMENT.write_text(_document(figures), encoding="utf-8")
+        DOCUMENT.write_text(_document(figures, bench.account), encoding="utf-8")
     return 0
 
 
