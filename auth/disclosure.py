@@ -9,7 +9,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,7 @@ class SourceFacts:
     agency: records.Agency
     broker: records.Agency | None  # who makes contact with this source's sensitive services; None: nobody can
     answer: Answered
+    stale_as_of: datetime | None = None  # of an earlier answer that stands in: as of when it was so
 
 
 @made_quickly
@@ -208,6 +209,7 @@ def _row(fact: SourceFacts, row: Involvement, opens: frozenset[str], viewer: Vie
         lead=row.lead,
         relationship=row.relationship,
         last_confirmed_at=row.last_confirmed_at,
+        stale_as_of=fact.stale_as_of,
     )
 
 
@@ -238,6 +240,7 @@ def _brokered(fact: SourceFacts, row: Involvement, opaque: strawberry.ID) -> typ
         lead=False,
         relationship=row.relationship,
         last_confirmed_at=None,
+        stale_as_of=fact.stale_as_of,
     )
 
 

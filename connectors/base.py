@@ -13,7 +13,7 @@ from typing import Protocol
 
 from schema.identifiers import NHSNumber
 from schema.made_quickly import made_quickly
-from schema.records import Agency, Answer, SubjectRef
+from schema.records import Agency, Answer, ChildRef, SubjectRef
 from schema.vocabulary import AgencyKind, PurposeClass
 
 
@@ -91,11 +91,17 @@ class Manifest:
     max_asks: int = 128  # the bulkhead: asks under way at once, several children in one call being one ask
     max_batch: int = 32  # the most subjects of one call
     circuit_failures: int = 5  # so many failures one after another open its circuit
+    stale_if_error_seconds: int = 0  # how old an entry may be that is told when the source does not answer
 
     @property
     def kind(self) -> AgencyKind:
         """The agency's kind."""
         return self.agency.kind
+
+    @property
+    def may_be_stood_in_for(self) -> bool:
+        """Whether what it told before may ever be told for it: it speaks of children, and alike to whoever asks."""
+        return ChildRef in self.subjects and not self.answers_depend_on_asker
 
 
 class Connector(Protocol):

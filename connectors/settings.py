@@ -80,6 +80,7 @@ class ConnectorSettings(_Strict):
     max_batch: Annotated[int, Field(ge=1, le=100)] = 32  # 1: never asked for several lookups in one call
     max_connections: Annotated[int, Field(ge=1, le=1000)] = 128  # calls at once, of all its asks
     circuit_failures: Annotated[int, Field(ge=1, le=10_000)] = 5  # so many one after another open its circuit
+    stale_if_error_seconds: Annotated[int, Field(ge=0, le=3600)] = 0  # 0: never stood in for by what it said before
     run_by: Line | None = None
     support_contact: Line | None = None
     retention_days: Annotated[int, Field(ge=0, le=36_525)] | None = None  # ended work older than this is not told
@@ -95,12 +96,12 @@ class ConnectorSettings(_Strict):
         answers_depend_on_asker: bool = False,
         lists_shields: bool = False,
     ) -> Manifest:
-        """Return the manifest of the source that this entry describes."""
+        """Return the manifest of the source that this entry describes. Raises ConnectorMisconfigured."""
         lead = self.safeguarding_lead
         contact = None
         if lead is not None:
             contact = Contact(ContactMode.DIRECT, lead.phone, lead.email, lead.out_of_hours)
-        return Manifest(
+        manifest = Manifest(
             agency=Agency(self.id, self.name, self.kind, self.area, contact),
             organisation=self.organisation or self.id,
             driver=self.driver,
@@ -117,7 +118,12 @@ class ConnectorSettings(_Strict):
             max_asks=self.max_asks,
             max_batch=self.max_batch,
             circuit_failures=self.circuit_failures,
+            stale_if_error_seconds=self.stale_if_error_seconds,
         )
+        if manifest.stale_if_error_seconds and not manifest.may_be_stood_in_for:
+            what = "is only for a source about children whose answers do not depend on who asks"
+            raise ConnectorMisconfigured("stale_if_error_seconds", what)
+        return manifest
 
 
 class ClientCredentialsSettings(_Strict):

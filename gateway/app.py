@@ -60,6 +60,7 @@ from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shedding import Admission
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
+from gateway.standing_in import StandIns
 from gateway.stopping import Stopping
 from gateway.storage.engine import is_postgresql, open_engine
 from gateway.storage.postgresql import standing_of_role
@@ -262,6 +263,7 @@ def _build(
         reviews=registers.reviews,
         refusals=refusals,
         gathering=Gathering if tracing is None else TracedGathering,
+        stand_ins=StandIns.among(sources, keys),
     )
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)

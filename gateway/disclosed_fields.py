@@ -22,8 +22,8 @@ def disclosed_fields(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return ({entry, agency, sources, practitioner, fields} for each entry in the body, section paths in the body).
 
-    `fields` are schema paths inside the entry whose value is not null; they and `sources` are in the log's own form.
-    Raises ValueError if body and tree disagree.
+    `fields` are schema paths inside the entry whose value is not null; they and `sources` are in the log's own form. A
+    stale entry has `staleAsOf`, too. Raises ValueError if body and tree disagree.
     """
     rows_shown: dict[str, types.Involvement] = {}
     found: dict[str, int] = {}
@@ -53,13 +53,16 @@ def _recorded(agencies: tuple[str, ...]) -> msgspec.Raw:
 
 
 def _named(row: types.Involvement, fields: msgspec.Raw) -> dict[str, Any]:
-    return {
+    named = {
         "entry": str(row.id),
         "agency": str(row.agency.id),
         "sources": _recorded(tuple([a.id for a in row.sources])),
         "practitioner": _person(row),
         "fields": fields,
     }
+    if row.stale_as_of is not None:
+        named["staleAsOf"] = row.stale_as_of.isoformat()
+    return named
 
 
 def _person(row: types.Involvement) -> dict[str, str | None] | None:

@@ -32,17 +32,20 @@ from gateway.corroboration import corroborated, without_others
 from gateway.errors import Overloaded
 from gateway.fanout import FanOut, SourceOutcome
 from gateway.graphql.compiled import matching
-from gateway.merge import merge
+from gateway.merge import in_order, merge
 from gateway.plan import Plan
 from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields, ShieldWrite
 from gateway.sources import Source
+from gateway.standing_in import StandIn
 from schema import types
 from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
 from schema.vocabulary import HeldBack, LookupOutcome, SourceReason, SourceStatus, purpose_class
 
 log = structlog.get_logger("gateway.gathering")
+
+CORROBORATED, UNCORROBORATED = "CORROBORATED", "UNCORROBORATED"  # `identity` in OUTCOME
 
 _NO_SECTIONS = {types.python_name(d.fields[0].name if d.hoisted else n): None for n, d in SECTIONS.items()}
 
@@ -106,6 +109,7 @@ class Gathering:
         self.identity = "NOT_DECIDED"
         self.shielded_by: frozenset[str] = frozenset()
         self.shield_write = ShieldWrite([], (), ())
+        self.stand_in: StandIn | None = None  # of a gateway that tells stale answers
         self.asked: dict[str, frozenset[str]] = {}  # what each source was asked for, over both waves
         self._fan_out = FanOut(
             request_id=ask_id,
@@ -129,6 +133,8 @@ class Gathering:
 
     def _merged(self, disclosed: Disclosed, receipt: str) -> types.ChildLookup:
         rows = merge(disclosed.rows)
+        if self.stand_in is not None:
+            rows += self._stood_in(self.stand_in)
         told = self._selected(disclosed.sections)
         complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
         outcome = self._outcome(rows, told, complete)
@@ -177,9 +183,9 @@ class Gathering:
         facts = self._facts()
         entitlements = self.plan.entitlements
         if not corroborated(facts, entitlements, self.key.date_of_birth, self.key.family_name, self._today):
-            self.identity = "UNCORROBORATED"
+            self.identity = UNCORROBORATED
             return nothing(facts, HeldBack.UNCORROBORATED)
-        self.identity = "CORROBORATED"
+        self.identity = CORROBORATED
         relationship, self.relationship_shown_by = relationship_of(self._caller, facts)
         self.standing = entitlements.floor | standing_of(relationship)
         if self._hidden():
@@ -203,6 +209,22 @@ class Gathering:
                 return nothing(facts, HeldBack.SHIELDED)
         viewer = Viewer(self._caller, self._opaque_id)
         return disclose(facts, entitlements, self.standing, viewer, self._today)
+
+    def _stood_in(self, stand_in: StandIn) -> list[types.Involvement]:
+        """Return stale entries, decided about anew by what is known without them; they come last."""
+        facts = stand_in.facts(self.outcomes, shielded=bool(self.shielded_by))
+        if not facts or self.identity != CORROBORATED:
+            return []
+        viewer = Viewer(self._caller, self._opaque_id)
+        disclosed = disclose(facts, self.plan.entitlements, self.standing, viewer, self._today)
+        self.held_back = {**self.held_back, **disclosed.held_back}
+        return in_order(disclosed.rows)
+
+    def note_told(self, stand_in: StandIn, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Keep for later what was told of these entries, as OUTCOME has them; a shielded child's are not kept."""
+        if not self.shielded_by:
+            live = {entry["entry"] for entry in entries if "staleAsOf" not in entry}
+            stand_in.note_told(self.outcomes, live, self._opaque_id)
 
     def _hidden(self) -> bool:
         if not self.shielded_by:

@@ -53,6 +53,7 @@ from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
+from gateway.standing_in import StandIns
 from schema.made_quickly import made_quickly
 from schema.vocabulary import LookupOutcome, Purpose, Relationship
 
@@ -103,6 +104,7 @@ class Lookups:
     reviews: Reviews
     refusals: RepeatedRefusals
     gathering: type[Gathering] = Gathering
+    stand_ins: StandIns | None = None  # None: no source is stood in for by what it said before
     principals: Remembered[Hashable, tuple[str, str, str]] = field(default_factory=lambda: Remembered(4096), repr=False)
 
     def entitlements(self, caller: Caller, purpose: Purpose, floor: Standing = NO_STANDING) -> Entitlements:
@@ -156,6 +158,8 @@ class Lookups:
         run = self.gathering(
             self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id
         )
+        if self.stand_ins is not None:
+            run.stand_in = self.stand_ins.of(caller, access, key, plan)
         left = "FAILED"
         try:
             encoded, left = await self._run(record, intent, run, charge, encode)
@@ -197,6 +201,8 @@ class Lookups:
             await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
             await self._quiet(run)
             raise InternalServerError(record.request_id) from fault
+        if run.stand_in is not None:
+            run.note_told(run.stand_in, encoded.entries)
         if not (encoded.entries or encoded.sections):
             await self._quiet(run)
         return encoded, tree.outcome

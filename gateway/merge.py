@@ -33,6 +33,11 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
     return sorted(entries, key=_visible_order) if joined else entries
 
 
+def in_order(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
+    """Return the rows in the same order, each apart: a stale entry completes no other, and none completes it."""
+    return sorted(rows, key=_visible_order)
+
+
 def _registered(row: types.Involvement) -> tuple[str, ...] | None:
     held = row.practitioner.registration if row.practitioner else None
     return (held.body, held.number, row.status, row.relationship) if held else None

@@ -8,6 +8,7 @@ from functools import cached_property
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
 from auth.sharing import Custodian
 from connectors.base import Connector, Manifest
+from gateway.stale_answers import StaleAnswers
 from gateway.upstream import Upstream
 from schema.records import Agency, ChildRef
 
@@ -34,6 +35,14 @@ class Source:
     def upstream(self) -> Upstream:
         """The connector as lookups ask it, with the source's own breaker, bulkhead and batches."""
         return Upstream(self.connector)
+
+    @cached_property
+    def stale_answers(self) -> StaleAnswers | None:
+        """What the source told before, for when it does not answer; None unless its entry asks for that."""
+        manifest = self.connector.manifest
+        if not manifest.stale_if_error_seconds or not manifest.may_be_stood_in_for:
+            return None
+        return StaleAnswers(manifest.stale_if_error_seconds)
 
     @cached_property
     def custodian(self) -> Custodian:

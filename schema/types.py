@@ -102,6 +102,12 @@ class Involvement:
     lead: bool = shown(_ROW)
     relationship: vocabulary.InvolvementRelationship = shown(_ROW)
     last_confirmed_at: datetime | None = shown(_ROW)
+    stale_as_of: datetime | None = shown(
+        _ROW,
+        "Null for what its source says now. Otherwise the source does not answer, and this is what it said then. "
+        "Such entries stand only in lists that select this field.",
+        default=None,
+    )
 
 
 @strawberry.type(description="What one source did. A function of the caller and the configuration, never of the child.")

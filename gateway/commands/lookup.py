@@ -46,8 +46,9 @@ query Lookup($key: ChildKey!, $access: AccessRequest!, $status: [InvolvementStat
       lead
       relationship
       lastConfirmedAt
+      staleAsOf
     }
-    leadPractitioner { practitioner { name } }
+    leadPractitioner { practitioner { name } staleAsOf }
     identity { givenNames familyName dateOfBirth }
     childrensServices {
       statuses { agency { name } status since until }

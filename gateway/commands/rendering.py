@@ -7,7 +7,9 @@ Everything that an agency wrote is printed as text: no markup, no control charac
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -18,6 +20,8 @@ from gateway.commands.rendering_listings import Listing
 from gateway.commands.rendering_sections import section_rows
 
 Fields = Mapping[str, Any]
+
+_LEGAL_TIME = ZoneInfo("Europe/London")
 
 _REASONS = {
     "CONNECT": "it could not be reached",
@@ -151,9 +155,10 @@ def _involvements(child: Fields) -> Iterator[RenderableType]:
     for row in rows:
         listing.add(_who(row), _where(row), _contact(row), _since(row))
     yield listing
-    leading = ((child.get("leadPractitioner") or {}).get("practitioner") or {}).get("name")
-    if leading:
-        yield _line(f"Lead practitioner: {leading}", "")
+    lead = child.get("leadPractitioner") or {}
+    if leading := _name(lead, "practitioner"):
+        stale = _stale(lead)
+        yield _line(f"Lead practitioner: {leading}{f' ({stale})' if stale else ''}", "")
         yield Text("")
 
 
@@ -186,7 +191,9 @@ def _words(code: object) -> str:
 
 def _where(row: Fields) -> Text:
     agency = row.get("agency") or {}
-    return _cell(agency.get("name"), str(agency.get("kind") or "").replace("_", " ").lower())
+    where = _cell(agency.get("name"), str(agency.get("kind") or "").replace("_", " ").lower())
+    stale = _stale(row)
+    return where.append("\n").append_text(_line(stale, "bold")) if stale else where
 
 
 def _contact(row: Fields) -> Text:
@@ -203,6 +210,18 @@ def _contact(row: Fields) -> Text:
     by_day = bool(contact.get("phone") or contact.get("email"))
     first = through and f"{through}{':' if by_day else ' (only out of hours is given):'}"
     return _cell(first, *given, response)
+
+
+def _stale(row: Fields) -> str | None:
+    """Return in words that an entry is not what the agency says now, or None if it is."""
+    moment = row.get("staleAsOf")
+    if not moment:
+        return None
+    try:
+        said = datetime.fromisoformat(str(moment)).astimezone(_LEGAL_TIME)
+    except ValueError:
+        return f"as of {moment}, did not answer now"
+    return f"as of {said:%H:%M on %Y-%m-%d}, did not answer now"
 
 
 def _address_length(row: Fields) -> int:

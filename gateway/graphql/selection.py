@@ -49,6 +49,7 @@ class Selection:
 
     section_paths: frozenset[str]
     filters: tuple[EntryFilter, ...]
+    labels_stale: bool = False  # every list of entries in it selects `staleAsOf`, so that no stale one goes unlabelled
 
     @property
     def statuses(self) -> frozenset[InvolvementStatus]:
@@ -101,11 +102,14 @@ def select(operation: Operation, variables: Variables) -> Selection:
     """Return what the operation selects under its lookup field, for these coerced variables."""
     paths: set[str] = set()
     filters: list[EntryFilter] = []
+    labelled: list[bool] = []
     for lookup in lookup_fields(operation, variables):
         for node in fields_of(lookup.selection_set, operation.fragments, variables):
             name = node.name.value
             if name in {"involvements", "leadPractitioner"}:
                 filters.append(entry_filter(node, variables))
+                inner = fields_of(node.selection_set, operation.fragments, variables)
+                labelled.append(any(field.name.value == "staleAsOf" for field in inner))
             elif (declaration := SECTIONS.get(name)) is not None:
                 declared = {field.path for field in declaration.fields}
                 if declaration.hoisted:
@@ -115,7 +119,7 @@ def select(operation: Operation, variables: Variables) -> Selection:
                     paths |= {f"{name}.{field.name.value}" for field in inner} & declared
     if not filters and not paths:
         filters.append(EntryFilter(_CURRENT, None))
-    return Selection(frozenset(paths), tuple(filters))
+    return Selection(frozenset(paths), tuple(filters), bool(labelled) and all(labelled))
 
 
 def entry_filter(node: FieldNode, variables: Variables) -> EntryFilter:

@@ -302,3 +302,25 @@ def test_a_narrow_page_has_a_block_for_each_entry_and_breaks_no_word(width: int)
         assert unbroken in text
     assert "─" not in text
     assert "─" in printed(ANSWERS["disclosed"], width=90)
+
+
+@pytest.mark.parametrize("width", [60, 160])
+def test_an_entry_that_its_agency_did_not_confirm_now_says_so_in_words_and_as_of_when(width: int) -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    child = body["data"]["child"]
+    child |= {"outcome": "INCOMPLETE", "complete": False}
+    before = printed(body, width=width)
+    for entry in (child["involvements"][0], child["leadPractitioner"]):
+        entry["staleAsOf"] = "2026-07-01T13:02:00+00:00"
+    text = words(printed(body, width=width))
+
+    assert "did not answer now" not in words(before)
+    assert text.count("as of 14:02 on 2026-07-01 did not answer now") == 2
+    assert "INCOMPLETE" in text
+
+
+def test_a_moment_that_is_none_is_printed_as_it_stands() -> None:
+    body = copy.deepcopy(ANSWERS["disclosed"])
+    body["data"]["child"]["involvements"][0]["staleAsOf"] = "yesterday"
+
+    assert "as of yesterday did not answer now" in words(printed(body, width=160))

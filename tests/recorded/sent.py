@@ -42,6 +42,7 @@ class Held:
     ids: dict[Place, str] = field(default_factory=dict)
     sections: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)  # as of when, of entries that bear that label
 
     def by_id(self) -> dict[str, set[str]] | None:
         """The fields of each entry by its id; None when some entry came without one."""
@@ -194,6 +195,8 @@ def _leaf(held: Held, entry: Place | None, path: tuple[str, ...], value: Any) ->
             held.ids[entry] = value
         elif inside == "practitioner.name":
             held.names.add(value)
+        elif inside == "staleAsOf":
+            held.stale.add(value)
     elif path[1] not in FRAME:
         held.sections.add(".".join(path[1:]))
 
@@ -212,6 +215,8 @@ def differences(held: Held, disclosed: Mapping[str, Any]) -> Iterable[str]:
     recorded = {entry["practitioner"]["name"] for entry in disclosed["entries"] if entry["practitioner"]}
     if not held.names <= recorded:
         yield f"named and not recorded: {len(held.names - recorded)}"
+    if held.stale != {entry["staleAsOf"] for entry in disclosed["entries"] if "staleAsOf" in entry}:
+        yield "other entries are stale, or as of another moment"
     if held.sections != _told(disclosed["sections"]):
         yield "the sections differ"
 
