@@ -138,15 +138,18 @@ class Tokens:
 
 
 @asynccontextmanager
-async def two_gateways(folder: Path) -> AsyncIterator[tuple[Running, Running]]:
-    """Start both over the sources of the table, with nothing in their scenes yet; close them at the end."""
+async def two_gateways(folder: Path, *, stale_seconds: int = 0) -> AsyncIterator[tuple[Running, Running]]:
+    """Start both over the sources of the table, with nothing in their scenes yet; close them at the end.
+
+    `stale_seconds`: how long every source that may be is stood in for by what it said before.
+    """
     _prepare(folder)
     async with contextlib.AsyncExitStack() as stack:
         now = time.time()
-        first = await stack.enter_async_context(_running(folder, folder / "first", now))
+        first = await stack.enter_async_context(_running(folder, folder / "first", now, stale_seconds))
         key = audit_key_file(first.settings)
         shutil.copy(key, folder / "second" / key.name)
-        yield first, await stack.enter_async_context(_running(folder, folder / "second", now))
+        yield first, await stack.enter_async_context(_running(folder, folder / "second", now, stale_seconds))
 
 
 def _prepare(folder: Path) -> None:
@@ -157,7 +160,7 @@ def _prepare(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Running]:
+async def _running(shared: Path, folder: Path, now: float, stale_seconds: int) -> AsyncIterator[Running]:
     raised = {"minute": 10**9, "hour": 10**9, "day": 10**9}
     budgets: dict[str, Any] = {
         f"{who}_{what}": raised for who in ("person", "client", "organisation") for what in ("lookups", "misses")
@@ -176,7 +179,7 @@ async def _running(shared: Path, folder: Path, now: float) -> AsyncIterator[Runn
         "pair",
         relative_to=folder,
     )
-    scene = Scene()
+    scene = Scene(stale_seconds=stale_seconds)
     with contextlib.ExitStack() as patches:
         patches.enter_context(patch.object(wiring, "build_sources", lambda _settings: configured(scene)))
         patches.enter_context(patch.object(wiring, "Budgets", partial(vars(wiring)["Budgets"], clock=lambda: now)))

@@ -65,6 +65,7 @@ class Scene:
     world: World = field(default_factory=dict)
     down: Mapping[str, str] = field(default_factory=dict)  # source -> fault code
     calls: list[Call] = field(default_factory=list)
+    stale_seconds: int = 0  # how long its sources may be stood in for by what they said before
 
 
 class Staged:
@@ -88,6 +89,7 @@ class Staged:
             support_contact="nobody",
             retention_days=source.retention_days,
             timeout_seconds=PATIENCE,
+            stale_if_error_seconds=scene.stale_seconds,
         )
 
     async def involvements(
