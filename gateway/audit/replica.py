@@ -5,14 +5,18 @@ A bit that flips between memory and disk would else be signed, and could never b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 import sqlalchemy as sa
 
 from gateway.audit import merkle
 from gateway.audit.errors import AuditDamaged
 from gateway.audit.leaves import leaf_bytes, parse_leaf, payload_hash
-from gateway.audit.tables import audit_leaf, audit_node, audit_payload
+from gateway.audit.verification.reading import NODES, RECORDS
+from gateway.storage.engine import is_postgresql
 
-_CHUNK = 1024
+_CHUNK: Final = 1024
 
 
 class Replica:
@@ -46,20 +50,9 @@ class Replica:
         self._tree = tree
 
     def _hashes(self, connection: sa.Connection, first: int, end: int) -> list[bytes]:
-        query = (
-            sa.select(
-                audit_leaf.c.seq, audit_leaf.c.body, audit_leaf.c.hash, audit_payload.c.salt, audit_payload.c.body
-            )
-            .outerjoin_from(
-                audit_leaf,
-                audit_payload,
-                sa.and_(audit_payload.c.shard == audit_leaf.c.shard, audit_payload.c.seq == audit_leaf.c.seq),
-            )
-            .where(audit_leaf.c.shard == self.shard, audit_leaf.c.seq >= first, audit_leaf.c.seq < end)
-            .order_by(audit_leaf.c.seq)
-        )
+        shard = self.shard
         hashes: list[bytes] = []
-        for seq, body, stored, salt, payload in connection.execute(query):
+        for seq, body, stored, salt, payload in _rows(connection, RECORDS, (shard, first, end)):
             if not isinstance(body, bytes):
                 raise AuditDamaged("a record is not stored as bytes")
             try:
@@ -70,7 +63,7 @@ class Replica:
             if (
                 seq != first + len(hashes)
                 or hashed != stored
-                or body != leaf_bytes(self.shard, seq, leaf.t, leaf.kind, leaf.ph)
+                or body != leaf_bytes(shard, seq, leaf.t, leaf.kind, leaf.ph)
             ):
                 raise AuditDamaged("a leaf is not the one that was written there")
             # absent: purged, which a record announces
@@ -88,11 +81,12 @@ class Replica:
             from_ix, to_ix = first >> level, end >> level
             if from_ix == to_ix:
                 continue
-            query = sa.select(audit_node.c.ix, audit_node.c.hash).where(
-                audit_node.c.shard == self.shard,
-                audit_node.c.level == level,
-                audit_node.c.ix >= from_ix,
-                audit_node.c.ix < to_ix,
-            )
-            found.update((level, ix, hashed) for ix, hashed in connection.execute(query))
+            stored = _rows(connection, NODES, (self.shard, level, from_ix, to_ix))
+            found.update([(level, ix, hashed) for ix, hashed in stored])
         return found
+
+
+def _rows(connection: sa.Connection, statement: str, parameters: tuple[str | int, ...]) -> Sequence[Any]:
+    if is_postgresql(connection.engine):
+        statement = statement.replace("?", "%s")
+    return connection.exec_driver_sql(statement, parameters).all()

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 TABLES: Final = ("audit_shard", "audit_leaf", "audit_payload", "audit_node", "audit_checkpoint", "audit_cosignature")
 
-_RECORDS: Final = """
+RECORDS: Final = """
 SELECT l.seq, l.body, l.hash, p.salt, p.body FROM audit_leaf AS l
 LEFT JOIN audit_payload AS p ON p.shard = l.shard AND p.seq = l.seq
 WHERE l.shard = ? AND l.seq >= ? AND l.seq < ? ORDER BY l.seq
 """
 _LEAVES: Final = "SELECT seq, body, hash FROM audit_leaf WHERE shard = ? AND seq >= ? AND seq < ? ORDER BY seq"
 _PAYLOADS: Final = "SELECT seq, salt, body FROM audit_payload WHERE shard = ? AND seq >= ? AND seq < ? ORDER BY seq"
-_NODES: Final = "SELECT ix, hash FROM audit_node WHERE shard = ? AND level = ? AND ix >= ? AND ix < ? ORDER BY ix"
+NODES: Final = "SELECT ix, hash FROM audit_node WHERE shard = ? AND level = ? AND ix >= ? AND ix < ? ORDER BY ix"
 
 
 class Reader:
@@ -57,7 +57,7 @@ class Reader:
 
     def records(self, shard: str, first: int, end: int) -> list[tuple[Any, ...]]:
         """Return seq, leaf, leaf hash, salt and payload of every leaf of [first, end), in their order."""
-        return self.rows(_RECORDS, (shard, first, end))
+        return self.rows(RECORDS, (shard, first, end))
 
     def leaves_and_payloads(
         self, shard: str, first: int, end: int, at_once: int
@@ -74,7 +74,7 @@ class Reader:
 
     def nodes(self, shard: str, level: int, first: int, end: int) -> list[tuple[Any, ...]]:
         """Return index and hash of every node of a level in [first, end), in their order."""
-        return self.rows(_NODES, (shard, level, first, end))
+        return self.rows(NODES, (shard, level, first, end))
 
     def shard_names(self) -> list[str]:
         """Return every shard that any table names, so that rows of an unlisted one are not passed over."""
