@@ -40,6 +40,7 @@ from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
 from gateway.duty import Duty
+from gateway.early_refusals import EarlyRefusals
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
@@ -101,6 +102,7 @@ class Gateway:
     duty: Duty
     stopping: Stopping
     lines: RequestLines
+    early_refusals: EarlyRefusals
     clock: ClockWatch = field(default_factory=ClockWatch)
     tracing: Tracing | None = None
     revoked: set[str] = field(default_factory=set)
@@ -268,7 +270,7 @@ def _build(
     limits = settings.limits
     authenticate = _authenticate(validator, metadata)
     refused_tokens = RefusedTokens(audit)
-    stopping = Stopping()
+    stopping, admission = Stopping(), Admission(limits.in_flight)
     lines = RequestLines(settings.telemetry)
     noted = lines.counted if tracing is None else tracing.noted(lines.counted)
     endpoint = GraphQLEndpoint(
@@ -280,7 +282,7 @@ def _build(
         answer=Execution(lookups, registers).answer,
         refused=refused_tokens.note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
-        admission=Admission(limits.in_flight),
+        admission=admission,
         stopping=stopping,
         noted=noted,
     )
@@ -306,6 +308,7 @@ def _build(
         Duty(engine, audit),
         stopping,
         lines,
+        EarlyRefusals(admission, stopping, lines.counted),
         tracing=tracing,
         revoked=revoked,
     )

@@ -59,8 +59,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._in_head, self._began, self._size = True, True, 0
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._ended = False, True
-        self._stop()
+        self._end_of_head()
         under_way = self.cycle
         try:
             super().on_headers_complete()
@@ -81,6 +80,10 @@ class BoundedHeads(HttpToolsProtocol):
             return
         log.error("request_failed", exceptions=[type(ours).__qualname__])
         self._refuse(_UNABLE)
+
+    def _end_of_head(self) -> None:
+        self._in_head, self._ended = False, True
+        self._stop()
 
     def _start(self) -> None:
         self._stop()

@@ -66,15 +66,18 @@ class Admission:
         """How many lookups are let in at once."""
         return max(self._pace, self._least)
 
+    @property
+    def full(self) -> bool:
+        """Whether a lookup would be refused now, and with it all but break-glass."""
+        return self.under_way >= self.limit
+
     def enter(self, priority: Priority) -> asyncio.Future[None] | None:
         """Let a request in; return what it has to await before its work, if anything. With that, it must `leave`.
 
         Raises Overloaded, having cost next to nothing.
         """
         if self.under_way >= self.limit * priority.value:
-            self._pressed = True
-            note_shed(priority.name)
-            raise Overloaded(self._seconds_to_wait(priority))
+            raise self.refusal(priority)
         self.under_way += 1
         if not self._measuring:
             loop = asyncio.get_running_loop()
@@ -88,6 +91,12 @@ class Admission:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._waiting_to_break_glass if urgent else self._waiting).append(place)
         return place
+
+    def refusal(self, priority: Priority) -> Overloaded:
+        """Return what a request is told that is not let in, and count it."""
+        self._pressed = True
+        note_shed(priority.name)
+        return Overloaded(self._seconds_to_wait(priority))
 
     def _seconds_to_wait(self, priority: Priority) -> int:
         """Return after how many seconds who is refused may come back, and count it among the refused."""
@@ -136,3 +145,10 @@ def priority_of(query: str, variables: Mapping[str, Any]) -> Priority:
     if "override" in query or any(isinstance(v, Mapping) and v.get("override") for v in variables.values()):
         return Priority.BREAK_GLASS
     return Priority.LOOKUP if "child" in query or "findChild" in query else Priority.OTHER
+
+
+def priority_at_most(body: bytes) -> Priority:
+    """Return the highest priority that the request in this body could have, at a glance: it is not even decoded."""
+    if b"override" in body or b"\\u" in body:  # a letter may be written as its number
+        return Priority.BREAK_GLASS
+    return Priority.LOOKUP if b"child" in body or b"findChild" in body else Priority.OTHER

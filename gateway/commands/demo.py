@@ -33,6 +33,7 @@ from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import IdentityProvider, identity_provider
 from gateway.demo.personas import PERSONAS
+from gateway.early_refusals import refusing_early
 from gateway.settings import SettingsFault
 from gateway.storage.errors import StorageError
 from gateway.telemetry import configure_logs
@@ -84,7 +85,7 @@ def _run(
             configure_logs(settings.telemetry)
             gateway = wiring.build(settings)
             application = asgi.application(gateway, more_routes=_demo_routes(world, provider))
-            server = server_for(application, host, port)
+            server = server_for(application, host, port, protocol=refusing_early(gateway.early_refusals))
             note("starting the gateway")
             with _Running(server, sockets):
                 _appoint(url, world)

@@ -24,6 +24,7 @@ from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.listening import close_all, listening_on, server_for
 from gateway.commands.settings_file import loaded
 from gateway.detection.feeds import FeedFault, check_feeds
+from gateway.early_refusals import refusing_early
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
 from gateway.migrate import grant, grant_purging
@@ -107,6 +108,7 @@ def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[soc
         asgi.application(gateway),
         host,
         port,
+        protocol=refusing_early(gateway.early_refusals),
         stopping=gateway.stopping,
         wait_seconds=gateway.settings.server.leave_seconds,
         at_once=lambda: gateway.log.failed,

@@ -43,7 +43,7 @@ Caller = TypeVar("Caller")
 log = structlog.get_logger("gateway.graphql")
 
 _encode = msgspec.json.Encoder().encode
-_FIXED_HEADERS = [
+_FIXED_FIELDS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -139,13 +139,13 @@ class GraphQLEndpoint(Generic[Caller]):
             return
         started = time.monotonic()
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        request_id = _request_id(headers)
+        request_id = request_id_of(headers)
         asking = _Asking()
         negotiated = MediaType.JSON
         extra: Sequence[tuple[bytes, bytes]] = ()
         error: GatewayError | None = None
         try:
-            negotiated = negotiate(_joined(headers, b"accept"))
+            negotiated = negotiate(joined(headers, b"accept"))
             answer = await self._respond(scope, receive, headers, request_id, asking)
             body, extra = answer.encoded(), answer.headers
         except ClientDisconnected:
@@ -162,20 +162,8 @@ class GraphQLEndpoint(Generic[Caller]):
         if error is not None:
             body, extra = encoded_error(error), error.headers()
         status = status_of(error, negotiated)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", media_type_of(error, negotiated).header),
-                    (b"content-length", str(len(body)).encode("ascii")),
-                    (b"x-request-id", request_id.encode("ascii")),
-                    *_FIXED_HEADERS,
-                    *((_LAST,) if self._stopping.begun else ()),
-                    *extra,
-                ],
-            }
-        )
+        fields = response_fields(media_type_of(error, negotiated), len(body), request_id, self._stopping)
+        await send({"type": "http.response.start", "status": status, "headers": [*fields, *extra]})
         await send({"type": "http.response.body", "body": body})
         self._noted(
             request_id, asking.operation, status, "OK" if error is None else error.code, time.monotonic() - started
@@ -261,6 +249,19 @@ class GraphQLEndpoint(Generic[Caller]):
             ended.set_result(None)
 
 
+def response_fields(
+    media_type: MediaType, length: int, request_id: str, stopping: Stopping
+) -> list[tuple[bytes, bytes]]:
+    """Return the header fields that every response of this endpoint has."""
+    return [
+        (b"content-type", media_type.header),
+        (b"content-length", str(length).encode("ascii")),
+        (b"x-request-id", request_id.encode("ascii")),
+        *_FIXED_FIELDS,
+        *((_LAST,) if stopping.begun else ()),
+    ]
+
+
 def encoded_error(error: GatewayError) -> bytes:
     """Return the response body for an error; `data` only when execution began (GraphQL, section 7.1.1)."""
     response: dict[str, Any] = {"errors": [error.formatted()]}
@@ -269,7 +270,7 @@ def encoded_error(error: GatewayError) -> bytes:
     return _encode(response)
 
 
-def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def request_id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """Return the client's request id if it is one well-formed UUID, else a new one."""
     offered = [value for name, value in headers if name == b"x-request-id"]
     if len(offered) == 1 and len(offered[0]) == 36:
@@ -280,7 +281,7 @@ def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
     return RANDOM.uuid()
 
 
-def _joined(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
+def joined(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
     """Return the field's lines as one (RFC 9110, section 5.3), or None."""
     values = [value for name, value in headers if name == wanted]
     return b", ".join(values) if values else None

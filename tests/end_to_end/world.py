@@ -36,6 +36,7 @@ from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import identity_provider
 from gateway.demo.personas import CASE_SYSTEM_CLIENT_ID, CASE_SYSTEM_CLIENT_SECRET
+from gateway.early_refusals import refusing_early
 from gateway.settings import Settings, TelemetrySection
 from gateway.telemetry import configure_logs
 from tests.end_to_end.documents import EVERYTHING
@@ -146,7 +147,12 @@ def serving(settings: Settings, *routes: Any, listening: socket.socket | None = 
     listening = listening or socket.create_server(("127.0.0.1", 0), backlog=256)
     port = listening.getsockname()[1]
     gateway = wiring.build(settings)
-    server = server_for(asgi.application(gateway, more_routes=list(routes)), "127.0.0.1", port)
+    server = server_for(
+        asgi.application(gateway, more_routes=list(routes)),
+        "127.0.0.1",
+        port,
+        protocol=refusing_early(gateway.early_refusals),
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="gateway", daemon=True)
     thread.start()
     try:
