@@ -224,10 +224,22 @@ async def _within(seconds: float, opened: _Opening, task: asyncio.Task[Connectio
 
 
 async def _forget(task: asyncio.Task[Connection]) -> None:
+    """End the opening, and what it has opened. Not before that is done, however often who waits is cancelled.
+
+    At one deadline a call is cancelled by who asks and by its own timeout; one that stopped waiting at the second would
+    leave a connection that nobody knows of, open for as long as the process.
+    """
     task.cancel()
-    await asyncio.wait([task])
+    again: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as cancelled:
+            again = cancelled
     if not task.cancelled() and task.exception() is None:
         task.result().abort()  # nobody will ask on it
+    if again is not None:
+        raise again
 
 
 async def _first_connected(

@@ -17,6 +17,7 @@ import pytest
 from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.http import Reply, SourceClient
+from connectors.wire_connection import Connection
 from tests.fixtures.fault_server import response
 
 pytestmark = [pytest.mark.network]
@@ -155,6 +156,56 @@ def test_who_stops_waiting_when_the_answer_has_come_takes_nothing_from_the_next(
 
     assert run(one_is_cancelled, server) == {"question": 3}
     assert len(server.connections) == 1, "both were asked on one connection"
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_connection_that_stands_as_its_time_ends_is_closed_however_often_who_waits_is_cancelled(
+    served: Callable[..., ThreadedServer], monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """At one deadline a call is cancelled by its own timeout and by who asks, one turn of the loop after another."""
+    never = threading.Event()
+    server = served(lambda *_: never.wait())
+    made = Connection.connection_made
+
+    async def cancelled_twice(client: SourceClient) -> bool:
+        stands = asyncio.Event()
+
+        def seen(self: Connection, transport: asyncio.BaseTransport) -> None:
+            made(self, transport)
+            stands.set()
+
+        monkeypatch.setattr(Connection, "connection_made", seen)
+        call = asyncio.create_task(ask(client))
+        await stands.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        return await asyncio.to_thread(has_ended, server)
+
+    try:
+        assert run(cancelled_twice, server) is True
+    finally:
+        never.set()
+
+
+def has_ended(server: ThreadedServer) -> bool:
+    """Return whether the other side closes the server's first connection within two seconds."""
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        time.sleep(0.01)
+        try:
+            for connection in server.connections:
+                if not connection.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    return True
+        except BlockingIOError:
+            continue
+        except ConnectionResetError:
+            return True
+    return False
 
 
 def test_a_source_that_closes_whatever_it_accepts_is_a_failing_source_and_no_fault_of_ours() -> None:
