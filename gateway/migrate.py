@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -23,29 +25,75 @@ METADATA: Final[sa.MetaData] = event_index.metadata
 _SCRIPTS: Final = Path(__file__).parent / "migrations"
 _LOG: Final = "audit_"  # what every table of the log is named with, and no other
 _LOCK: Final = 0x636F6E74_61637470  # of the advisory lock that makes migrations wait for each other
+_PATIENCE_SECONDS: Final = 60.0
+_REST_SECONDS: Final = 0.5
+_WAIT_MILLISECONDS: Final = 50  # the log gives up a lock after 100, and refuses after 250
 _MAY_CREATE: Final = sa.text("SELECT pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE')")
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the database to the newest schema: all of it in one transaction, or none of it.
+    """Bring the database to the newest schema: each step of it in one transaction, or none of that step.
 
-    Processes that start together wait for each other. A database already there is not written to. Raises SchemaBehind
-    where the schema is older and this role may not change it.
+    Processes that start together wait for each other. A database already there is not written to. Whoever uses the
+    database meanwhile waits for a step at most; on PostgreSQL no step stands in the way of others while it waits for
+    its own turn. Raises SchemaBehind where the schema is older and this role may not change it, and StorageError when
+    somebody has used for a minute what a step changes: what was done until then stays, and the next time goes on.
     """
-    config = Config()
-    # a per cent sign would be read as an interpolation
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    script = _script()
+    if not is_behind(engine):
+        return
+    if is_postgresql(engine):
+        with engine.connect() as connection:
+            if not connection.scalar(_MAY_CREATE):
+                raise SchemaBehind(
+                    "the database is not at this version's schema: run `contactpoint migrate` as its owner"
+                )
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            if not _step(engine, script):
+                return
+            until = time.monotonic() + _PATIENCE_SECONDS
+        except sa.exc.OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            if time.monotonic() >= until:
+                raise StorageError("the database is in use, and its schema could not be changed: try again") from None
+            time.sleep(_REST_SECONDS)
+
+
+def is_behind(engine: sa.Engine) -> bool:
+    """Return whether the schema is not that of this version. Raises sqlalchemy errors."""
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
-            return
-        if is_postgresql(engine) and not connection.scalar(_MAY_CREATE):
-            raise SchemaBehind("the database is not at this version's schema: run `contactpoint migrate` as its owner")
+        return MigrationContext.configure(connection).get_current_revision() != _script().get_current_head()
+
+
+def _step(engine: sa.Engine, script: ScriptDirectory) -> bool:
+    """Take the next step; return False if there was none."""
     with writing(engine).begin() as connection:
         if is_postgresql(engine):
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            # who waits for a table lets nobody pass who comes later: lookups would wait for whoever reads it now
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MILLISECONDS}")
+        current = MigrationContext.configure(connection).get_current_revision()
+        left = list(script.iterate_revisions("head", current or "base"))
+        if not left:
+            return False
+        config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, left[-1].revision)
+        return True
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    # a per cent sign would be read as an interpolation
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config
 
 
 def grant(owner: sa.Engine, role: str) -> None:

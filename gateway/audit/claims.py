@@ -64,6 +64,24 @@ class ShardClaim(ABC):
         """Let the next process have it, once its writer is closed. May be called again."""
 
 
+def is_written_to(engine: sa.Engine) -> bool:
+    """Return whether another process writes to the log now: a gateway, or a command that records what it does.
+
+    Raises AuditDamaged, OSError, sqlalchemy errors.
+    """
+    if not sa.inspect(engine).has_table(audit_shard.name):
+        return False
+    with engine.connect() as connection:
+        query = sa.select(audit_shard.c.id).where(audit_shard.c.state == "OPEN", ~audit_shard.c.id.startswith(MASTER))
+        shards = connection.scalars(query).all()
+    for shard in shards:
+        claim = ShardClaim.of(engine, shard)
+        if claim is None:
+            return True
+        claim.release()
+    return False
+
+
 class _SQLiteClaim(ShardClaim):
     """A lock on a file beside the database."""
 

@@ -16,6 +16,7 @@ from auth.idle_grants import idle_grants
 from gateway import app as wiring
 from gateway import asgi, configured
 from gateway import settings as configuration
+from gateway.audit.claims import is_written_to
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.audit.writer import name_of_error
@@ -27,7 +28,7 @@ from gateway.detection.feeds import FeedFault, check_feeds
 from gateway.early_refusals import refusing_early
 from gateway.graphql.query import sdl
 from gateway.lookup import legal_today
-from gateway.migrate import grant, grant_purging
+from gateway.migrate import grant, grant_purging, is_behind
 from gateway.migrate import migrate as upgrade
 from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file
 from gateway.storage.engine import open_engine
@@ -229,8 +230,16 @@ _CHECKS: tuple[Callable[[Settings], object], ...] = (
     metavar="ROLE",
     help="Who may delete announced payloads, in place of the role of database.purge_url.",
 )
-def migrate(file: Path, purging_role: str | None) -> None:
+@click.option(
+    "--while-serving",
+    is_flag=True,
+    help="Also while a gateway runs on the database: it may refuse lookups during a step, and goes on.",
+)
+def migrate(file: Path, purging_role: str | None, while_serving: bool) -> None:
     """Bring the database to this version's schema.
+
+    While a gateway runs on it, that is refused unless you ask for it: what a step changes is locked for as long as the
+    step takes, which on large tables is longer than a lookup waits.
 
     On PostgreSQL, as the role of [database] migrate_url (or CONTACTPOINT_DATABASE__MIGRATE_URL), which owns the tables;
     the role of [database] url is then given what the gateway needs and no more, and the purging role what
@@ -245,10 +254,15 @@ def migrate(file: Path, purging_role: str | None) -> None:
     try:
         engine = open_engine(database.migrate_url or database.url)
         try:
+            if not while_serving and is_behind(engine) and is_written_to(engine):
+                raise CommandError(
+                    "a gateway runs on this database, and may have to refuse lookups while the schema changes: "
+                    "stop it first, or give --while-serving"
+                )
             _migrate(engine, database, purging_role)
         finally:
             engine.dispose()
-    except StorageError as fault:
+    except (StorageError, AuditError) as fault:
         raise CommandError(str(fault)) from None
     except sa.exc.SQLAlchemyError as fault:
         raise CommandError(f"the schema could not be brought up to this version: {name_of_error(fault)}") from None
