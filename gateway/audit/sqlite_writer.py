@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -178,8 +179,22 @@ def is_busy(error: BaseException) -> bool:
 
 
 def is_failure_of_storage(error: BaseException) -> bool:
-    """Return whether an error of SQLite says that the disk failed: what it will say next is not to be believed."""
-    return _primary_code(error) in _FAILURES_OF_STORAGE
+    """Return whether an error of SQLite says that the disk failed: what it will say next is not to be believed.
+
+    A file that cannot be opened is one, unless this process has no descriptors left: that passes, and callers who only
+    connect must not be able to stop the log by it.
+    """
+    code = _primary_code(error)
+    return code in _FAILURES_OF_STORAGE or (code == sqlite3.SQLITE_CANTOPEN and _may_open_a_file())
+
+
+def _may_open_a_file() -> bool:
+    # why a file was not opened, the driver does not say
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def _primary_code(error: BaseException) -> int | None:

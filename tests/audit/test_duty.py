@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -225,8 +226,13 @@ def test_who_lost_the_session_has_lost_the_duty_and_may_have_it_again(engine: sa
 
 @pytest.mark.parametrize(
     ("code", "failed"),
-    [(sqlite3.SQLITE_IOERR_FSYNC, True), (sqlite3.SQLITE_FULL, True), (sqlite3.SQLITE_BUSY, False)],
-    ids=["the-disk", "no-room", "busy"],
+    [
+        (sqlite3.SQLITE_IOERR_FSYNC, True),
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_CANTOPEN, True),
+        (sqlite3.SQLITE_BUSY, False),
+    ],
+    ids=["the-disk", "no-room", "a-file-that-does-not-open", "busy"],
 )
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_when_the_disk_fails_under_the_duty_the_log_takes_nothing_more(
@@ -244,4 +250,29 @@ async def test_when_the_disk_fails_under_the_duty_the_log_takes_nothing_more(
         await duty.of(work)()
 
     assert log.failed is failed
+    duty.close()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_file_that_does_not_open_for_want_of_descriptors_is_no_failure_of_the_disk(
+    engine: sa.Engine, open_log: OpenLog
+) -> None:
+    log = open_log()
+    duty = Duty(engine, log)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def work() -> None:
+        # from here on none is given out
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise sa.exc.OperationalError("a statement", {}, error)
+
+    try:
+        with pytest.raises(sa.exc.OperationalError):
+            await duty.of(work)()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert not log.failed
     duty.close()

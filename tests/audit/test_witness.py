@@ -570,6 +570,28 @@ async def test_a_cosignature_of_another_checkpoint_is_not_stored(
 
 
 @pytest.mark.anyio
+async def test_when_the_disk_fails_under_the_look_at_the_witnesses_the_log_takes_nothing_more(
+    world: Callable[..., World], engine: sa.Engine
+) -> None:
+    here = world(httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(503))))
+    await here.grow()
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+
+    def fails(*_: object) -> None:
+        raise sa.exc.OperationalError("a statement", {}, error)
+
+    sa.event.listen(engine, "engine_connect", fails)
+    try:
+        here.watch.start()
+        here.watch.close()
+    finally:
+        sa.event.remove(engine, "engine_connect", fails)
+
+    assert here.log.failed
+
+
+@pytest.mark.anyio
 async def test_after_five_minutes_there_is_an_alarm_and_after_four_hours_nothing_is_disclosed(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, opened: object
 ) -> None:

@@ -21,6 +21,7 @@ from gateway.audit.leaves import parse_leaf
 from gateway.audit.log import AuditLog
 from gateway.audit.master import current_master
 from gateway.audit.sealed import cosigned_size
+from gateway.audit.sqlite_writer import is_failure_of_storage
 from gateway.audit.tables import audit_checkpoint, audit_leaf, audit_shard
 from gateway.audit.witnessing.client import WitnessClaims, WitnessClient, WitnessUnavailable
 from gateway.audit.witnessing.evidence import WitnessContradicts
@@ -169,6 +170,8 @@ class WitnessWatch:
             self.look()
         except sa.exc.SQLAlchemyError as error:
             _logger.warning("the witness lag could not be read: %s", type(error).__name__)
+            if is_failure_of_storage(error):
+                self._log.fail()
         except Exception as error:
             _logger.critical("the witnesses cannot be watched: %s", type(error).__name__)
             self._log.fail()
