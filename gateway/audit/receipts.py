@@ -6,6 +6,7 @@ import base64
 
 import sqlalchemy as sa
 
+from gateway.audit.errors import AuditDamaged
 from gateway.audit.index_tables import event_index
 from gateway.audit.merkle import inclusion_proof
 from gateway.audit.notes import Note, parse_note, parse_signatures
@@ -35,7 +36,11 @@ def bundle_of(connection: sa.Connection, receipt: str) -> Bundle:
     if len(rows) != 1:
         raise UnknownReceipt
     shard, *places = rows[0]
-    records = [_proven(connection, shard, seq) for seq in sorted(seq for seq in places if seq is not None)]
+    try:
+        records = [_proven(connection, shard, seq) for seq in sorted(seq for seq in places if seq is not None)]
+    except (ValueError, TypeError):
+        # not bytes, not UTF-8, or no signed note: nothing that was written there
+        raise AuditDamaged("what is stored of the lookup cannot be read") from None
     return Bundle(FORMAT, receipt, records)
 
 

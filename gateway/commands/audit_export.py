@@ -23,7 +23,7 @@ from gateway.audit.export.tiles import NoCheckpoint, write_tiles
 from gateway.audit.keys import AuditKeys, NotDecrypted
 from gateway.audit.records import MASTER
 from gateway.audit.tables import audit_shard
-from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.errors import CommandError, LogContradicted, OneLineCommand
 from gateway.commands.leaving import approval, new_file
 from gateway.commands.log_reading import OpenedLog, config_option, data_option, opened_log, period_of, period_options
 from gateway.lookup_record import KEY
@@ -70,6 +70,7 @@ def export(
 
     \b
     The export is on record before anything leaves. Children stay pseudonyms unless somebody approves otherwise.
+    Exit 4: a payload is not the one that was written, and was left out, or a record cannot be read.
 
     \b
     Examples:
@@ -132,16 +133,21 @@ def _write_lines(
     identify: bool,
 ) -> None:
     view, encode = _FORMATS[form], msgspec.json.Encoder(order="sorted" if form == "jsonl" else None).encode
-    count = 0
+    count = contradicted = 0
     with _output(out) as lines, opened.engine.connect() as connection:
         for shard in shards:
             for entry in entries(connection, shard, *period):
                 named = identified(entry, opened.keys) if identify else entry
                 lines.write(encode(view(named)).decode() + "\n")
                 count += 1
+                contradicted += entry.contradicted
                 if count % _PROGRESS == 0 and sys.stderr.isatty():
                     click.echo(f"{count} records", err=True)
     click.echo(f"{count} records", err=True)
+    if contradicted:
+        raise LogContradicted(
+            f"{contradicted} payloads are not what was written and were left out; run `contactpoint audit verify`"
+        )
 
 
 @contextmanager

@@ -106,7 +106,9 @@ def check(file: Path, log_keys: tuple[str, ...], witnesses: tuple[str, ...], as_
         for name, at in each.cosigned:
             click.echo(f"           seen by {name} at {_moment(at * 1000)}")
         if each.payload is None:
-            click.echo("           its payload has been purged: that it was written is shown, and not what it said")
+            click.echo(
+                "           its payload is not there (a purge is on the log): that it was written is shown, no more"
+            )
     if EventKind.INTENT in {each.kind for each in shown} and EventKind.OUTCOME not in {each.kind for each in shown}:
         click.echo("  No OUTCOME: a lookup of unknown outcome; treat it as disclosed.")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from gateway.audit.events import Reading
 from gateway.audit.reports import about_somebody, counting, integrity, ledger, looks
@@ -137,7 +138,7 @@ def integrity_(file: Path | None, data: Path | None, form: str, out: Path | None
     """Verify the log and say what is open in it, and how far checkpoints and witnesses are."""
     with opened_log(file, data) as opened:
         verified = verify(opened.engine, _trust(opened))
-        differences = opened.index.differences()
+        differences = _differences(opened)
         with opened.engine.connect() as connection:
             shards = integrity.shards(connection)
             before = int(time.time() * 1000) - _UNDER_WAY_MS
@@ -209,6 +210,13 @@ def practitioner(
         copies = about_somebody.of_a_practitioner(judged, fields, order, _now())
         said = {"practitioner": opened.keys.opaque_id("practitioner", by, who)}
         _tell(opened, Reading.PRACTITIONER, copies, order, decisions, given["for_approver"], said, form, out)
+
+
+def _differences(opened: OpenedLog) -> int | None:
+    try:
+        return opened.index.differences()
+    except msgspec.MsgspecError:
+        return None  # the verdict beside it says what cannot be read
 
 
 def _trust(opened: OpenedLog) -> Trust:

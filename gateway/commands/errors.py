@@ -25,6 +25,12 @@ class CommandRefused(CommandError):
     exit_code = 1
 
 
+class LogContradicted(CommandError):
+    """What is stored of the log is not what was written there, or cannot be read: as `audit verify` says it."""
+
+    exit_code = 4
+
+
 class OneLineCommand(click.Command):
     """A command whose usage errors are one line too, in place of click's three."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 import sqlalchemy as sa
 
 from auth.sharing import AgreementSet
@@ -26,7 +27,7 @@ from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_leaf
-from gateway.commands.errors import CommandError
+from gateway.commands.errors import CommandError, LogContradicted
 from gateway.commands.settings_file import loaded
 from gateway.configured import load_agreements
 from gateway.migrate import migrate
@@ -89,7 +90,10 @@ class OpenedLog:
 
 @contextmanager
 def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -> Iterator[OpenedLog]:
-    """Open the log that one of `--config` and `--data` names, its index brought up; a fault is one line, exit 2."""
+    """Open the log that one of `--config` and `--data` names, its index brought up.
+
+    A fault is one line: exit 4 where the log is not what was written, 2 for any other.
+    """
     if (file is None) == (data is None):
         raise CommandError("give one of --config and --data")
     try:
@@ -115,7 +119,11 @@ def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -
     except NoDatabase:
         raise CommandError("there is no log there") from None
     except NotWhatWasWritten as fault:
-        raise CommandError(f"{fault}; run `contactpoint audit verify` and `contactpoint audit index --check`") from None
+        raise LogContradicted(
+            f"{fault}; run `contactpoint audit verify` and `contactpoint audit index --check`"
+        ) from None
+    except msgspec.MsgspecError:
+        raise LogContradicted("a record of the log cannot be read; run `contactpoint audit verify`") from None
     except SettingsFault as fault:
         raise CommandError(fault.faults[0]) from None
     except (StorageError, AuditError, KeyFileRefused) as fault:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
-from gateway.audit.leaves import parse_leaf
+from gateway.audit.leaves import Leaf, parse_leaf
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.detection.lookups import LogFault, Place, Seen, seen_from
 
@@ -93,19 +93,30 @@ class LogReader:
         at = self._shards[shard]
         while rows := self._rows(shard, at.next_seq):
             for seq, leaf_body, payload in rows:
-                leaf = parse_leaf(leaf_body)
+                leaf = _leaf(leaf_body)
+                if leaf is None:
+                    yield self._unreadable(shard, at, seq)
+                    continue
                 if seq != at.next_seq:
                     gap = LogFault(Place(shard, seq), leaf.t, "GAP", "The sequence of records has a gap.")
                     yield Read(gap, seq, leaf.t)
                 at.next_seq = seq + 1
-                content = {} if payload is None else msgspec.json.decode(payload)
-                yield from self._record(shard, at, seq, leaf.t, leaf.kind, content)
-                at.last_ms = max(at.last_ms, leaf.t)
+                at.last_ms, before_ms = max(at.last_ms, leaf.t), at.last_ms
+                content = {} if payload is None else _content(payload)
+                if content is None:
+                    yield self._unreadable(shard, at, seq)
+                    continue
+                yield from self._record(shard, at, seq, leaf.t, before_ms, leaf.kind, content)
             if len(rows) < _AT_ONCE:
                 break
         for seq, (asked_ms, _) in list(at.intents.items()):
             if asked_ms <= until_ms - OPEN_MS:
                 yield from self._never_closed(shard, at, seq, None, asked_ms + OPEN_MS)
+
+    def _unreadable(self, shard: str, at: _Shard, seq: int) -> Read:
+        """Return the fault of a record that no writer of ours wrote so, and go on after it."""
+        at.next_seq = seq + 1
+        return Read(LogFault(Place(shard, seq), at.last_ms, "UNREADABLE", "A record cannot be read."), seq, at.last_ms)
 
     def _rows(self, shard: str, first: int) -> list[tuple[int, bytes, bytes | None]]:
         query = (
@@ -123,10 +134,10 @@ class LogReader:
             return [tuple(row) for row in connection.execute(query)]
 
     def _record(
-        self, shard: str, at: _Shard, seq: int, time_ms: int, kind: str, content: Mapping[str, Any]
+        self, shard: str, at: _Shard, seq: int, time_ms: int, before_ms: int, kind: str, content: Mapping[str, Any]
     ) -> Iterator[Read]:
         started = kind == EventKind.ADMIN and content.get("action") == AdminAction.STARTED
-        if at.running and not started and time_ms - at.last_ms > SILENCE_MS:
+        if at.running and not started and time_ms - before_ms > SILENCE_MS:
             silent = LogFault(Place(shard, seq), time_ms, "SILENCE", "The log was silent while the gateway ran.")
             yield Read(silent, seq, time_ms)
         if kind == EventKind.INTENT and content:
@@ -145,7 +156,7 @@ class LogReader:
             at.running = "signer" in content
         elif kind == EventKind.ADMIN and content.get("action") == AdminAction.STOPPED:
             at.running = False
-        elif kind == EventKind.HEARTBEAT and at.last_ms == 0:
+        elif kind == EventKind.HEARTBEAT and before_ms == 0:
             # taken up in the midst of a run
             at.running = True
 
@@ -165,14 +176,37 @@ def _first_since(connection: sa.Connection, shard: str, since_ms: int) -> int:
     low, high = 0, -1 if last is None else int(last)
     while low <= high:
         middle = (low + high) // 2
-        body = connection.scalar(
-            sa.select(audit_leaf.c.body)
-            .where(audit_leaf.c.shard == shard, audit_leaf.c.seq >= middle)
-            .order_by(audit_leaf.c.seq)
-            .limit(1)
-        )
-        if body is None or parse_leaf(body).t >= since_ms:
+        found = _time_from(connection, shard, middle)
+        if found is None or found >= since_ms:
             high = middle - 1
         else:
             low = middle + 1
     return low
+
+
+def _time_from(connection: sa.Connection, shard: str, seq: int) -> int | None:
+    """Return the time of the first leaf from `seq` on that can be read."""
+    bodies = connection.scalars(
+        sa.select(audit_leaf.c.body)
+        .where(audit_leaf.c.shard == shard, audit_leaf.c.seq >= seq)
+        .order_by(audit_leaf.c.seq)
+        .limit(_AT_ONCE)
+        .execution_options(yield_per=1)
+    )
+    with bodies:
+        return next((leaf.t for leaf in map(_leaf, bodies) if leaf is not None), None)
+
+
+def _leaf(body: Any) -> Leaf | None:
+    try:
+        return parse_leaf(body)
+    except (ValueError, TypeError):
+        return None
+
+
+def _content(payload: Any) -> Mapping[str, Any] | None:
+    try:
+        found = msgspec.json.decode(payload)
+    except (ValueError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from gateway.audit.proofs import BundleRefused, NotProven, check_bundle, parse_b
 from gateway.audit.records import read_records
 from gateway.audit.sealed import last_note, store_cosignature
 from gateway.audit.signing import LogSigner
+from gateway.audit.tables import TRIGGERS
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
 
@@ -154,7 +157,27 @@ def test_without_its_payload_a_record_is_still_shown(proven: str, vkey: str, tmp
     told = run("audit", "check", file, "--log-key", vkey)
 
     assert told.exit_code == 0
-    assert "has been purged" in told.stdout
+    assert "its payload is not there" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    ["audit_checkpoint SET note = x'00'", "audit_payload SET body = CAST(body AS TEXT)", "audit_leaf SET body = x'ff'"],
+)
+def test_a_lookup_that_cannot_be_read_is_one_line_and_exit_4(folder: Path, tmp_path: Path, spoilt: str) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert run("audit", "prove", RECEIPT, "--data", copy).exit_code == 0
+    with sqlite3.connect(copy / "contactpoint.db") as database:
+        for trigger in TRIGGERS:
+            database.execute(f"DROP TRIGGER {trigger}")
+        database.execute(f"UPDATE {spoilt}")
+    database.close()
+
+    told = run("audit", "prove", RECEIPT, "--data", copy)
+
+    assert (told.exit_code, told.stdout) == (4, "")
+    assert told.stderr.splitlines()[-1].startswith("contactpoint: ")
+    assert "`contactpoint audit verify`" in told.stderr
 
 
 def test_a_payload_of_another_receipt_is_refused(proven: str, vkey: str, tmp_path: Path) -> None:

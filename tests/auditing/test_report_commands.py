@@ -391,6 +391,25 @@ def test_integrity_says_what_verification_found_and_what_is_open(tmp_path: Path,
     assert found["facts"]["Open INTENTs"] == 0
 
 
+def test_integrity_is_told_of_a_log_that_cannot_be_read_to_its_end(tmp_path: Path, running: Running) -> None:
+    """The report is wanted most where the log is damaged."""
+    lived(running, ENQUIRY)
+    assert run(tmp_path, "index").exit_code == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_leaf_fixed")
+        connection.exec_driver_sql("UPDATE audit_leaf SET body = x'00' WHERE seq = 2")
+    engine.dispose()
+
+    found = json.loads(run(tmp_path, "report", "integrity", "--format", "json").stdout)
+    checked = run(tmp_path, "index", "--check")
+
+    assert found["facts"]["Verification"] == "TAMPERED"
+    assert found["facts"]["Rows of the index that differ"] == "cannot be told"
+    assert checked.exit_code == 4
+    assert checked.stderr.splitlines()[-1].startswith("contactpoint: a record of the log cannot be read")
+
+
 def test_events_lists_who_asked_what_and_is_on_record(tmp_path: Path, running: Running) -> None:
     lived(running, ENQUIRY, SCHOOL)
 

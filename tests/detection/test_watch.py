@@ -268,6 +268,28 @@ async def test_a_gap_in_the_sequence_pages(bench: Bench, town: Town) -> None:
     assert "GAP" in {fault.code for fault in faults}
 
 
+@pytest.mark.parametrize("bench", ["sqlite"], indirect=True)  # the role on PostgreSQL may not tamper with the schema
+@pytest.mark.parametrize("spoilt", ["leaf SET body = x'00'", "payload SET body = x'00'", "payload SET body = x'5b5d'"])
+async def test_a_record_that_cannot_be_read_pages_and_hides_nothing_that_comes_after(
+    bench: Bench, town: Town, spoilt: str
+) -> None:
+    """Whoever could stop the detection by spoiling one record would do that first."""
+    await bench.write(look(town, 0, 1, relationship="PRACTITIONER"))
+    await bench.write(look(town, 0, 2))
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_leaf_fixed")
+        connection.exec_driver_sql("DROP TRIGGER audit_payload_fixed")
+        connection.exec_driver_sql(f"UPDATE audit_{spoilt} WHERE seq = 2")
+
+    everything = seen(bench)
+    ran = await bench.watch().run()
+
+    assert [each.code for each in everything if isinstance(each, LogFault)] == ["UNREADABLE"]
+    assert len(everything) > 1
+    assert (("D13",), "PAGE") in [(alert.rules, alert.severity) for alert in ran.opened]
+    assert (await bench.watch().run()).opened == []
+
+
 async def test_silence_while_running_pages_and_a_stop_does_not(bench: Bench, town: Town) -> None:
     begun = {"action": "STARTED", "signer": "a key"}
     await bench.rest()

@@ -398,6 +398,42 @@ def test_a_file_of_an_export_is_new_and_its_owners_alone(lived: Path, tmp_path: 
     assert (code, errors.count("\n"), there.read_text()) == (2, 1, "kept\n")
 
 
+def spoil(folder: Path, statement: str) -> None:
+    """Change a record behind the triggers."""
+    engine = open_engine(f"sqlite:///{folder}/gateway.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS audit_leaf_fixed")
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS audit_payload_fixed")
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("form", ["fhir", "ocsf", "ecs", "jsonl"])
+@pytest.mark.parametrize("kept", ["CAST(replace(body, 'Ms Amis', 'Ms Else') AS BLOB)", "replace(body, 'a', 'b')"])
+def test_a_payload_that_its_leaf_does_not_bind_is_told_to_nobody_and_said(lived: Path, form: str, kept: str) -> None:
+    whole = len(run(lived, "--format", form)[1].splitlines())
+    spoil(lived, f"UPDATE audit_payload SET body = {kept} WHERE instr(body, 'Ms Amis')")  # noqa: S608
+
+    code, out, errors = run(lived, "--format", form)
+
+    assert code == 4
+    assert "were left out" in errors.splitlines()[-1]
+    assert "Ms Else" not in out
+    assert len(out.splitlines()) > whole  # no record is left out, and the reading before is one more
+
+
+@pytest.mark.parametrize("form", ["fhir", "jsonl", "tiles"])
+def test_a_leaf_that_cannot_be_read_is_one_line_and_exit_4(lived: Path, tmp_path: Path, form: str) -> None:
+    spoil(lived, "UPDATE audit_leaf SET body = x'00' WHERE seq = 2")
+
+    code, _, errors = run(lived, "--format", form, "--out", str(tmp_path / "out"))
+
+    assert code == 4
+    assert (
+        errors.splitlines()[-1] == "contactpoint: a record of the log cannot be read; run `contactpoint audit verify`"
+    )
+
+
 def test_tiles_need_a_folder_and_name_nobody(lived: Path, tmp_path: Path) -> None:
     assert run(lived, "--format", "tiles")[0] == 2
     code, _, errors = run(lived, "--format", "tiles", "--out", str(tmp_path / "tiles"))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from gateway.audit.leaves import parse_leaf
+from gateway.audit.leaves import parse_leaf, payload_hash
 from gateway.audit.records import MASTER
 from gateway.audit.tables import audit_leaf, audit_payload
 
@@ -26,8 +26,10 @@ class Entry:
     leaf: bytes
     hash: bytes
     salt: bytes | None
-    payload: Mapping[str, Any] | None  # None: purged
+    payload: Mapping[str, Any] | None  # None: purged, or not the one that the leaf binds
     identified: Mapping[str, str] | None = None
+    contradicted: bool = False
+    """Whether a payload is stored that its leaf does not bind, and that nobody should be told for what was written."""
 
     @property
     def id(self) -> str:
@@ -68,7 +70,10 @@ class Entry:
 def entries(
     connection: sa.Connection, shard: str | None = None, since_ms: int | None = None, until_ms: int | None = None
 ) -> Iterator[Entry]:
-    """Yield records as they were written, shard by shard, but for the master log's unless it is named."""
+    """Yield records as they were written, shard by shard, but for the master log's unless it is named.
+
+    Raises msgspec.DecodeError for a leaf that cannot be read, sqlalchemy errors.
+    """
     query = (
         sa.select(audit_leaf.c.shard, audit_leaf.c.seq, audit_leaf.c.body, audit_leaf.c.hash)
         .add_columns(audit_payload.c.salt, audit_payload.c.body.label("payload"))
@@ -84,5 +89,10 @@ def entries(
     for of, seq, body, hashed, salt, payload in connection.execute(query):
         leaf = parse_leaf(body)
         if (since_ms is None or leaf.t >= since_ms) and (until_ms is None or leaf.t < until_ms):
-            content = None if payload is None else msgspec.json.decode(payload)
-            yield Entry(of, seq, leaf.t, leaf.kind, body, hashed, salt, content)
+            bound = payload is None or _binds(leaf.ph, salt, payload)
+            content = msgspec.json.decode(payload) if payload is not None and bound else None
+            yield Entry(of, seq, leaf.t, leaf.kind, body, hashed, salt, content, contradicted=not bound)
+
+
+def _binds(wanted: str, salt: Any, payload: Any) -> bool:
+    return type(salt) is bytes and type(payload) is bytes and payload_hash(salt, payload) == wanted

@@ -16,7 +16,7 @@ def jsonl(entry: Entry) -> dict[str, Any]:
         "seq": entry.seq,
         "leaf": msgspec.json.decode(entry.leaf),
         "leafHash": entry.hash.hex(),
-        "salt": entry.salt.hex() if entry.salt is not None else None,
+        "salt": entry.salt.hex() if entry.salt is not None and not entry.contradicted else None,
         "payload": entry.payload,
     }
     return line if entry.identified is None else line | {"identified": dict(entry.identified)}

@@ -41,7 +41,8 @@ class Verdict:
 
     status: str
     findings: Sequence[str]
-    differences: int
+    differences: int | None
+    """None where the log cannot be read so far as to say."""
     witnesses: int
 
 
@@ -72,13 +73,21 @@ def shards(connection: sa.Connection) -> list[Shard]:
                 shard,
                 state,
                 last.seq + 1 if last else 0,
-                parse_leaf(last.body).t if last else None,
+                _time(last.body) if last else None,
                 int(checkpoints),
                 int(signed),
                 int(witnessed or 0),
             )
         )
     return found
+
+
+def _time(body: bytes) -> int | None:
+    """Return the time of a leaf, None if it cannot be read: that is among the findings."""
+    try:
+        return parse_leaf(body).t
+    except (ValueError, TypeError):
+        return None
 
 
 def open_intents(connection: sa.Connection, *, before_ms: int, most: int) -> tuple[list[OpenIntent], int]:
@@ -113,7 +122,7 @@ def integrity_report(
             ("Open INTENTs", opened_count),
             ("Beyond a checkpoint", unsigned),
             ("Witnesses", verdict.witnesses),
-            ("Rows of the index that differ", verdict.differences),
+            ("Rows of the index that differ", "cannot be told" if verdict.differences is None else verdict.differences),
         ],
         notes,
         [
