@@ -245,8 +245,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def running_rig(*, rules: BreakerRules = _NEVER_OPEN) -> AsyncIterator[Rig]:
-    """Start the gateway, its four sources, and the places at which they cannot be reached."""
+async def running_rig(
+    *, rules: BreakerRules = _NEVER_OPEN, sections: Mapping[str, Any] = MappingProxyType({})
+) -> AsyncIterator[Rig]:
+    """Start the gateway, its four sources, and the places at which they cannot be reached.
+
+    `sections` of the configuration stand over those that are usual here.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         doing = {source: Misbehaving(source) for source in SOURCES}
@@ -280,7 +285,7 @@ async def running_rig(*, rules: BreakerRules = _NEVER_OPEN) -> AsyncIterator[Rig
                 for what in ("lookups", "misses")
             },
         }
-        world = await stack.enter_async_context(running_world(folder, *sources, limits=limits))
+        world = await stack.enter_async_context(running_world(folder, *sources, limits=limits, sections=sections))
         yield Rig(world, doing, servers)
 
 

@@ -92,16 +92,17 @@ def settled(standings: Sequence[Standing]) -> Sequence[Standing]:
 
 
 def grown(standings: Sequence[Standing], *, memory: bool) -> list[str]:
-    """Return what there was more of at the end, and by how much, since the process had warmed up."""
-    looks = settled(standings)
-    first, last = looks[0], looks[-1]
+    """Return what there was more of at the end, and by how much: of memory, since the process had warmed up."""
+    begun, last = standings[0], standings[-1]
     found = [
-        f"{count} more of {what} {name}: {before[name]} when settled, {after[name]} at the end"
-        for what, before, after in (("task", first.tasks, last.tasks), ("file", first.files, last.files))
+        f"{count} more of {what} {name}: {before[name]} at the beginning, {after[name]} at the end"
+        for what, before, after in (("task", begun.tasks, last.tasks), ("file", begun.files, last.files))
         for name, count in (after - before).items()
     ]
     if not memory:
         return found
+    looks = settled(standings)
+    first = looks[0]
     over = f"MiB over time: {' '.join(f'{each.megabytes:.0f}' for each in looks)}"
     if last.megabytes > first.megabytes * (1 + MOST_GROWTH):
         found.append(f"{last.megabytes - first.megabytes:.0f} MiB more: {first.megabytes:.0f} when settled; {over}")

@@ -1,7 +1,8 @@
 """A long time with faults on: no wrong answer, and nothing grows.
 
 CONTACTPOINT_TEST_SOAK_SECONDS sets how long (5); the proof takes half an hour, and says each minute where it is. It is
-about one process: one that was interrupted begins anew.
+about one process: one that was interrupted begins anew. Detection is left out, to which lookups of the last month are
+known by design (docs/detection.md): it would hold each of these.
 """
 
 from __future__ import annotations
@@ -43,10 +44,9 @@ def test_a_long_time_with_faults_tells_nothing_wrong_and_nothing_grows(
 
     soak = soaked(SECONDS, say)
     looks = settled(soak.standings)
-    first, last = looks[0], looks[-1]
 
     def both(of: Callable[[Standing], float]) -> str:
-        return f"{of(first):.0f}, {of(last):.0f}"
+        return f"{of(soak.standings[0]):.0f}, {of(soak.standings[-1]):.0f}"
 
     record_testsuite_property("seconds with faults on", SECONDS)
     record_testsuite_property("lookups", soak.lookups)
@@ -62,8 +62,8 @@ def test_a_long_time_with_faults_tells_nothing_wrong_and_nothing_grows(
     record_testsuite_property("MiB: when settled, at the most, at the end", _memory(looks))
     pieces, lookups = pieces_left(soak.standings)
     record_testsuite_property("pieces of memory more, early to late, and lookups between", f"{pieces}, {lookups}")
-    record_testsuite_property("open files: when settled, at the end", both(lambda s: s.files.total()))
-    record_testsuite_property("tasks: when settled, at the end", both(lambda s: s.tasks.total()))
+    record_testsuite_property("open files: at the beginning, at the end", both(lambda s: s.files.total()))
+    record_testsuite_property("tasks: at the beginning, at the end", both(lambda s: s.tasks.total()))
     # a process takes more than seconds to have all the memory that it will work with
     if faults := faults_of(soak, memory=SECONDS >= 60):
         pytest.fail("\n".join(faults), pytrace=False)
