@@ -50,6 +50,13 @@ class _Batch:
         self.timer: asyncio.Handle | None = None
         self.task: asyncio.Task[None] | None = None
 
+    def leave(self, told: asyncio.Future[Said]) -> None:
+        """Forget one who waits no more, before anything is sent: nobody is asked about for the sake of no one."""
+        place = next(place for place, (_, other) in enumerate(self.waiting) if other is told)
+        del self.waiting[place], self.asks[place]
+        self.subjects = dict.fromkeys(subject for subject, _ in self.waiting)
+        self.deadline = max((ask.deadline for ask in self.asks), key=_moment)
+
 
 class Batches:
     """The batches of one source."""
@@ -94,6 +101,8 @@ class Batches:
         except asyncio.CancelledError:
             if all(other.done() for _, other in batch.waiting):
                 self._let_go(key, batch)
+            elif batch.task is None:
+                batch.leave(told)
             raise
 
     def _send(self, key: tuple[object, ...], batch: _Batch) -> None:

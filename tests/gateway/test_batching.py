@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import SourceFailed
-from gateway.batching import Said
+from gateway.batching import WINDOW_SECONDS, Batches, Said
 from gateway.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
@@ -253,6 +253,90 @@ async def test_an_asker_who_goes_away_before_the_call_is_sent_leaves_no_call_beh
     await asyncio.sleep(0.01)
 
     assert behind.asked == []
+
+
+async def test_nobody_is_asked_about_for_an_asker_who_went_away_before_the_call_was_sent() -> None:
+    behind = held()
+    upstream = Upstream(behind)
+    await busy(upstream, behind)
+    asking = [
+        asyncio.create_task(upstream.involvements([child], MASK, an_ask(n, seconds=seconds)))
+        for n, (child, seconds) in enumerate(zip(CHILDREN, (90.0, 5.0, 7.0), strict=True))
+    ]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    behind.let.set()
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert isinstance(ended[0], asyncio.CancelledError)
+    assert [a.subjects for a in behind.asked[1:]] == [CHILDREN[1:]]
+    assert behind.asked[1].ask.deadline.remaining() < 8, "nor has the call the time that only they had"
+
+
+async def test_who_is_left_alone_in_a_call_that_was_not_sent_asks_under_their_own_id() -> None:
+    behind = held()
+    upstream = Upstream(behind)
+    await busy(upstream, behind)
+    asking = [asyncio.create_task(upstream.involvements([CHILDREN[0]], MASK, an_ask(n))) for n in (1, 2)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    behind.let.set()
+    said = (await asyncio.gather(*asking, return_exceptions=True))[1]
+
+    assert isinstance(said, Said)
+    assert rows_of(said, CHILDREN[0]) == ["one"]
+    assert said.shared_call is None
+    assert behind.asked[1].ask.request_id == an_ask(2).request_id
+
+
+ENDLESS = 3600.0
+
+
+def test_nobody_waits_longer_for_others_than_two_milliseconds() -> None:
+    assert 0 < WINDOW_SECONDS <= 0.002
+
+
+async def test_while_nothing_is_under_way_nobody_waits_for_the_window_and_otherwise_the_call_does() -> None:
+    let = asyncio.Event()
+    sent: list[Sequence[SubjectRef]] = []
+
+    async def call(subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        sent.append(subjects)
+        await let.wait()
+        return {}
+
+    batches = Batches(call, most=2, window=ENDLESS)
+    asking = []
+    for number, child in enumerate(CHILDREN):
+        asking.append(asyncio.create_task(batches.ask(child, MASK, an_ask(number))))
+        for _turn in range(5):
+            await asyncio.sleep(0)
+        assert len(sent) == (1, 1, 2)[number], "the first left at once, the second waits until the call is full"
+    let.set()
+    await asyncio.gather(*asking)
+
+    assert sent == [CHILDREN[:1], CHILDREN[1:]]
+
+
+async def test_a_window_that_ends_sends_the_call_that_is_not_full() -> None:
+    behind = held()
+    upstream = Upstream(behind)
+    await busy(upstream, behind)
+    waiting = asyncio.create_task(upstream.involvements([CHILDREN[0]], MASK, an_ask()))
+    await behind.begun.get()
+    behind.let.set()
+
+    assert rows_of(await waiting, CHILDREN[0]) == ["one"]
+
+
+async def test_a_call_ends_with_the_time_of_those_who_asked_however_long_the_source_takes() -> None:
+    behind = held()
+    upstream = Upstream(behind)
+    asking = asyncio.create_task(upstream.involvements([CHILDREN[0]], MASK, an_ask(seconds=0.05)))
+
+    with pytest.raises(TimeoutError):
+        await asking
+    assert (behind.ended, upstream.under_way) == (1, 0)
 
 
 async def test_the_call_has_the_time_of_the_most_patient_asker() -> None:
