@@ -49,6 +49,7 @@ from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.lookup import Lookups, legal_today
+from gateway.lookup_budgets import LookupBudgets
 from gateway.metrics import note_commit, show_now, watch_log
 from gateway.migrate import migrate
 from gateway.plan import Planner
@@ -248,7 +249,7 @@ def _build(
         agreements=lambda: in_force.current,
         planner=Planner([s.custodian for s in sources if s.enabled]),
         shields=shields,
-        budgets=Budgets(_allowances(settings.limits)),
+        budgets=LookupBudgets(Budgets(_allowances(settings.limits)), refusals, keys),
         log=audit,
         keys=keys,
         limits=LookupLimits(
@@ -263,7 +264,6 @@ def _build(
         recheck=lambda caller: _recheck(validator, caller, metadata),
         appointments=registers.appointments,
         reviews=registers.reviews,
-        refusals=refusals,
         gathering=Gathering if tracing is None else TracedGathering,
         stand_ins=StandIns.among(sources, keys),
     )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -30,26 +30,24 @@ from gateway.audit.errors import AuditError, BudgetSpent
 from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.budgets import Budgets, Charge, Spent
+from gateway.budgets import Charge
 from gateway.errors import (
     AuditUnavailable,
     Forbidden,
     GatewayError,
     InternalServerError,
     Overloaded,
-    RateLimited,
     Unauthenticated,
 )
 from gateway.floor import appointment_of, floor_of
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
+from gateway.lookup_budgets import LookupBudgets
 from gateway.lookup_record import LookupRecord, document_of
 from gateway.metrics import note_lookup
 from gateway.plan import Plan, Planner
 from gateway.randomness import RANDOM
 from gateway.register_requests import RegisterRequest
-from gateway.remembered import Remembered
-from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
 from gateway.sources import Source
@@ -94,7 +92,7 @@ class Lookups:
     agreements: Callable[[], AgreementSet]
     planner: Planner
     shields: DatabaseShields
-    budgets: Budgets
+    budgets: LookupBudgets
     log: AuditLog
     keys: AuditKeys
     limits: LookupLimits
@@ -102,10 +100,8 @@ class Lookups:
     recheck: Callable[[Caller], None]  # raises a GatewayError if the token ended or was revoked meanwhile
     appointments: AppointmentRegister
     reviews: Reviews
-    refusals: RepeatedRefusals
     gathering: type[Gathering] = Gathering
     stand_ins: StandIns | None = None  # None: no source is stood in for by what it said before
-    principals: Remembered[Hashable, tuple[str, str, str]] = field(default_factory=lambda: Remembered(4096), repr=False)
 
     def entitlements(self, caller: Caller, purpose: Purpose, floor: Standing = NO_STANDING) -> Entitlements:
         """Return what is open to a caller for a purpose today, before anything is known of a child but the floor."""
@@ -143,7 +139,7 @@ class Lookups:
         record = self._record(caller, access, key, operation, request_id, floor.appointment, started)
         plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor.standing)
         # 4. Budgets.
-        charge = await self._charge(caller, record, agreements)
+        charge = await self.budgets.charge(record, agreements)
         # 5. May this caller, for this purpose, look up a child at all?
         await self._permit(caller, access, plan, record, agreements, charge)
         # 6. INTENT.
@@ -233,27 +229,6 @@ class Lookups:
             spent = time.monotonic() - run.started
             await asyncio.sleep(step - spent % step)
 
-    async def _charge(self, caller: Caller, record: LookupRecord, agreements: AgreementSet) -> Charge:
-        """Return what this lookup is charged; it is taken in the transaction of its first record, by `_charged`."""
-        charge = self.budgets.charge(self._principals(caller, override=record.access.justification is not None))
-        if isinstance(charge, Spent):
-            await self._refuse(charge, record, agreements)
-        return charge
-
-    def _principals(self, caller: Caller, *, override: bool) -> tuple[str, str, str]:
-        """Return who is charged; break-glass has a budget of its own in place of the person's."""
-        key = (caller.issuer, caller.person, caller.client_id, caller.organisation, override)
-        found = self.principals.get(key)
-        if found is None:
-            opaque = self.keys.opaque_id
-            found = (
-                f"{'override' if override else 'person'}:{self._person(caller)}",
-                f"client:{opaque('client', caller.issuer, caller.client_id)}",
-                f"organisation:{opaque('organisation', caller.organisation)}",
-            )
-            self.principals.keep(key, found)
-        return found
-
     async def _charged(
         self,
         kind: EventKind,
@@ -266,18 +241,7 @@ class Lookups:
         try:
             return await self._append(kind, payload, charges=charge.counts)
         except BudgetSpent as spent:
-            await self._refuse(self.budgets.refused(spent.passed), record, agreements)
-
-    async def _refuse(self, spent: Spent, record: LookupRecord, agreements: AgreementSet) -> NoReturn:
-        code = f"BUDGET {spent.budget}"
-        try:
-            await self.refusals.note(self._person(record.caller), code, record.denied(code, None, agreements))
-        except AuditError:
-            raise AuditUnavailable(1) from None
-        raise RateLimited(spent.retry_after_seconds)
-
-    def _person(self, caller: Caller) -> str:
-        return self.keys.opaque_id("person", caller.issuer, caller.person)
+            await self.budgets.refuse(spent.passed, record, agreements)
 
     async def _permit(
         self,
@@ -314,7 +278,7 @@ class Lookups:
 
     async def _note_adult(self, record: LookupRecord, agreements: AgreementSet) -> None:
         """Record that somebody asked about an adult, and charge it; not about whom: nothing of an adult is kept."""
-        charge = await self._charge(record.caller, record, agreements)
+        charge = await self.budgets.charge(record, agreements)
         await self._charged(EventKind.DENIED, record.denied("ADULT", None, agreements), charge, record, agreements)
 
     async def _alarm(self, run: Gathering) -> None:

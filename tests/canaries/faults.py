@@ -19,7 +19,6 @@ import pytest
 import structlog
 
 from auth import disclosure
-from auth.caller import Caller
 from gateway import fanout, gathering, lookup, metrics
 from gateway.app import Gateway
 from gateway.asked import Access, Key
@@ -27,6 +26,7 @@ from gateway.audit.keys import AuditKeys
 from gateway.errors import BadUserInput, GatewayError
 from gateway.fanout import FanOut, SourceOutcome
 from gateway.graphql import endpoint, execution
+from gateway.lookup_budgets import LookupBudgets
 from gateway.lookup_record import LookupRecord
 from gateway.tracing import spans
 from gateway.tracing.spans import CURRENT, Step, Vocabulary
@@ -75,13 +75,13 @@ def a_metric_is_labelled_with_the_asker(patch: pytest.MonkeyPatch) -> None:
     registry = prometheus_client.CollectorRegistry()
     counter = prometheus_client.Counter("lookups_by_person", "of whom", ["person"], registry=registry)
     writing = metrics.exposition
-    deciding = lookup.Lookups._charge
+    deciding = LookupBudgets.charge
 
-    async def charge(self: lookup.Lookups, caller: Caller, *rest: Any) -> Any:
-        counter.labels(caller.person).inc()
-        return await deciding(self, caller, *rest)
+    async def charge(self: LookupBudgets, record: LookupRecord, *rest: Any) -> Any:
+        counter.labels(record.caller.person).inc()
+        return await deciding(self, record, *rest)
 
-    patch.setattr(lookup.Lookups, "_charge", charge)
+    patch.setattr(LookupBudgets, "charge", charge)
     patch.setattr("gateway.operations.exposition", lambda: writing() + prometheus_client.generate_latest(registry))
 
 
