@@ -7,8 +7,6 @@ Narrower than RFC 8785 where that removes a doubt: no floats at all, integers on
 from __future__ import annotations
 
 from enum import Enum
-from itertools import compress
-from operator import not_
 from typing import Any, Final
 
 import msgspec
@@ -43,7 +41,8 @@ def once(value: Any) -> msgspec.Raw:
 
 
 def _check(value: Any) -> None:
-    """Raise NotCanonical unless the value has a canonical form; level by level, and plain containers at one look."""
+    """Raise NotCanonical unless the value has a canonical form; level by level, of each container what is not plain."""
+    plain = _PLAIN
     level = [value]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
@@ -52,18 +51,15 @@ def _check(value: Any) -> None:
             if kind is dict:
                 if not _KEYS.issuperset(each):
                     _check_keys(each)
-                values = each.values()
+                inner += [held for held in each.values() if type(held) not in plain]
             elif kind is list or kind is tuple:
-                values = each
+                if each:
+                    inner += [held for held in each if type(held) not in plain]
             elif kind is int:
                 if not -_LARGEST_INTEGER <= each <= _LARGEST_INTEGER:
                     raise NotCanonical("an integer is too large to be exact everywhere")
-                continue
             else:
                 _check_type(kind)
-                continue
-            # those of no plain type: the whole look at a container without a step of the interpreter for each value
-            inner += compress(values, map(not_, map(_is_plain, map(type, values))))
         if not inner:
             return
         level = inner
@@ -90,8 +86,6 @@ _PLAIN: Final[set[type]] = {str, bool, type(None), msgspec.Raw}
 """Types of which every value has a canonical form; the closed word lists join them as they are met.
 
 A Raw is what `once` has made: nothing else in this program makes one."""
-
-_is_plain = _PLAIN.__contains__
 
 _KEYS: Final[set[str]] = set()
 """Keys that have been looked at.

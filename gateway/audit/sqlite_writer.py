@@ -130,7 +130,7 @@ class SQLiteWriter(ShardWriter):
         if type(statement) is not sa.TextClause:
             self._connection.execute(statement, parameters)
         # text with :names is what the driver itself takes; through SQLAlchemy it costs several times more
-        elif isinstance(parameters, Mapping):
+        elif type(parameters) is dict or isinstance(parameters, Mapping):
             self._cursor.execute(statement.text, parameters)
         else:
             self._cursor.executemany(statement.text, parameters)
