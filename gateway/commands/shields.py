@@ -88,3 +88,4 @@ async def _load(settings: Settings, by_source: dict[str, set[NHSNumber]]) -> dic
         log.close()
         # what this command recorded is not left for the next gateway to sign
         Checkpointer(engine, log, keys.key_id, signer).close()
+        engine.dispose()
