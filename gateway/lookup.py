@@ -39,6 +39,7 @@ from gateway.errors import (
     Overloaded,
     Unauthenticated,
 )
+from gateway.exhaustion import EXHAUSTION
 from gateway.floor import appointment_of, floor_of
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
@@ -188,6 +189,8 @@ class Lookups:
             await self._quiet(run)
             if isinstance(fault, GatewayError):
                 raise
+            if isinstance(fault, EXHAUSTION):
+                raise Overloaded(1) from fault
             raise InternalServerError(record.request_id) from fault
         # 10. OUTCOME, with exactly what the body holds; then the body leaves.
         try:
@@ -353,6 +356,8 @@ class Lookups:
 
 def _code_of(fault: BaseException) -> str:
     """Return the code of an error with which a lookup ends; one that is no refusal of ours is an error of ours."""
+    if isinstance(fault, EXHAUSTION):
+        return Overloaded.code
     return fault.code if isinstance(fault, GatewayError) else InternalServerError.code
 
 

@@ -22,6 +22,7 @@ from auth.rules import HasScope
 from auth.standing import NO_STANDING, standing_of
 from gateway.disclosed_fields import disclosed_fields
 from gateway.errors import InternalServerError, RequestError
+from gateway.exhaustion import raise_exhaustion
 from gateway.graphql.access_queries import AccessModel
 from gateway.graphql.compiled import CompiledLookup, compile_lookup
 from gateway.graphql.documents import Operation
@@ -156,6 +157,7 @@ class Execution:
         for error in (result.errors if isinstance(result, ExecutionResult) else None) or ():
             if isinstance(error.original_error, RequestError):
                 raise error.original_error  # an argument that its type takes and its field does not
+            raise_exhaustion(error)
         if not isinstance(result, ExecutionResult) or result.errors or result.data is None:
             # an error of ours: what a caller may not see is null without an error
             raise InternalServerError(context.request_id)

@@ -350,6 +350,39 @@ async def test_a_fault_of_ours_leaves_one_intent_and_one_outcome_and_tells_nothi
     assert outcome["outcome"] == "FAILED"
 
 
+@pytest.mark.parametrize("problem", [MemoryError(), RecursionError(), OSError(24, "too many open files")], ids=type)
+async def test_a_lookup_for_which_there_is_no_memory_is_503_with_no_data_and_has_its_outcome(
+    running: Running, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise problem
+
+    async with running(council()) as world:
+        monkeypatch.setattr(world.gateway.shields, "observed", broken)
+        told = await world.ask()
+        kinds, outcome = world.kinds(), world.payload(EventKind.OUTCOME)
+
+    assert (told.status, told.code) == (503, "OVERLOADED")
+    assert "Brook" not in told.response.text
+    assert kinds == ["INTENT", "OUTCOME"]
+    assert (outcome["outcome"], outcome["fault"]) == ("FAILED", "OVERLOADED")
+
+
+async def test_a_resolver_for_which_there_is_no_memory_is_503(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    async with running(council()) as world:
+        monkeypatch.setattr("gateway.graphql.execution.Execution._access", broken)
+        query = "{ viewer { access(purpose: CP_S47) { field } } }"
+        told = await world.client.post("/graphql", json={"query": query}, headers=world.headers())
+
+    assert told.status_code == 503
+    assert [error["extensions"]["code"] for error in told.json()["errors"]] == ["OVERLOADED"]
+
+
 async def test_a_body_that_disagrees_with_the_tree_is_not_sent(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
