@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 import strawberry
 
@@ -103,7 +104,11 @@ class AuditEvents:
         return self._connection(events, more, after is not None, binding)
 
     def _page(self, wanted: Wanted, after: Place | None, most: int) -> tuple[list[Event], bool]:
-        if not self._index.catch_up(seconds=_SECONDS):
+        try:
+            caught_up = self._index.catch_up(seconds=_SECONDS)
+        except msgspec.MsgspecError:
+            raise NotWhatWasWritten("a record of the log cannot be read") from None
+        if not caught_up:
             # a page that lacks the latest events would read as if they had not happened
             raise Overloaded(5)
         with self._engine.connect() as connection:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
+from gateway.audit.events import EventKind
 from gateway.audit.index_tables import Flag, event_index
 from gateway.audit.indexed import FORGOTTEN
 from gateway.audit.leaves import parse_leaf, payload_hash
@@ -133,40 +134,71 @@ def with_payloads(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
     """
     places = {(row["shard"], row[name]) for row in rows for name in ("seq", "closing_seq") if row[name] is not None}
     payloads = _payloads(connection, places)
-    rows = [_as_the_log_has_it(row, payloads.get((row["shard"], row["seq"]))) for row in rows]
+
+    def said(row: Mapping[str, Any], name: str) -> _Said | None:
+        return payloads.get((row["shard"], row[name]))
+
+    rows = [_as_the_log_has_it(row, said(row, "seq"), said(row, "closing_seq")) for row in rows]
     ends = _ends_of_checkpoints(connection, {row["shard"] for row in rows})
     return [
         Event(
             row,
-            payloads.get((row["shard"], row["seq"])),
-            payloads.get((row["shard"], row["closing_seq"])),
+            first.content if (first := said(row, "seq")) else None,
+            closing.content if (closing := said(row, "closing_seq")) else None,
             max(row["seq"], row["override_seq"] or 0, row["closing_seq"] or 0) < ends.get(row["shard"], 0),
         )
         for row in rows
     ]
 
 
-def _as_the_log_has_it(row: Mapping[str, Any], payload: Mapping[str, Any] | None) -> Mapping[str, Any]:
+class _Said(NamedTuple):
+    """What a leaf and its payload say."""
+
+    at_ms: int
+    kind: str
+    content: Mapping[str, Any]
+
+
+def _as_the_log_has_it(row: Mapping[str, Any], first: _Said | None, closing: _Said | None) -> Mapping[str, Any]:
     """Return a row, emptied if its payload is gone: it was purged a moment ago, and the index has yet to forget it.
 
-    Raises NotWhatWasWritten if the index holds an event to be another organisation's, or about another child.
+    Raises NotWhatWasWritten if the index holds an event to be another organisation's, about another child, of another
+    time, or of another outcome.
     """
-    if row["flags"] & (Flag.PURGED | Flag.UNREADABLE):
-        return row
-    if payload is None:
+    if first is None:
+        # of one that cannot be read the index says so
+        return row if row["flags"] & (Flag.PURGED | Flag.UNREADABLE) else {**row, **FORGOTTEN}
+    if row["flags"] & Flag.PURGED:
+        # announced, and about to be deleted
         return {**row, **FORGOTTEN}
-    caller = payload.get("caller")
-    organisation = caller.get("organisation") if isinstance(caller, dict) else None
-    if row["organisation"] != organisation or row["subject"] != payload.get("subject"):
+    if any(row[name] != value for name, value in _expected(first, closing).items()):
         raise NotWhatWasWritten("the index says another thing than the log")
+    if closing is not None and closing.content.get("intent") != row["seq"]:
+        raise NotWhatWasWritten("the index joins an outcome to a lookup that is not its own")
     return row
 
 
-def _payloads(connection: sa.Connection, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], Any]:
+def _expected(first: _Said, closing: _Said | None) -> dict[str, Any]:
+    """Return what the records give for the columns that events tell or that filters ask for."""
+    caller = first.content.get("caller")
+    found = {
+        "at_ms": first.at_ms,
+        "kind": first.kind,
+        "organisation": caller.get("organisation") if isinstance(caller, dict) else None,
+        **{name: first.content.get(name) for name in ("subject", "purpose", "receipt")},
+    }
+    if first.kind == EventKind.DENIED:
+        found |= {"outcome": "DENIED", "code": first.content.get("code")}
+    elif closing is not None:
+        found |= {"outcome": closing.content.get("outcome")}
+    return found
+
+
+def _payloads(connection: sa.Connection, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], _Said]:
     by_shard: dict[str, list[int]] = {}
     for shard, seq in sorted(places):
         by_shard.setdefault(shard, []).append(seq)
-    found = {}
+    found: dict[tuple[str, int], _Said] = {}
     for shard, seqs in by_shard.items():
         query = (
             sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.salt, audit_payload.c.body)
@@ -177,11 +209,16 @@ def _payloads(connection: sa.Connection, places: Collection[tuple[str, int]]) ->
             )
             .where(audit_leaf.c.shard == shard, audit_leaf.c.seq.in_(seqs))
         )
-        for seq, leaf, salt, body in connection.execute(query):
-            if payload_hash(salt, body) != parse_leaf(leaf).ph:
+        for seq, raw, salt, body in connection.execute(query):
+            try:
+                leaf = parse_leaf(raw)
+                bound = payload_hash(salt, body) == leaf.ph
+            except (ValueError, TypeError):
+                raise NotWhatWasWritten("a record of the log cannot be read") from None
+            if not bound:
                 raise NotWhatWasWritten("a payload is not the one that its leaf binds")
             with suppress(msgspec.DecodeError):  # the index says that it is unreadable
-                found[shard, seq] = msgspec.json.decode(body)
+                found[shard, seq] = _Said(leaf.t, leaf.kind, msgspec.json.decode(body))
     return found
 
 

@@ -7,14 +7,15 @@ step began. Of processes that take the same step at once, one moves it; the othe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.audit.events import AdminAction
 from gateway.audit.index_tables import Flag, event_index, event_index_position
 from gateway.audit.index_writing import KEPT, MOST_ROWS, at_once, forget, mark_unexplained, write
-from gateway.audit.indexed import FORGOTTEN, Changes, Closing
+from gateway.audit.indexed import FORGOTTEN, Changes, Closing, Purge
 from gateway.audit.keys import AuditKeys
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.storage.engine import writing
@@ -92,18 +93,33 @@ class EventIndex:
         """
         self.catch_up(seconds=float("inf"))
         found = self._strays()
+        announced = self._announced()
         for shard in self._ends():
             since, closed = 0, 0
             while since < self._position(shard):
                 changes, _, after = self._changes(shard, since)
                 stored = self._stored(shard, {seq for _, seq in changes.events} | {c.intent for c in changes.closings})
-                found += sum(_differ(row, stored.get(seq)) for (_, seq), row in changes.events.items())
+                found += sum(_differ(row, stored.get(seq), announced) for (_, seq), row in changes.events.items())
                 found += sum(_closed_otherwise(closing, stored.get(closing.intent)) for closing in changes.closings)
                 closed += len(changes.closings) + sum(r["closing_seq"] is not None for r in changes.events.values())
                 since = after
             # a row that is closed without an OUTCOME is the one difference that no record shows
             found += abs(closed - self._closed(shard))
         return found
+
+    def _announced(self) -> list[Purge]:
+        """Return every purge on record: a row is emptied for it before its payload is deleted."""
+        found = Changes()
+        at, of, leaf = event_index.c, audit_payload.c, audit_leaf.c
+        query = (
+            sa.select(leaf.body, of.body)
+            .where(at.code == AdminAction.PAYLOAD_PURGED, of.shard == at.shard, of.seq == at.seq)
+            .where(leaf.shard == at.shard, leaf.seq == at.seq)
+        )
+        with self._engine.connect() as connection:
+            for body, payload in connection.execute(query).all():
+                found.add(self._keys, body, payload)
+        return found.purges
 
     def _advance(self, shard: str, position: int) -> int:
         changes, _, after = self._changes(shard, position)
@@ -188,10 +204,14 @@ _STRAY: Final = event_index.c.shard.not_in(sa.select(audit_shard.c.id)) | ~sa.ex
 )
 
 
-def _differ(expected: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
+def _differ(expected: Mapping[str, Any], stored: Mapping[str, Any] | None, announced: Sequence[Purge]) -> bool:
     if stored is None:
         return True
     if stored["flags"] & Flag.PURGED:
+        if not expected["flags"] & Flag.PURGED and not any(
+            purge.shard == expected["shard"] and purge.first <= expected["seq"] <= purge.last for purge in announced
+        ):
+            return True  # nobody said that it would go: it was taken out of sight
         return any(stored[name] != value for name, value in FORGOTTEN.items())
     apart = KEPT
     if expected["flags"] & Flag.OPEN and stored["closing_seq"] is not None:

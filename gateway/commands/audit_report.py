@@ -169,6 +169,7 @@ def subject(
         pseudonym = opened.keys.pseudonym(number)
         with opened.engine.connect() as connection:
             found = looks.of_subject(connection, pseudonym, order.since_ms, order.until_ms)
+            looks.check_complete(connection, pseudonym, found, lambda at_ms: _within(at_ms, order))
         judged = _judged(opened, found, decisions, given["live_days"], [pseudonym])
         copies = about_somebody.of_a_child(judged, order, _now())
         _tell(

@@ -371,15 +371,30 @@ async def test_an_index_that_lags_behind_is_no_answer(running: Running, monkeypa
         "UPDATE event_index SET organisation = 'amber-council' WHERE organisation = 'brook-council'",
         "UPDATE event_index SET subject = 'somebody' WHERE kind = 'INTENT'",
         "UPDATE event_index SET person = 'somebody' WHERE kind = 'INTENT'",
+        "UPDATE event_index SET outcome = 'NOTHING_DISCLOSABLE' WHERE kind = 'INTENT'",
+        "UPDATE event_index SET purpose = 'CIN_S17' WHERE kind = 'INTENT'",
+        "UPDATE event_index SET receipt = 'another' WHERE kind = 'INTENT'",
+        "UPDATE event_index SET at_ms = at_ms - 60000 WHERE kind = 'INTENT'",
+        "UPDATE event_index SET closing_seq = seq WHERE kind = 'INTENT'",
     ],
 )
-async def test_an_index_that_was_changed_moves_no_event_to_another_organisation(running: Running, damage: str) -> None:
+async def test_an_index_that_was_changed_tells_no_event_otherwise_than_the_log(running: Running, damage: str) -> None:
     async with running(council()) as world:
         await world.ask(org="brook-council")
         await world.ask()
         assert len(await events(world)) == 1
         world.execute(damage)
 
+        told = await ask_events(world)
+
+    assert (told.status, told.code) == (503, "AUDIT_UNAVAILABLE")
+
+
+async def test_a_record_that_cannot_be_read_ends_the_telling(running: Running) -> None:
+    async with running(council()) as world:
+        await world.ask()
+        world.execute("DROP TRIGGER audit_leaf_fixed")
+        world.execute("UPDATE audit_leaf SET body = x'00' WHERE seq = 3")
         told = await ask_events(world)
 
     assert (told.status, told.code) == (503, "AUDIT_UNAVAILABLE")

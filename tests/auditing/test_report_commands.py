@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from gateway.__main__ import main
 from gateway.audit.events import EventKind, unlisted_keys
+from gateway.audit.indexed import FORGOTTEN
 from gateway.audit.records import read_records
 from gateway.audit.reports import exemptions
 from gateway.audit.reports.rendering import FORMS
@@ -300,6 +301,34 @@ def test_the_number_can_come_from_a_file(tmp_path: Path, running: Running) -> No
     file.write_text(f"{CHILD}\n")
 
     assert column(report(tmp_path, "--nhs-number-file", str(file), number="nothing"), "Organisation") == ["Elm-School"]
+
+
+HIDDEN: Final = {
+    "taken out": "DELETE FROM event_index WHERE kind = 'INTENT'",
+    "moved to another child": "UPDATE event_index SET subject = 'another' WHERE kind = 'INTENT'",
+    "said to be purged": "UPDATE event_index SET "  # noqa: S608
+    + ", ".join(f"{name} = {'NULL' if value is None else value}" for name, value in FORGOTTEN.items()),
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_a_look_up_that_the_index_hides_is_missed_by_a_report_about_somebody_and_by_the_check(
+    tmp_path: Path, running: Running, how: str
+) -> None:
+    """Whoever keeps the database could else leave a look-up out of what a family is told."""
+    lived(running, ENQUIRY)
+    assert run(tmp_path, "index", "--check").exit_code == 0
+    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
+    with engine.begin() as connection:
+        connection.execute(sa.text(HIDDEN[how]))
+    engine.dispose()
+
+    asked = run(tmp_path, "report", "subject", *ORDER, "--for-approver", typed=f"{CHILD}\n")
+    checked = run(tmp_path, "index", "--check")
+
+    assert (asked.exit_code, asked.stdout) == (4, "")
+    assert "the index lacks what the log says" in asked.stderr
+    assert checked.exit_code == 4
 
 
 @pytest.mark.parametrize("by", ["registration", "name", "entry"])

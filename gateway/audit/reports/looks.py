@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,11 +11,12 @@ import sqlalchemy as sa
 
 from auth.sharing import AgreementSet
 from gateway.audit.events import EventKind
-from gateway.audit.events_query import Event, with_payloads
+from gateway.audit.events_query import Event, NotWhatWasWritten, with_payloads
 from gateway.audit.index_tables import event_index
+from gateway.audit.leaves import parse_leaf
 from gateway.audit.reports.about_somebody import look_of
 from gateway.audit.reports.exemptions import Circumstances, live_since
-from gateway.audit.tables import audit_payload
+from gateway.audit.tables import audit_leaf, audit_payload
 from gateway.storage.tables import shield
 
 _AT_ONCE: Final = 500
@@ -26,7 +28,7 @@ def of_subject(
 ) -> list[Event]:
     """Return every look-up of a child and every refused attempt, the oldest first.
 
-    Raises NotWhatWasWritten, sqlalchemy errors.
+    As the index has them: see `check_complete`. Raises NotWhatWasWritten, sqlalchemy errors.
     """
     of = event_index.c
     query = sa.select(event_index).where(of.subject == subject, of.kind.in_(_LOOKS))
@@ -36,6 +38,31 @@ def of_subject(
         query = query.where(of.at_ms < until_ms)
     rows = [dict(row) for row in connection.execute(query.order_by(of.at_ms, of.shard, of.seq)).mappings()]
     return list(_with_payloads(connection, rows))
+
+
+def check_complete(
+    connection: sa.Connection, subject: str, found: Iterable[Event], within: Callable[[int], bool]
+) -> None:
+    """Raise NotWhatWasWritten if the log knows a look-up of a child, or a refusal, in a period that is not among these.
+
+    The log itself is read through for the pseudonym: what was taken out of the index would be missing from an answer
+    that somebody relies on. Raises sqlalchemy errors.
+    """
+    listed = {(event.row["shard"], event.row["seq"]) for event in found}
+    for shard, seq, at_ms in _naming(connection, subject):
+        if within(at_ms) and (shard, seq) not in listed:
+            raise NotWhatWasWritten("the index lacks what the log says of somebody")
+
+
+def _naming(connection: sa.Connection, subject: str) -> Iterator[tuple[str, int, int]]:
+    """Yield shard, seq and time of every look-up and refusal on the log that is about a child."""
+    of, leaf = audit_payload.c, audit_leaf.c
+    query = sa.select(of.shard, of.seq, leaf.body, of.body).where(leaf.shard == of.shard, leaf.seq == of.seq)
+    query = query.where(_holds(connection, of.body, json.dumps(subject).encode()))
+    for shard, seq, body, payload in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+        read = parse_leaf(body)
+        if read.kind in _LOOKS and msgspec.json.decode(payload).get("subject") == subject:
+            yield shard, seq, read.t
 
 
 Matches = Callable[[Mapping[str, Any]], bool]
@@ -62,11 +89,13 @@ def of_practitioner(
     rows = [
         dict(row)
         for shard, seqs in intents.items()
-        for some in _some(seqs)
+        for some in _some(sorted(set(seqs)))
         for row in connection.execute(
             sa.select(event_index).where(event_index.c.shard == shard, event_index.c.seq.in_(some))
         ).mappings()
     ]
+    if len(rows) != sum(len(set(seqs)) for seqs in intents.values()):
+        raise NotWhatWasWritten("the index lacks what the log says of somebody")
     rows.sort(key=lambda row: (row["at_ms"], row["shard"], row["seq"]))
     return list(_with_payloads(connection, rows)), {receipt: sorted(paths) for receipt, paths in fields.items()}
 
