@@ -7,7 +7,6 @@ only by the owning source's own later answer without the shield, or by that comm
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 
@@ -53,6 +53,8 @@ _READ = sa.text(
     "INSERT INTO shield_list (source, read_at) VALUES (:source, :since) "
     "ON CONFLICT (source) DO UPDATE SET read_at = excluded.read_at"
 )
+
+_encode = msgspec.json.Encoder().encode
 
 
 @made_quickly
@@ -141,7 +143,7 @@ class DatabaseShields:
             else:
                 if self._reader is None:
                     self._reader = self._engine.connect()
-                rows = sqlite_of(self._reader).execute(_SHIELDED_BY, (json.dumps(pseudonyms),)).fetchall()
+                rows = sqlite_of(self._reader).execute(_SHIELDED_BY, (_json(pseudonyms),)).fetchall()
         except (sqlite3.Error, psycopg.Error, sa.exc.SQLAlchemyError):
             # its text holds the statement's parameters
             self.close()
@@ -171,7 +173,7 @@ class DatabaseShields:
         # lookup beside this one may have put it there since, and its removal would be on no record.
         lifted = {source for source, shielded in said.items() if shielded is False and source in on_record}
         flags = {source: 1 if shielded else 0 if source in lifted else 2 for source, shielded in sorted(said.items())}
-        parameters = {"pseudonym": pseudonym, "since": now, "said": json.dumps(flags)}
+        parameters = {"pseudonym": pseudonym, "since": now, "said": _json(flags)}
         return ShieldWrite(
             statements=[(statement, parameters) for statement in self._observed] if flags else [],
             added=tuple(sorted(s for s, shielded in said.items() if shielded and s not in on_record)),
@@ -200,3 +202,7 @@ class DatabaseShields:
 def lists_read(connection: sa.Connection) -> frozenset[str]:
     """Return the sources whose full list of shields has been read. Raises sqlalchemy errors."""
     return frozenset(connection.execute(sa.select(shield_list.c.source)).scalars())
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()

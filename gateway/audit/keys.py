@@ -50,7 +50,8 @@ class AuditKeys:
             raise KeyFileRefused("the audit key does not hold 32 bytes")
         self.key_id = key_id
         self.created = created
-        self._pseudonym = _subkey(secret, b"pseudonym")
+        # keyed once, and copied for each: a lookup names its child in the log and in the register of shields
+        self._pseudonym = hashlib.blake2b(key=_subkey(secret, b"pseudonym"), digest_size=32)
         self._opaque = _subkey(secret, b"opaque-id")
         self._aead = AESGCM(_subkey(secret, b"encryption"))
         self._siv = AESSIV(_subkey(secret, b"cursor"))
@@ -98,7 +99,9 @@ class AuditKeys:
 
     def pseudonym(self, nhs_number: str) -> str:
         """Return the pseudonym of an NHS number: keyed BLAKE2b-256 in hex. The number alone gives nothing away."""
-        return hashlib.blake2b(nhs_number.encode(), key=self._pseudonym, digest_size=32).hexdigest()
+        digest = self._pseudonym.copy()
+        digest.update(nhs_number.encode())
+        return digest.hexdigest()
 
     def encrypt(self, plaintext: str, *, about: bytes) -> str:
         """Return base64 of nonce and AES-256-GCM ciphertext, which opens only with the same `about`."""
