@@ -22,6 +22,7 @@ ROUND = 64
 TROUBLED = 0.1  # of a source's answers
 WARM = 3  # rounds before the first look
 LOOKS = 30
+_LOOKS_AGAIN = 3
 _ROUND_SECONDS = 120.0  # many times what a round may take
 _AFTERWARDS_SECONDS = 60.0  # within which every source must be whole again
 SAID_SECONDS = 60.0
@@ -100,6 +101,13 @@ class Soaked:
             lines = (line for line in data["sources"] if line["agency"]["id"] not in names and line["reason"])
             self.read.update(line["reason"] for line in lines)
 
+    async def look_again(self) -> None:
+        """Look at what has grown once more, in place of the last look: what was only under way ends, a leak stays."""
+        for _ in range(_LOOKS_AGAIN):
+            if not grown(self.standings, memory=False):
+                return
+            self.standings[-1] = await Standing.at_rest(self.lookups)
+
     async def afterwards(self, rig: Rig) -> None:
         """Look up without faults until as many answers as make a round are complete; say so if that does not come."""
         until, well = time.monotonic() + _AFTERWARDS_SECONDS, 0
@@ -140,6 +148,7 @@ def soaked(seconds: float, say: Callable[[str], None] = lambda _: None) -> Soake
                                 f"{all_of_it.wrong.total()} wrong, {all_of_it.standings[-1]}"
                             )
                     if ended:
+                        await all_of_it.look_again()
                         break
                     await all_of_it.round(rig, chance)
                 all_of_it.objects = kinds_of_objects() - (objects or Counter())
