@@ -3,6 +3,10 @@
 Under overload refusing is a part of the work, and whoever is let in waits for it. Through the application a refusal
 costs several times as much. It is refused there all the same whenever something is not plain at a glance: a body that
 did not come with its head, a request behind another on its connection, a word that may be a break-glass.
+
+Who asks again at once, whatever it is told, would have the process do nothing but refuse. So while very many are
+refused, a connection that was is not read for a while, but always for less than it was told to wait: whoever does wait
+notices nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -25,7 +29,18 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 _PATH: Final = b"/graphql"
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_SOON_SECONDS: Final = 2  # who is told to come back so soon is one of few
+_PAUSE, _LONGEST_PAUSE_SECONDS = 0.5, 2.0  # a part of what it is told; another may ask on the same connection meanwhile
 _UNREAD: Final = "unread"  # as what it is counted: its document was not looked at
+
+
+class EarlyRefusal(NamedTuple):
+    """A response, and the seconds after which to come back that stand in it."""
+
+    status: int
+    fields: Fields
+    body: bytes
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +51,8 @@ class EarlyRefusals:
     stopping: Stopping
     noted: Noted
 
-    def answer(self, headers: Fields, body: bytes) -> tuple[int, Fields, bytes] | None:
-        """Return the response to a POST of `/graphql`: status, fields, body. None where it is not to be refused here.
+    def answer(self, headers: Fields, body: bytes) -> EarlyRefusal | None:
+        """Return the response to a POST of `/graphql`, or None where it is not to be refused here.
 
         It is the response that the endpoint would give, and counted as that would be.
         """
@@ -53,7 +68,7 @@ class EarlyRefusals:
         told, status = encoded_error(refused), status_of(refused, negotiated)
         fields = response_fields(media_type_of(refused, negotiated), len(told), request_id, self.stopping)
         self.noted(request_id, _UNREAD, status, refused.code, time.monotonic() - began)
-        return status, [*fields, *refused.headers()], told
+        return EarlyRefusal(status, [*fields, *refused.headers()], told, refused.retry_after_seconds or 0)
 
 
 class RefusingEarly(BoundedHeads):
@@ -81,7 +96,7 @@ class RefusingEarly(BoundedHeads):
         else:
             self._end_of_head()
             self._refused = True
-            self._send(*answer)
+            self._send(answer)
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
@@ -106,18 +121,25 @@ class RefusingEarly(BoundedHeads):
         lengths = [value for name, value in self.headers if name == b"content-length"]
         return body if lengths == [str(len(body)).encode("ascii")] else None
 
-    def _send(self, status: int, fields: Fields, body: bytes) -> None:
+    def _send(self, refusal: EarlyRefusal) -> None:
         stays = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        fields = (*self.server_state.default_headers, *fields)
+        fields = (*self.server_state.default_headers, *refusal.fields)
         if any(name == b"connection" for name, _ in fields):
             stays = False
         elif not stays:
             fields = (*fields, (b"connection", b"close"))
         lines = [name + b": " + value + b"\r\n" for name, value in fields]
-        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
+        self.transport.write(b"".join((STATUS_LINE[refusal.status], *lines, b"\r\n", refusal.body)))
         if not stays:
             self.transport.close()
         self.on_response_complete()
+        if refusal.seconds > _SOON_SECONDS:
+            self.flow.pause_reading()
+            self.loop.call_later(min(refusal.seconds * _PAUSE, _LONGEST_PAUSE_SECONDS), self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
 
 def refusing_early(refusals: EarlyRefusals) -> type[BoundedHeads]:

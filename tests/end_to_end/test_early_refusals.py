@@ -193,6 +193,52 @@ def test_of_requests_in_one_piece_each_is_answered_in_its_turn(served: Served) -
     assert came.count(b"HTTP/1.1 ") == 4
 
 
+class Wire(asyncio.Transport):
+    """What a connection is written to, and whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)})
+        self.sent: list[bytes] = []
+        self.read = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+    def pause_reading(self) -> None:
+        self.read = False
+
+    def resume_reading(self) -> None:
+        self.read = True
+
+
+@pytest.mark.anyio
+async def test_a_refused_connection_is_read_on_at_once_unless_very_many_are_refused_and_then_after_a_pause() -> None:
+    door = Admission(1)
+    door.under_way = 1
+    protocol = refusing_early(EarlyRefusals(door, Stopping(), lambda *_: None))
+    server = server_for(answering, "127.0.0.1", 0, protocol=protocol)
+    server.config.load()
+    paused = []
+    for _ in range(1_000):
+        wire = Wire()
+        connection = protocol(server.config, server.server_state, {})
+        connection.connection_made(wire)
+        connection.data_received(post())
+        assert wire.sent[0].startswith(REFUSED)
+        paused.append(not wire.read)
+
+    assert not any(paused[:300])
+    assert all(paused[-300:])
+    async with asyncio.timeout(60):
+        while not wire.read:  # noqa: ASYNC110 - there is nothing to be told by
+            await asyncio.sleep(0.05)
+
+
 def lowered(message: httpx.Request | httpx.Response) -> list[tuple[bytes, bytes]]:
     """Return the fields of a message as a server gives them to an application."""
     return [(name.lower(), value) for name, value in message.headers.raw]
@@ -218,9 +264,8 @@ async def test_it_is_told_what_the_endpoint_would_have_told_it(tmp_path: Path) -
         await first
 
     assert early is not None
-    status, fields, body = early
-    assert (status, body) == (told.status_code, told.content)
-    assert sorted(fields) == sorted(lowered(told))
+    assert (early.status, early.body) == (told.status_code, told.content)
+    assert sorted(early.fields) == sorted(lowered(told))
 
 
 PARTS = ("", "child", "findChild", "override", "\\u006fverride", "viewer", "null")
