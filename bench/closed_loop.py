@@ -1,12 +1,13 @@
 """A closed loop of connections for a time: each asks again when it was answered, and waits as it is told when refused.
 
-usage: closed_loop.py PORT CONNECTIONS SECONDS REQUESTS MARK
-  REQUESTS  a file of requests, ready made: for each, a 4-byte length and its bytes; sent in turn, again and again
-  MARK      what the body of a right answer holds
+usage: closed_loop.py PORT CONNECTIONS SECONDS REQUESTS MARK [impatient]
+  REQUESTS   a file of requests, ready made: for each, a 4-byte length and its bytes; sent in turn, again and again
+  MARK       what the body of a right answer holds
+  impatient  ask again at once when refused, whatever Retry-After says
 
-Prints JSON: answers a second, and the latencies' percentiles in ms, of those given and of those refused (503, 429).
-Unlike the load of the rig it obeys Retry-After, as the clients do that the gateway is made for. The time begins once
-every connection has been answered: libuv takes one new connection a turn of its loop, and that is not what is measured.
+All connect at once. What counts begins once each has been answered; the first answers are told apart. A latency is
+reckoned from when the request was due, not from when this process got round to sending it, and includes a new
+connection where the server has closed the old one. How late this process itself was is among the figures: JSON.
 """
 
 from __future__ import annotations
@@ -24,28 +25,31 @@ from typing import cast
 
 import uvloop
 
+_LOOK_SECONDS = 0.01
+_REFUSALS = frozenset({b"429", b"503"})
+
 
 @dataclass
 class Seen:
-    """What came of every request that was answered in the time that counts."""
+    """What came of every request that was answered in a time. Milliseconds."""
 
     given: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     wrong: int = 0
     cut_off: int = 0
 
-    def figures(self, seconds: float) -> dict[str, float]:
-        """Return the figures that are printed."""
-        return {
-            "rate": len(self.given) / seconds,
-            "p50": _percentile(self.given, 0.50),
-            "p99": _percentile(self.given, 0.99),
-            "refused": len(self.refused),
-            "refused p50": _percentile(self.refused, 0.50),
-            "refused p99": _percentile(self.refused, 0.99),
-            "wrong": self.wrong,
-            "cut off": self.cut_off,
-        }
+
+@dataclass
+class Load:
+    """What the connections share: what they send, what is right, and what is seen now."""
+
+    port: int
+    requests: Iterator[bytes]
+    mark: bytes
+    patient: bool
+    seen: Seen = field(default_factory=Seen)
+    given: int = 0  # in all
+    ended: bool = False
 
 
 def _percentile(values: list[float], part: float) -> float:
@@ -53,57 +57,77 @@ def _percentile(values: list[float], part: float) -> float:
 
 
 class Client(asyncio.Protocol):
-    """One connection."""
+    """One asker, on one connection after the other."""
 
-    def __init__(self, requests: Iterator[bytes], mark: bytes) -> None:
-        self._requests, self._mark = requests, mark
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._transport: asyncio.Transport | None = None
         self._read = b""
-        self._sent = 0.0
+        self._due = time.perf_counter()
+        self._under_way = True
+        self._connecting: asyncio.Task[None] | None = None
         self.answered = False
-        self.seen: Seen | None = None  # while it counts
+
+    async def connect(self) -> None:
+        """Ask on a new connection."""
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._load.port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own are no subclass
-        self._ask()
+        self._send()
 
-    def _ask(self) -> None:
-        if self._transport.is_closing():
+    def _ask(self, due: float) -> None:
+        if self._load.ended:
             return
+        self._due = min(due, time.perf_counter())
+        self._under_way = True
+        if self._transport is None or self._transport.is_closing():
+            self._connecting = asyncio.get_running_loop().create_task(self.connect())
+        else:
+            self._send()
+
+    def _send(self) -> None:
         self._read = b""
-        self._sent = time.perf_counter()
-        self._transport.write(next(self._requests))
+        assert self._transport is not None
+        self._transport.write(next(self._load.requests))
 
     def data_received(self, data: bytes) -> None:
         self._read += data
         head, end, body = self._read.partition(b"\r\n\r\n")
-        if not end or len(body) < int(_header(head, b"content-length") or 0):
+        if not end or len(body) < int(_field(head, b"content-length") or 0):
             return
-        milliseconds = (time.perf_counter() - self._sent) * 1000
-        self.answered = True
-        seen = self.seen or Seen()
+        now, seen = time.perf_counter(), self._load.seen
+        milliseconds = (now - self._due) * 1000
+        self._under_way, self.answered = False, True
         status = head[9:12]
-        if status in {b"429", b"503"}:
+        if status in _REFUSALS:
             seen.refused.append(milliseconds)
-            asyncio.get_running_loop().call_later(int(_header(head, b"retry-after") or 1), self._ask)
+            pause = int(_field(head, b"retry-after") or 1) if self._load.patient else 0
+            asyncio.get_running_loop().call_later(pause, self._ask, now + pause)
             return
-        if status == b"200" and self._mark in body:
+        if status == b"200" and self._load.mark in body:
             seen.given.append(milliseconds)
+            self._load.given += 1
         else:
             seen.wrong += 1
-        self._ask()
+        self._ask(now)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.seen is not None:
-            self.seen.cut_off += 1
-        self.answered = True  # or the others would wait for it
+        self._transport = None
+        if self._under_way and not self._load.ended:
+            self._load.seen.cut_off += 1
+            self.answered = True  # or the others would wait for it
+            asyncio.get_running_loop().call_later(0.1, self._ask, time.perf_counter() + 0.1)
 
     def end(self) -> None:
-        """Count and ask no more."""
-        self.seen = None
-        self._transport.abort()
+        """Ask no more."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
 
-def _header(head: bytes, name: bytes) -> bytes | None:
+def _field(head: bytes, name: bytes) -> bytes | None:
     lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
     return next((value.strip() for key, _, value in lines if key.lower() == name), None)
 
@@ -118,29 +142,44 @@ def requests_of(file: Path) -> list[bytes]:
     return found
 
 
-async def loop(port: int, connections: int, seconds: float, requests: list[bytes], mark: bytes) -> Seen:
-    """Return what came of it. Raises TimeoutError if not every connection is answered within two minutes."""
-    running, seen, turn = asyncio.get_running_loop(), Seen(), itertools.cycle(requests)
-    clients = []
-    for _ in range(connections):
-        _, client = await running.create_connection(lambda: Client(turn, mark), "127.0.0.1", port)
-        clients.append(client)
+async def measured(load: Load, connections: int, seconds: float) -> dict[str, float]:
+    """Return the figures. Raises TimeoutError if not every connection is answered within two minutes."""
+    clients = [Client(load) for _ in range(connections)]
+    await asyncio.gather(*(client.connect() for client in clients))
     async with asyncio.timeout(120):
         while not all(client.answered for client in clients):  # noqa: ASYNC110 - of a thousand, and once
-            await asyncio.sleep(0.1)
-    for client in clients:
-        client.seen = seen
-    await asyncio.sleep(seconds)
+            await asyncio.sleep(_LOOK_SECONDS)
+    first, load.seen = load.seen, Seen()
+    late: list[float] = []
+    until = time.perf_counter() + seconds
+    while (due := time.perf_counter() + _LOOK_SECONDS) < until + _LOOK_SECONDS:
+        await asyncio.sleep(_LOOK_SECONDS)
+        late.append((time.perf_counter() - due) * 1000)
+    seen, load.ended = load.seen, True
     for client in clients:
         client.end()
-    return seen
+    return {
+        "rate": len(seen.given) / seconds,
+        "p50": _percentile(seen.given, 0.50),
+        "p99": _percentile(seen.given, 0.99),
+        "refused": len(seen.refused),
+        "refused p50": _percentile(seen.refused, 0.50),
+        "refused p99": _percentile(seen.refused, 0.99),
+        "first refused": len(first.refused),
+        "first refused p99": _percentile(first.refused, 0.99),
+        "wrong": seen.wrong + first.wrong,
+        "cut off": seen.cut_off + first.cut_off,
+        "given in all": load.given,
+        "late p99": _percentile(late, 0.99),
+        "load cpu": time.process_time(),
+    }
 
 
 def main(arguments: list[str]) -> int:
     """Print the figures."""
-    port, connections, seconds, file, mark = arguments
-    asked = loop(int(port), int(connections), float(seconds), requests_of(Path(file)), mark.encode())
-    print(json.dumps(uvloop.run(asked).figures(float(seconds))))
+    port, connections, seconds, file, mark, *how = arguments
+    load = Load(int(port), itertools.cycle(requests_of(Path(file))), mark.encode(), how != ["impatient"])
+    print(json.dumps(uvloop.run(measured(load, int(connections), float(seconds)))))
     return 0
 
 

@@ -14,19 +14,20 @@ examples:
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench.conditions import conditions  # noqa: E402 - after the path
+
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PROJECTS = ("system.toml", "system-batching.toml")
 OURS = "contactpoint gateway"
@@ -41,7 +42,6 @@ REACH = (
 )
 """Of whose CPU to whose, at how many connections, and the most that the ratio is to be."""
 
-_LIBRARIES = ("uvicorn", "uvloop", "httptools", "graphql-core", "strawberry-graphql", "msgspec", "sqlalchemy")
 Runs = Sequence[dict[str, Any]]
 
 
@@ -101,32 +101,11 @@ def _median_ratio(runs: Runs, ours: str, peer: str, conns: int) -> float | None:
     return ratios[len(ratios) // 2] if ratios else None
 
 
-def _interpreter() -> str:
-    """Return the version of the interpreter that serves, and whether it says that it was built optimised."""
-    asked = (
-        "import platform, sysconfig; "
-        "built = ' '.join(str(sysconfig.get_config_var(name)) for name in ('CONFIG_ARGS', 'PY_CORE_CFLAGS')); "
-        "print(platform.python_implementation(), platform.python_version(), "
-        "', built with optimisation by profile' if 'enable-optimizations' in built or 'profile-use' in built else '')"
-    )
-    command = [str(ROOT / "bench" / "python"), "-c", asked]
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    chosen = ", chosen by BENCH_PYTHON" if os.environ.get("BENCH_PYTHON") else ""
-    return told.replace(" ,", ",") + chosen
-
-
 def _document(arguments: list[str], reached: str, tables: str) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ).stdout.strip()
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
     return (
         "# Benchmarks\n\nWritten by `make bench`; do not edit. "
         "Ratios count; absolute figures move from machine to machine.\n\n"
-        f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}\n"
-        f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"served by {_interpreter()}\n- libraries: {versions}\n"
-        f"- options: {'`' + ' '.join(arguments) + '`' if arguments else 'none, so everything'}\n\n"
+        f"{conditions(arguments)}\n"
         f"{reached}\n{tables}"
     )
 

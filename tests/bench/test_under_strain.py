@@ -1,0 +1,120 @@
+"""`make bench-strain` runs to its end and writes its table; with a rig of its own, whose gateway is a few lines."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.network
+
+ROOT = Path(__file__).parents[2]
+
+RIG = '''
+import os, subprocess, sys, types, urllib.request
+CACHE = os.path.dirname(os.path.abspath(__file__))
+GATEWAY = """
+import asyncio, sys
+ROOM = 140
+under_way = 0
+async def serve(reader, writer):
+    global under_way
+    try:
+        while True:
+            await reader.readuntil(b"\\\\r\\\\n\\\\r\\\\n")
+            under_way += 1
+            full = under_way > ROOM
+            if not full:
+                await asyncio.sleep(0.01)
+            under_way -= 1
+            body = b'{"outcome":"ANSWERED","complete":true}'
+            status = b"503 Service Unavailable" if full else b"200 OK"
+            fields = b"retry-after: 1\\\\r\\\\ncontent-length: %d" % len(body)
+            writer.write(b"HTTP/1.1 " + status + b"\\\\r\\\\n" + fields + b"\\\\r\\\\n\\\\r\\\\n" + body)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), backlog=2048)
+    print("up", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+procs = types.SimpleNamespace(cpu=lambda pid: sum(os.times()[2:4]) + 1)
+data = types.SimpleNamespace(AGENCIES={"health": ""}, nhs_numbers=lambda: ["9990000018", "9990000026"])
+class Upstream:
+    url = "http://127.0.0.1:9"
+    def __init__(self, port, cpus):
+        self.proc = subprocess.Popen(["sleep", "600"])
+    def latency(self, ms): pass
+class System:
+    def __init__(self, spec, port, upstream):
+        self.port = port
+    def start(self, cpus, logs):
+        self.proc = subprocess.Popen([sys.executable, "-c", GATEWAY, str(self.port)], stdout=subprocess.PIPE, text=True)
+        assert self.proc.stdout.readline() == "up\\n"
+    def stop(self):
+        self.proc.kill()
+        self.proc.communicate()
+    def request(self, nhs, number):
+        return b"GET / HTTP/1.1\\r\\nhost: gateway\\r\\n\\r\\n"
+def fresh_tokens(): pass
+def setup(systems, port): pass
+'''
+
+
+@pytest.fixture
+def free_port() -> int:
+    """The first of four ports in a row that nobody has."""
+    for _ in range(100):
+        with socket.create_server(("127.0.0.1", 0)) as first, ExitStack() as others:
+            port = int(first.getsockname()[1])
+            try:
+                for more in (1, 2, 3):
+                    others.enter_context(socket.create_server(("127.0.0.1", port + more)))
+            except (OSError, OverflowError):
+                continue
+            return port
+    raise AssertionError("no four ports in a row")
+
+
+def run(rig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Return what came of the command."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "under_strain.py"), *arguments],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "BENCH_RIG": str(rig)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_it_writes_every_figure_and_its_aim(tmp_path: Path, free_port: int) -> None:
+    (tmp_path / "run").write_text(RIG, encoding="utf-8")
+    document = tmp_path / "strain.md"
+    done = run(tmp_path, "--scale", "0.02", "--port", str(free_port), "--document", str(document))
+
+    assert done.returncode == 0, done.stderr
+    written = document.read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in written.splitlines() if line.startswith("| ")][2:]
+    aims = {row[0].split(" with ")[0]: row[2].strip(" |") for row in rows if len(row) == 3 and row[2].strip(" |")}
+    assert {"goodput": "0.90 or more", "p99 of a refusal, ms": "20.0 at most"}.items() <= aims.items()
+    assert any(row[0].startswith("p99 with one dead connector") for row in rows)
+    figures = {row[0]: row[1] for row in rows}
+    assert int(figures["refused"].replace(",", "")) > 0
+    assert figures["answers neither right nor refused, and requests cut off"] == "0"
+    assert "- options: `--scale 0.02`" in written
+    assert "- machine: " in written
+    assert written.rstrip().endswith(done.stdout.rstrip())
+
+
+def test_without_a_rig_it_says_so_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "BENCH_RIG" in done.stderr
