@@ -157,10 +157,7 @@ class Gathering:
 
     async def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
-        said = {
-            source: next((a.shielded for a in outcome.answers if isinstance(a.subject, ChildRef)), None)
-            for source, outcome in self.outcomes.items()
-        }
+        said = {source: _said_of_the_child(outcome) for source, outcome in self.outcomes.items()}
         try:
             on_record = await self._shields.shielding(self.key.nhs_number)
         except ShieldsUnreadable:
@@ -286,6 +283,14 @@ class Gathering:
         return types.SourceAnswer(
             agency=agency, status=outcome.status, reason=outcome.reason, as_of=min(as_of) if as_of else None
         )
+
+
+def _said_of_the_child(outcome: SourceOutcome) -> bool | None:
+    """Return whether the source's answer about the child carries a shield; None if it does not say."""
+    for answer in outcome.answers:
+        if isinstance(answer.subject, ChildRef):
+            return answer.shielded
+    return None
 
 
 def _joined(first: SourceOutcome, second: SourceOutcome) -> SourceOutcome:

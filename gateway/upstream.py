@@ -117,9 +117,11 @@ class _Passage:
 
 def _dated(told: Mapping[SubjectRef, Answer]) -> Mapping[SubjectRef, Answer]:
     """Return the answers without those of the future; one that was so a while ago says since when."""
-    if isinstance(told, Mapping) and any(isinstance(a, Answered) and a.as_of is not None for a in told.values()):
-        latest = datetime.now(UTC) + _AHEAD
-        return {subject: _until(latest, answer) for subject, answer in told.items()}
+    if type(told) is dict or isinstance(told, Mapping):
+        for answer in told.values():
+            if isinstance(answer, Answered) and answer.as_of is not None:
+                latest = datetime.now(UTC) + _AHEAD
+                return {subject: _until(latest, answer) for subject, answer in told.items()}
     return told
 
 
