@@ -97,11 +97,11 @@ def verify_log(
         found = Verification(Status.INCOMPLETE, [str(fault)], records=0, open_intents=0, root="")
     except StorageError as fault:
         raise CommandError(str(fault)) from None
-    _print(found, as_json=as_json)
+    _print(found, trust, as_json=as_json)
     raise SystemExit(_EXIT[found.status])
 
 
-def _print(found: Verification, *, as_json: bool) -> None:
+def _print(found: Verification, trust: Trust, *, as_json: bool) -> None:
     if as_json:
         report = {
             "status": found.status,
@@ -112,6 +112,9 @@ def _print(found: Verification, *, as_json: bool) -> None:
             "unsealed": found.unsealed,
             "purged": found.purged,
             "root": found.root,
+            "signers": list(map(str, trust.log_keys)),
+            "reliedOn": list(map(str, trust.relied_on)),
+            "heldAgainst": len(trust.held),
             "findings": list(found.findings),
         }
         click.echo(json.dumps(report))
@@ -121,6 +124,12 @@ def _print(found: Verification, *, as_json: bool) -> None:
         f"  {found.checkpoints} checkpoints, {found.cosignatures} cosignatures, "
         f"{found.unsealed} records not yet under a checkpoint"
     )
+    for key in trust.log_keys:
+        click.echo(f"  signed by {key}")
+    if found.status is Status.GOOD and trust.relied_on:
+        click.echo(f"  cosigned by {' or '.join(key.name for key in trust.relied_on)}")
+    if found.status is Status.GOOD and not (trust.relied_on or trust.held):
+        click.echo("  Nothing from outside bears it out: whoever has the signing key could have written all of it.")
     if found.purged:
         click.echo(f"  {found.purged} payloads are gone: that they were there is verified, and not what they said")
     for finding in found.findings:

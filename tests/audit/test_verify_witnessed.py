@@ -154,6 +154,19 @@ def test_the_command_relies_on_the_witness_of_its_option_or_of_the_configuration
     assert "relied on" in " ".join(after[1])
 
 
+def test_a_verdict_says_whom_it_believes_and_when_nothing_from_outside_bears_it_out(specimen: Specimen) -> None:
+    def said(*options: str) -> str:
+        asked = ["audit", "verify", "--config", configured(specimen), "--log-key", str(specimen.signer.key), *options]
+        return CliRunner().invoke(contactpoint, asked).stdout
+
+    alone, relying = said(), said("--witness", vkey(specimen))
+
+    assert f"  signed by {specimen.signer.key}\n" in alone
+    assert "whoever has the signing key could have written all of it" in alone
+    assert f"  cosigned by {specimen.witness.key.name}\n" in relying
+    assert "whoever has the signing key" not in relying
+
+
 # A witness's store
 
 
