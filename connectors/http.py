@@ -96,6 +96,7 @@ class _Call:
     deadline: Deadline
     expect: frozenset[int]
     rule: Repeating
+    repeated: bool = False  # whether it was sent twice already
 
 
 class SourceClient:
@@ -223,9 +224,10 @@ class SourceClient:
         try:
             return await self._repeated(call, {**headers, **identity})
         except Unauthenticated:
-            if not self._auth.refused(identity):
+            # once more in all, whatever was wrong with the first
+            if not self._auth.refused(identity) or call.repeated:
                 raise
-        return await self._repeated(call, {**headers, **await self._auth.headers()})
+        return await self._once(call, {**headers, **await self._auth.headers()})
 
     async def _repeated(self, call: _Call, headers: dict[str, str]) -> _Received:
         self._retries.earn()
@@ -237,6 +239,7 @@ class SourceClient:
             pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - started)
             if pause is None or not self._retries.spend():
                 raise
+        call.repeated = True
         await asyncio.sleep(pause)
         if call.deadline.remaining() <= 0:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more

@@ -34,6 +34,7 @@ DEFAULT_LIFETIME_SECONDS = 60
 MAX_LIFETIME_SECONDS = 3600
 _AHEAD_SECONDS = 30.0
 _BETWEEN_EARLY_RENEWALS_SECONDS = 2.0  # a token endpoint in trouble is not asked at every lookup
+_BETWEEN_REFUSALS_SECONDS = 5.0
 
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,8000}=*")  # RFC 6750 section 2.1
 
@@ -161,14 +162,23 @@ class ClientCredentials(httpx.Auth):
         self._token: _Token | None = None
         self._fetching: asyncio.Task[_Token] | None = None
         self._renew_not_before = 0.0
+        self._refuse_not_before = 0.0
 
     async def headers(self) -> Mapping[str, str]:
         """Return the Authorization header. Raises SourceFailed, with `during_sign_in`, if no token is to be had."""
         return {"Authorization": f"Bearer {await self._bearer()}"}
 
     def refused(self, headers: Mapping[str, str]) -> bool:
-        """Forget the token that these headers carried, unless it has been replaced already."""
+        """Forget the token that these headers carried, unless it has been replaced already.
+
+        False if one was replaced a moment ago for being refused: a source that refuses whatever it is shown is not
+        asked twice as much for it, nor its token endpoint once for every call.
+        """
         if self._token is not None and headers.get("Authorization") == f"Bearer {self._token.value}":
+            now = asyncio.get_running_loop().time()
+            if now < self._refuse_not_before:
+                return False
+            self._refuse_not_before = now + _BETWEEN_REFUSALS_SECONDS
             self._token = None
         return True
 

@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 from connectors import oauth
 from connectors.http import ApiKey, Credentials, Deadline, FaultCode, Reply, SourceClient, SourceFailed, StaticHeaders
 from connectors.oauth import ClientCredentials, ClientSecretBasic, PrivateKeyJWT
+from connectors.retries import RetryBudget
 from schema.vocabulary import SourceReason
 from tests.fixtures.fault_server import FAULTS, FaultServer, says
 
@@ -160,6 +161,40 @@ async def test_a_source_that_refuses_every_token_is_asked_twice_only() -> None:
     assert caught.value.code is FaultCode.AUTH
     assert not caught.value.during_sign_in
     assert agency.calls.call_count == 2
+    assert agency.issued == 2
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([500, 401, 200], id="refused-when-it-was-tried-once-more"),
+        pytest.param([401, 500, 200], id="in-trouble-when-it-was-asked-with-another-token"),
+    ],
+)
+async def test_a_call_is_not_made_a_third_time_whatever_the_first_two_failed_of(answers: list[int]) -> None:
+    agency = Agency()
+    agency.calls.mock(side_effect=[httpx.Response(status, json={}) for status in answers])
+    client = agency.client(agency.credentials())
+    vars(client)["_retries"] = RetryBudget(share=1.0)
+
+    with pytest.raises(SourceFailed):
+        await ask(client)
+    await client.aclose()
+
+    assert agency.calls.call_count == 2
+
+
+async def test_a_source_that_refuses_every_token_is_not_asked_twice_as_much_for_it() -> None:
+    agency = Agency()
+    agency.calls.mock(return_value=httpx.Response(401, json={}))
+    client = agency.client(agency.credentials())
+
+    for _ in range(40):
+        with pytest.raises(SourceFailed):
+            await ask(client)
+    await client.aclose()
+
+    assert agency.calls.call_count == 40 + 1
     assert agency.issued == 2
 
 
