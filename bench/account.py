@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LOOP = "the event loop below them, tasks and wakings"
 LIBRARIES = "libraries, and what is named nowhere above"
-THREADS = "other threads (reading shields)"
+THREADS = "other threads (signing checkpoints)"
 LOG = "the log's thread"
 
 AREAS: Mapping[str, tuple[str, ...]] = {
