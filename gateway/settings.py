@@ -10,10 +10,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -171,6 +171,12 @@ class LimitsSection(_Section):
     organisation_lookups: WindowSection = WindowSection(minute=600, hour=12_000, day=100_000)
     organisation_misses: WindowSection = WindowSection(hour=600, day=4_000)
     shield_list_seconds: Annotated[float, Field(ge=10)] = 900.0  # how often sources' full lists are read again
+
+    @model_validator(mode="after")
+    def _leaves_time_for_sources(self) -> Self:
+        if self.reserve_seconds >= self.total_seconds:
+            raise PydanticCustomError("setting", "reserve_seconds must be less than total_seconds: sources need time")
+        return self
 
 
 class BrokerSection(_Section):

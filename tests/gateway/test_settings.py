@@ -133,3 +133,22 @@ def test_a_file_that_is_not_there_not_text_or_not_toml_is_told(tmp_path: Path) -
     for name, words in (("none.toml", "no such file"), ("bytes.toml", "cannot be read"), ("not.toml", "line 1")):
         with pytest.raises(SettingsFault, match=words):
             load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param("total_seconds = 0.2", id="less-than-the-reserve-that-there-is-by-default"),
+        pytest.param("total_seconds = 3\nreserve_seconds = 3", id="all-of-it-in-reserve"),
+    ],
+)
+def test_a_total_that_leaves_sources_no_time_is_a_fault(file: Path, limits: str) -> None:
+    """Every source would read TIMEOUT in every lookup, and nothing would say why."""
+    file.write_text(GOOD.replace("person_lookups = { minute = 3 }", limits))
+
+    with pytest.raises(SettingsFault) as refused:
+        load(file)
+
+    assert refused.value.faults == [
+        f"{file}: limits: reserve_seconds must be less than total_seconds: sources need time"
+    ]
