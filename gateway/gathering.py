@@ -91,8 +91,12 @@ class Gathering:
         plan: Plan,
         today: date,
         ask_id: str,
+        begun: float,
     ) -> None:
-        """`ask_id` is what agencies see: made here for this lookup, and nothing that the caller could choose."""
+        """`ask_id` is what agencies see: made here for this lookup, and nothing that the caller could choose.
+
+        `begun`: since when the total runs, by the monotonic clock: what came before the agencies is part of it.
+        """
         self._sources = sources
         self._shields = shields
         self._keys = keys
@@ -116,7 +120,7 @@ class Gathering:
             traceparent=RANDOM.traceparent(),
             purpose_class=purpose_class(access.purpose),
             asker=Asker(caller.person, caller.organisation),
-            deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds),
+            deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds - (self.started - begun)),
             source_seconds=limits.source_seconds,
             silent=plan.silent,
             alone=access.justification is not None,  # break-glass waits for nobody

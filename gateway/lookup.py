@@ -153,7 +153,7 @@ class Lookups:
         if within is not None and within < limits.total_seconds:
             limits = replace(limits, total_seconds=within)
         run = self.gathering(
-            self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id
+            self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id, started
         )
         if self.stand_ins is not None:
             run.stand_in = self.stand_ins.of(caller, access, key, plan)

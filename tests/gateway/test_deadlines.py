@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.audit.log import AuditLog
 from gateway.graphql.preferences import wait_of
 from tests.fixtures.sources import CHILD, Remembering, known, row, source
 from tests.fixtures.world import World, running_world
@@ -69,6 +72,21 @@ async def test_a_client_that_waits_less_is_answered_within_it_and_told_so(tmp_pa
 
     assert left <= 2.75
     assert applied == "wait=3"
+
+
+async def test_what_the_log_took_before_the_agencies_is_part_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = AuditLog.append
+
+    async def later(self: AuditLog, *how: Any, **more: Any) -> int:
+        await asyncio.sleep(0.4)
+        return await append(self, *how, **more)
+
+    monkeypatch.setattr(AuditLog, "append", later)
+    left, _ = await deadline_of(tmp_path, "wait=3")
+
+    assert left <= 2.75 - 0.4
 
 
 @pytest.mark.parametrize("prefer", [None, "wait=600"])
