@@ -230,7 +230,9 @@ def _document(figures: Figures, parts: dict[str, Part]) -> str:
         "threads of the gateway together, least of the rounds. Compare figures of one machine only.\n\n"
         f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n"
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}\n\n| part | microseconds |\n| --- | ---: |\n{rows}\n\n"
+        f"Python {platform.python_version()}\n"
+        f"- processes that wanted a core meanwhile, this one among them: {os.getloadavg()[0]:.1f}\n\n"
+        f"| part | microseconds |\n| --- | ---: |\n{rows}\n\n"
         "## The account of a whole lookup\n\nIn process, many at once. The parts sum to the whole; a row is the time "
         "of the functions of its modules without those they call, so that rows here and above of one name differ.\n\n"
         + account_document(parts)
