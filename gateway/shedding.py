@@ -25,10 +25,10 @@ from gateway.errors import Overloaded
 from gateway.metrics import note_shed, watch_requests
 
 LEAST = 128
-_LEAST_AT_WORK = 32  # with fewer, a commit of the log is shared by too few
+_LEAST_AT_WORK = 48  # with fewer, a commit of the log is shared by too few: of 32, a lookup costs a tenth more
 _REFUSALS_A_SECOND = 200  # of which each costs a tenth of a lookup: what more would come back in a second comes later
 _LONGEST_RETRY_SECONDS = 30
-_TURN_SECONDS = 0.005  # a refusal may wait for two turns, and one turn in a hundred is several times as long as most
+_TURN_SECONDS = 0.004  # a refusal may wait for two turns, and one turn in a hundred is several times as long as most
 _STEP_SECONDS = 0.1
 _MORE, _FEWER = 8, 0.9
 _LATEST = 0.2  # the weight of one measured turn
