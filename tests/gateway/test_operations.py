@@ -27,7 +27,7 @@ from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
 from gateway.storage.errors import DurabilityNotMet, StorageError
 from schema.vocabulary import Scope
-from tests.fixtures.sources import CHILD, RaisingSource, Remembering, known, row, source
+from tests.fixtures.sources import CHILD, FailingSource, RaisingSource, Remembering, known, row, source
 from tests.fixtures.token_factory import AUDIENCE, ISSUER
 from tests.gateway.conftest import Running
 
@@ -45,6 +45,17 @@ async def test_the_process_is_alive_and_ready_while_the_log_can_be_written(runni
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert set(ready.json()["checks"].values()) == {True}
+
+
+async def test_neither_liveness_nor_readiness_tells_of_a_source_whose_circuit_is_open(running: Running) -> None:
+    async with running(FailingSource(council())) as world:
+        before = [await world.client.get(path) for path in ("/livez", "/readyz")]
+        told = [(await world.ask()).sources["cs-amber"] for _ in range(6)]
+        after = [await world.client.get(path) for path in ("/livez", "/readyz")]
+
+    assert told[-1] == "NO_ANSWER CIRCUIT_OPEN"
+    assert [(each.status_code, each.content) for each in after] == [(each.status_code, each.content) for each in before]
+    assert [each.status_code for each in after] == [200, 200]
 
 
 async def test_readiness_ends_with_the_log_and_with_durability_and_liveness_does_not(
