@@ -70,6 +70,10 @@ class Soaked:
     standings: list[Standing] = field(default_factory=list)
     objects: Counter[str] = field(default_factory=Counter)  # more of each type at the end
 
+    def __str__(self) -> str:
+        worst = "".join(f"; {count} times: {each}" for each, count in self.wrong.most_common(3))
+        return f"{self.lookups:,} lookups, {self.wrong.total()} wrong, {self.standings[-1]}{worst}"
+
     async def round(self, rig: Rig, chance: random.Random) -> None:
         """Look up many times, some at once. Raises TimeoutError if that does not end."""
         free = asyncio.Semaphore(AT_ONCE)
@@ -143,10 +147,7 @@ def soaked(seconds: float, say: Callable[[str], None] = lambda _: None) -> Soake
                             objects = kinds_of_objects()
                         if now >= said or ended:
                             said = now + SAID_SECONDS
-                            say(
-                                f"{now - started:.0f} of {seconds:.0f} s: {all_of_it.lookups:,} lookups, "
-                                f"{all_of_it.wrong.total()} wrong, {all_of_it.standings[-1]}"
-                            )
+                            say(f"{now - started:.0f} of {seconds:.0f} s: {all_of_it}")
                     if ended:
                         await all_of_it.look_again()
                         break
