@@ -405,6 +405,18 @@ async def test_a_full_bulkhead_refuses_at_once_and_empties_again(clients: list[S
     assert len(server.received) == 2
 
 
+async def test_a_source_that_holds_all_its_connections_takes_none_from_another(clients: list[SourceClient]) -> None:
+    async with FaultServer(FAULTS["body-drips"].answer) as hanging, FaultServer(good) as well:
+        stuck, free = (client_of(server, clients, max_connections=1) for server in (hanging, well))
+        waiting = asyncio.create_task(ask(stuck, seconds=30))
+        await hanging.requests(1)
+        reply = await ask(free)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    assert reply.status == 200
+
+
 async def test_cancelled_calls_leave_the_pool_usable(clients: list[SourceClient]) -> None:
     async with FaultServer(FAULTS["body-drips"].answer) as server:
         client = client_of(server, clients, max_connections=128)

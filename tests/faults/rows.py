@@ -190,6 +190,7 @@ ROWS: Final[Mapping[int, Row]] = {
         (
             "tests/gateway/test_batching.py::test_a_full_bulkhead_of_one_source_leaves_another_free",
             f"{_SOURCE}test_a_full_bulkhead_refuses_at_once_and_empties_again",
+            f"{_SOURCE}test_a_source_that_holds_all_its_connections_takes_none_from_another",
             "tests/gateway/test_lookup.py::test_a_slow_source_reads_timeout_and_the_others_are_whole",
         ),
         (_NOT_SHARED,),
