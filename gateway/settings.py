@@ -48,6 +48,8 @@ class ServerSection(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     leave_seconds: Annotated[float, Field(ge=0, le=4)] = 2.0  # between "not ready" and closing the door
+    # whoever closes an idle connection first must be the proxy: the longest of the usual ones keeps it for 600 s
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=86_400)] = 620
 
 
 def _resource_url(url: str) -> str:

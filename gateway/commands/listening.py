@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,6 +15,8 @@ from gateway.stopping import OrderlyServer, Stopping
 from gateway.workers import DRAIN_SECONDS
 
 _WAITING_CONNECTIONS = 2048
+KEEP_ALIVE_SECONDS: Final = 620
+"""The default of `server.keep_alive_seconds`."""
 
 
 def server_for(
@@ -24,11 +27,13 @@ def server_for(
     protocol: type[BoundedHeads] = BoundedHeads,
     stopping: Stopping | None = None,
     wait_seconds: float = 0.0,
+    keep_alive_seconds: int = KEEP_ALIVE_SECONDS,
     at_once: Callable[[], bool] = lambda: False,
 ) -> uvicorn.Server:
     """Return the server as this project runs it.
 
-    Bounded request heads, no access log, no server header, 25 s to let answers end. It stops as `OrderlyServer` does.
+    Bounded request heads, no access log, no server header, 25 s to let answers end; an idle connection is kept for
+    `keep_alive_seconds`. It stops as `OrderlyServer` does.
     """
     config = uvicorn.Config(
         application,
@@ -42,6 +47,7 @@ def server_for(
         server_header=False,
         proxy_headers=False,  # nothing reads the address or the scheme that a proxy tells
         log_config=None,
+        timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=round(DRAIN_SECONDS),
     )
     return OrderlyServer(config, stopping or Stopping(), wait_seconds=wait_seconds, at_once=at_once)

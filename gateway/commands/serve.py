@@ -112,6 +112,7 @@ def _served(gateway: wiring.Gateway, host: str, port: int, sockets: Sequence[soc
         protocol=refusing_early(gateway.early_refusals),
         stopping=gateway.stopping,
         wait_seconds=gateway.settings.server.leave_seconds,
+        keep_alive_seconds=gateway.settings.server.keep_alive_seconds,
         at_once=lambda: gateway.log.failed,
     )
     _stop_when_told(server)

@@ -245,8 +245,8 @@ def test_serving_with_a_source_that_cannot_be_built_is_refused(file: Path) -> No
 class StandInServer:
     """In place of a server that listens: starts or does not, and ends at once."""
 
-    def __init__(self, application: Any, host: str, port: int, *, started: bool = True) -> None:
-        self.application, self.host, self.port, self.started = application, host, port, started
+    def __init__(self, application: Any, host: str, port: int, *, started: bool = True, **rest: Any) -> None:
+        self.application, self.host, self.port, self.started, self.rest = application, host, port, started, rest
 
     def run(self, sockets: list[Any]) -> None:
         pass
@@ -259,8 +259,8 @@ def test_how_serving_ends_is_told_by_its_code(
     made: list[StandInServer] = []
     opened: list[Any] = []
 
-    def server_for(application: Any, host: str, port: int, **_: Any) -> StandInServer:
-        made.append(StandInServer(application, host, port, started=started))
+    def server_for(application: Any, host: str, port: int, **rest: Any) -> StandInServer:
+        made.append(StandInServer(application, host, port, started=started, **rest))
         return made[0]
 
     build = wiring.build
@@ -273,6 +273,7 @@ def test_how_serving_ends_is_told_by_its_code(
     monkeypatch.setattr("gateway.commands.serve.wiring.build", building)
     monkeypatch.setattr("gateway.commands.serve.configure_logs", lambda _: None)
     monkeypatch.setattr("gateway.commands.serve._stop_when_told", lambda _: None)
+    monkeypatch.setenv("CONTACTPOINT_SERVER__KEEP_ALIVE_SECONDS", "90")
     monkeypatch.setattr("gateway.audit.log.AuditLog.failed", property(lambda _: failed))
     try:
         result = run("serve", "--config", file, "--host", "127.0.0.2", "--port", 9123)
@@ -283,6 +284,7 @@ def test_how_serving_ends_is_told_by_its_code(
 
     assert result.exit_code == code
     assert (made[0].host, made[0].port) == ("127.0.0.2", 9123)
+    assert made[0].rest["keep_alive_seconds"] == 90
 
 
 # ----------------------------------------------------------------------------------------------------- shields load
