@@ -150,6 +150,8 @@ class EventIndex:
         for seq, leaf, payload in self._read(shard, since, self._step):
             changes.add(self._keys, leaf, payload)
             count, after = count + 1, seq + 1
+        if changes.purges:
+            changes.keep_to(self._ends())
         return changes, count, after
 
     def _read(self, shard: str, since: int, most: int) -> list[tuple[int, bytes, bytes | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -112,6 +112,14 @@ class Changes:
         """Return how many seqs the purges name."""
         return sum(max(0, purge.last - purge.first + 1) for purge in self.purges)
 
+    def keep_to(self, ends: Mapping[str, int]) -> None:
+        """Cut the purges down to what is on the log: before the seq after the last of each shard.
+
+        A record may announce any range at all; what was never written has no row to empty.
+        """
+        cut = (Purge(p.shard, max(0, p.first), min(p.last, ends.get(p.shard, 0) - 1)) for p in self.purges)
+        self.purges = [purge for purge in cut if purge.first <= purge.last]
+
     def add(self, keys: AuditKeys, leaf_body: bytes, payload: bytes | None) -> None:
         """Add one record. Raises ValueError for a leaf that cannot be read: then the log is damaged."""
         leaf = parse_leaf(leaf_body)
@@ -135,7 +143,7 @@ class Changes:
         else:
             self._keep(_event(keys, leaf, content))
         if leaf.kind == EventKind.ADMIN and content.action == AdminAction.PAYLOAD_PURGED:
-            self._purge(content)
+            self._purge(leaf, content)
 
     def _keep(self, row: dict[str, Any]) -> None:
         self.events[row["shard"], row["seq"]] = row
@@ -160,10 +168,12 @@ class Changes:
         elif not row["flags"] & Flag.PURGED:
             row |= {"override_seq": overriding.override_seq, "flags": row["flags"] | Flag.OVERRIDE}
 
-    def _purge(self, content: _Content) -> None:
+    def _purge(self, leaf: Leaf, content: _Content) -> None:
         if content.shard is None or content.first is None or content.last is None:
             return
-        purge = Purge(content.shard, content.first, content.last)
+        # what comes later, and the announcement itself, it cannot take away; `audit verify` reports that it says so
+        last = min(content.last, leaf.seq - 1) if content.shard == leaf.shard else content.last
+        purge = Purge(content.shard, content.first, last)
         self.purges.append(purge)
         for (shard, seq), row in self.events.items():
             if shard == purge.shard and purge.first <= seq <= purge.last:

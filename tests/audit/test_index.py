@@ -28,6 +28,8 @@ WHO: dict[str, Any] = {
     }
 }
 CHILD = {"subject": "ab" * 32}
+MOST = 2**53 - 1
+"""The largest number that a record may hold."""
 ENTRY = {"entry": "e1", "agency": "a1", "sources": ["a1"], "practitioner": None, "fields": ["role"]}
 
 
@@ -229,6 +231,46 @@ async def test_a_purge_of_more_than_one_transaction_takes_is_forgotten_whole(
     assert index.differences() == 0
     with engine.connect() as connection:
         assert connection.scalar(sa.select(event_index_position.c.next_seq)) == log.committed.size
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["brought-up", "rebuilt"])
+@pytest.mark.parametrize(
+    ("of", "first", "last"),
+    [(None, 0, MOST), (None, -MOST, MOST), (None, MOST - 1, MOST), ("another", 0, MOST), ("another", -MOST, MOST)],
+)
+async def test_a_purge_of_more_than_was_ever_written_takes_no_longer_than_what_was(
+    engine: sa.Engine,
+    open_log: Callable[..., AuditLog],
+    index: EventIndex,
+    of: str | None,
+    first: int,
+    last: int,
+    again: bool,
+) -> None:
+    log = open_log()
+    await look_up(log, "old")
+    await log.append(
+        EventKind.ADMIN, {"action": "PAYLOAD_PURGED", "shard": of or log.shard, "first": first, "last": last}
+    )
+    await look_up(log, "new")
+    written = 0
+
+    def count(_: Any, __: Any, statement: str, *___: Any) -> None:
+        nonlocal written
+        written += statement.startswith("UPDATE event_index SET")
+        assert written < 200, "it goes on and on"
+
+    sa.event.listen(engine, "before_cursor_execute", count)
+    try:
+        assert index.catch_up(seconds=60)
+        if again:
+            index.rebuild()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", count)
+
+    gone = None if of is None and first <= 0 else "old"
+    assert [row["receipt"] for row in rows(engine)] == [gone, "new"]
+    assert index.differences() == 0
 
 
 async def test_a_rebuilt_index_keeps_a_purge_and_the_verdict_of_detection(
