@@ -97,6 +97,7 @@ def events(file: Path | None, data: Path | None, as_json: bool, most: int, **wan
     """
     chosen = _wanted(wanted)
     with opened_log(file, data) as opened:
+        opened.require_known(wanted["organisation"])
         with opened.engine.connect() as connection:
             found, more = page(connection, chosen, None, most)
         payload = {"filter": chosen.filter() | {"first": most}, "count": len(found), **ends_of(found)}

@@ -102,6 +102,7 @@ def rates(file: Path | None, data: Path | None, form: str, out: Path | None, **g
     """Count look-ups, refusals, overrides and misses of each organisation, role and purpose."""
     period = _period(given)
     with opened_log(file, data) as opened:
+        opened.require_known(period.organisation)
         with opened.engine.connect() as connection:
             found = {by: counting.rates(connection, period, by) for by in ("organisation", "role", "purpose")}
         count = sum(rate.lookups for rate in found["organisation"])
@@ -114,6 +115,7 @@ def peers(file: Path | None, data: Path | None, form: str, out: Path | None, **g
     """Set each person's look-ups beside those of the same role in the same organisation."""
     period = _period(given)
     with opened_log(file, data) as opened:
+        opened.require_known(period.organisation)
         with opened.engine.connect() as connection:
             found = counting.people(connection, period)
         made = counting.peers_report(found, period, _now())
@@ -126,6 +128,7 @@ def break_glass(file: Path | None, data: Path | None, form: str, out: Path | Non
     """List every override with the state of its review, what is overdue first."""
     period = _period(given)
     with opened_log(file, data) as opened:
+        opened.require_known(period.organisation)
         with opened.engine.connect() as connection:
             found = ledger.overrides(connection, period)
         made = ledger.ledger_report(found, period, datetime.now(UTC), _now())

@@ -23,6 +23,7 @@ from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind, Reading
 from gateway.audit.events_query import NotWhatWasWritten
 from gateway.audit.index import EventIndex
+from gateway.audit.index_tables import event_index
 from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
@@ -68,6 +69,20 @@ class OpenedLog:
     def agreements(self) -> AgreementSet:
         """Return the configured agreements. Raises SettingsFault."""
         return load_agreements(self.settings)
+
+    def require_known(self, organisation: str | None) -> None:
+        """Raise CommandError for an organisation that is in no agreement and in no event: an answer would read as zero.
+
+        None is every organisation. Raises SettingsFault if the log does not know it and the agreements cannot be read.
+        """
+        if organisation is None:
+            return
+        of = event_index.c.organisation
+        with self.engine.connect() as connection:
+            if connection.scalar(sa.select(of).where(of == organisation).limit(1)) is not None:
+                return
+        if organisation not in self.agreements().organisations:
+            raise CommandError("no agreement names the organisation of --organisation, and nobody of it is on the log")
 
     def kinds(self) -> dict[str, AgencyKind]:
         """Return of which kind each connector is."""

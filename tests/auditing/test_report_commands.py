@@ -82,6 +82,36 @@ ENQUIRY: Final = asking("CP_S47", name="Mr Amber")
 POLICE: Final = asking("CIN_S17", org="amber-police", sub="officer-1", roles=["police_safeguarding_officer"])
 
 
+COUNTED: Final = [("report", "rates"), ("report", "peers"), ("report", "break-glass"), ("events",)]
+
+
+@pytest.mark.parametrize("command", COUNTED, ids=lambda command: command[-1])
+def test_an_organisation_that_nobody_knows_is_not_answered_with_zero(
+    tmp_path: Path, running: Running, command: tuple[str, ...]
+) -> None:
+    lived(running, SCHOOL)
+    before = len(readings(tmp_path))
+
+    mistyped = run(tmp_path, *command, "--organisation", "elm-scool")
+    of_an_agreement = run(tmp_path, *command, "--organisation", "amber-police")
+    on_the_log = run(tmp_path, *command, "--organisation", "elm-school")
+
+    assert (mistyped.exit_code, mistyped.stdout) == (2, "")
+    assert mistyped.stderr.count("\n") == 1
+    assert "no agreement names the organisation" in mistyped.stderr
+    assert (of_an_agreement.exit_code, on_the_log.exit_code) == (0, 0)
+    assert len(readings(tmp_path)) == before + 2, "what was not shown is not on record as read"
+
+
+def test_an_organisation_that_left_every_agreement_is_known_by_what_it_did(tmp_path: Path, running: Running) -> None:
+    lived(running, SCHOOL)
+    for agreement in (tmp_path / "agreements").iterdir():
+        agreement.write_text(agreement.read_text().replace("elm-school", "oak-school"))
+
+    assert run(tmp_path, "events", "--organisation", "elm-school").exit_code == 0
+    assert run(tmp_path, "events", "--organisation", "oak-school").exit_code == 0
+
+
 def test_the_copy_that_leaves_says_who_looked_when_and_why(tmp_path: Path, running: Running) -> None:
     lived(running, SCHOOL)
 
