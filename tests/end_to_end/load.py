@@ -85,14 +85,14 @@ class Load:
 
     def client(self, number: int) -> None:
         persona = ("social-worker", "health-visitor", "school-lead")[number % 3]
-        token = self.world.token(persona)
         limits = httpx.Limits(max_keepalive_connections=self.connections_kept)
         with httpx.Client(trust_env=False, verify=False, timeout=10, limits=limits) as client:  # noqa: S501 - plain HTTP
             for story in itertools.cycle(STORIES[number % 2 :] + STORIES[: number % 2]):
                 if self._ended.is_set():
                     return
                 try:
-                    self.look_up(client, token, story)
+                    # a long proof takes longer than a token holds
+                    self.look_up(client, self.world.token(persona), story)
                 except httpx.TransportError:
                     # killed: what came of the answer is not a whole one
                     time.sleep(0.05)

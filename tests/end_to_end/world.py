@@ -29,6 +29,7 @@ from gateway import asgi
 from gateway.audit.records import Record, read_records
 from gateway.breaker import Breaker
 from gateway.commands.listening import server_for
+from gateway.demo.access_tokens import LIFETIME_SECONDS
 from gateway.demo.agencies.server import Agencies
 from gateway.demo.appointing import STORIES, appoint_guardian
 from gateway.demo.clients import CLI_CLIENT_ID, PERSONA_GRANT
@@ -184,7 +185,9 @@ class DemoWorld:
     logged: io.StringIO
     client: httpx.Client
     exchanges: list[Exchange] = field(default_factory=list)
-    _tokens: dict[tuple[str, str | None, str | None], str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str | None, str | None], tuple[str, float]] = field(default_factory=dict)
+    """With the moment from which another is fetched."""
+    _fetched: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -202,11 +205,14 @@ class DemoWorld:
         return listed[index]
 
     def token(self, persona: str, *, scope: str | None = None, acr: str | None = None) -> str:
-        """Return a token of the demo's identity provider; the same one for the same words."""
+        """Return a token of the demo's identity provider; the same one for the same words, for as long as it holds."""
         wanted = (persona, scope, acr)
-        if wanted not in self._tokens:
-            self._tokens[wanted] = self._fetch_token(*wanted)
-        return self._tokens[wanted]
+        token, until = self._tokens.get(wanted, ("", 0.0))
+        if time.monotonic() >= until:
+            token = self._fetch_token(*wanted)
+            self._tokens[wanted] = token, time.monotonic() + LIFETIME_SECONDS / 2
+            self._fetched.append(token)
+        return token
 
     def _fetch_token(self, persona: str, scope: str | None, acr: str | None) -> str:
         form = {"scope": scope} if scope else {}
@@ -224,7 +230,7 @@ class DemoWorld:
 
     def tokens(self) -> list[str]:
         """Every token of the session."""
-        return list(self._tokens.values())
+        return list(self._fetched)
 
     def ask(
         self,
