@@ -68,20 +68,26 @@ class BenchConnector:
     ) -> Mapping[SubjectRef, Answer]:
         """Return an answer for every child: one GET, or one POST where several are asked about."""
 
-        async def fetch(children: Sequence[ChildRef]) -> dict[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], again: bool) -> dict[SubjectRef, Answer]:
             if len(children) == 1:
-                found = [await self._get(children[0], ask)]
+                found = [await self._get(children[0], ask, again=again)]
             else:
                 found = await self._post(children, ask)
             by_number = {child.nhs_number: child for child in found}
             return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
 
-        return await ask_children(subjects, self.manifest, fetch)
+        return await ask_children(subjects, self.manifest, fetch, self._client.retries)
 
-    async def _get(self, ref: ChildRef, ask: Ask) -> _Child:
+    async def _get(self, ref: ChildRef, ask: Ask, *, again: bool) -> _Child:
         path = f"/rest/{self._agency}/children/{ref.nhs_number}"
         reply = await self._client.request(
-            "GET", path, deadline=ask.deadline, request_id=ask.request_id, traceparent=ask.traceparent, decode=_Child
+            "GET",
+            path,
+            deadline=ask.deadline,
+            request_id=ask.request_id,
+            traceparent=ask.traceparent,
+            decode=_Child,
+            again=again,
         )
         child: _Child = reply.json
         return child

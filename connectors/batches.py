@@ -1,4 +1,9 @@
-"""Several subjects in one call, without one subject's trouble costing another's answer."""
+"""Several subjects in one call, without one subject's trouble costing another's answer.
+
+A call that fails as a whole is repeated for one child after another, out of the budget that pays for every repetition
+at the source, until one of them is answered. Then it was no trouble of the source's, and the others are asked about as
+if they had never shared a call.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from connectors import answers
 from connectors.base import Manifest
 from connectors.faults import REASON_OF, Bearing, FaultCode, SourceFailed, bearing_of
+from connectors.retries import RetryBudget
 from schema.records import Answer, ChildRef, SubjectRef
 from schema.vocabulary import SourceReason
 
-Fetch = Callable[[Sequence[ChildRef]], Awaitable[Mapping[SubjectRef, Answer]]]
+Fetch = Callable[[Sequence[ChildRef], bool], Awaitable[Mapping[SubjectRef, Answer]]]
+"""Asks about these children; told whether it is a repetition, for `SourceClient.request`."""
 
 _AT_ONCE = 4
+
+
+class ToldSingly(SourceFailed):
+    """What the source says of these children it says of each alone: its answer, and no failure that is repeated."""
+
 
 # Failures that one subject of several may have caused: not those of the way there (connect, deadline, sign-in). Not
 # MISMATCH either: a source that answered about somebody else is not asked again to see whether it does better.
@@ -24,10 +36,14 @@ _SEPARABLE = frozenset(
 ) - {FaultCode.MISMATCH, FaultCode.BULKHEAD_FULL}
 
 
-async def ask_children(subjects: Sequence[SubjectRef], manifest: Manifest, fetch: Fetch) -> dict[SubjectRef, Answer]:
+async def ask_children(
+    subjects: Sequence[SubjectRef], manifest: Manifest, fetch: Fetch, budget: RetryBudget
+) -> dict[SubjectRef, Answer]:
     """Return an answer for every subject: `fetch` for all at once, then, if that failed as one, once for each singly.
 
-    `fetch` returns an answer for each child that it is given, or raises SourceFailed when it can give none.
+    A source that answers about none of them is asked about no more than the budget pays for; the others are told what
+    the call for all came to. `fetch` returns an answer for
+    each child that it is given, or raises SourceFailed when it can give none.
     """
     told: dict[SubjectRef, Answer] = {}
     children = []
@@ -39,10 +55,12 @@ async def ask_children(subjects: Sequence[SubjectRef], manifest: Manifest, fetch
     if not children:
         return told
     try:
-        told.update(await fetch(children))
+        told.update(await fetch(children, False))
+    except ToldSingly as word:
+        told.update(await _singly(children, fetch, None, word))
     except SourceFailed as failure:
         if len(children) > 1 and _may_be_one_childs(failure):
-            told.update(await _singly(children, fetch))
+            told.update(await _singly(children, fetch, budget, failure))
         else:
             told.update({child: answers.no_answer(child, failure) for child in children})
     return told
@@ -53,26 +71,36 @@ def _may_be_one_childs(failure: SourceFailed) -> bool:
     return failure.code in _SEPARABLE and not failure.during_sign_in and failure.retry_after_seconds is None
 
 
-async def _singly(children: Sequence[ChildRef], fetch: Fetch) -> dict[SubjectRef, Answer]:
-    """Return an answer for each, asked alone; a source that fails for the first ones is not asked for the others."""
+async def _singly(
+    children: Sequence[ChildRef], fetch: Fetch, budget: RetryBudget | None, together: SourceFailed
+) -> dict[SubjectRef, Answer]:
+    """Return an answer for each, asked alone; a source that fails for the first ones is not asked for the others.
+
+    Until one of them is answered each is a repetition at a source that may be in trouble: one after another, and paid
+    for by the budget. Who is not asked about is told `together`, how the call for all of them failed. Without a budget
+    none is a repetition.
+    """
+    told: dict[SubjectRef, Answer] = {}
+    waiting = list(children)
+
+    async def ask(child: ChildRef) -> bool:
+        try:
+            told[child] = (await fetch([child], budget is not None))[child]
+        except SourceFailed as failure:
+            told[child] = answers.no_answer(child, failure)
+            return bearing_of(failure.code) is not Bearing.FAILING
+        return True
+
+    well = budget is None
+    while waiting and not well and len(told) < _AT_ONCE and budget is not None and budget.spend():
+        well = await ask(waiting.pop(0))
+    if not well:
+        return told | {child: answers.no_answer(child, together) for child in waiting}
     free = asyncio.Semaphore(_AT_ONCE)
-    failing: list[SourceFailed] = []
-    well = False
 
-    async def ask(child: ChildRef) -> Answer:
-        nonlocal well
+    async def in_turn(child: ChildRef) -> None:
         async with free:
-            if not well and len(failing) >= _AT_ONCE:
-                return answers.no_answer(child, failing[-1])  # it is the source, and no child of the call
-            try:
-                answer = (await fetch([child]))[child]
-            except SourceFailed as failure:
-                if bearing_of(failure.code) is Bearing.FAILING:
-                    failing.append(failure)
-                else:
-                    well = True
-                return answers.no_answer(child, failure)
-            well = True
-            return answer
+            await ask(child)
 
-    return dict(zip(children, await asyncio.gather(*(ask(child) for child in children)), strict=True))
+    await asyncio.gather(*(in_turn(child) for child in waiting))
+    return told

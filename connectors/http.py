@@ -96,7 +96,7 @@ class _Call:
     deadline: Deadline
     expect: frozenset[int]
     rule: Repeating
-    repeated: bool = False  # whether it was sent twice already
+    repeated: bool = False  # whether what is sent next, or was sent last, is a repetition
 
 
 class SourceClient:
@@ -143,6 +143,11 @@ class SourceClient:
             )
         )
 
+    @property
+    def retries(self) -> RetryBudget:
+        """What pays for every repetition at this source; `request` takes its own from it."""
+        return self._retries
+
     async def request(
         self,
         method: str,
@@ -160,14 +165,16 @@ class SourceClient:
         decode: type | None = None,
         repeatable: bool = True,
         separable: bool = False,
+        again: bool = False,
     ) -> Reply:
         """Return the source's reply if its status is in `expect`; every other one is a failure with its own code.
 
         `decode` turns a 2xx body into that type (a msgspec Struct, usually). `repeatable` allows one second attempt
         (see `connectors.retries`) also where the first may have arrived, as when a kept-alive connection ended before
         the first byte of an answer: pass False for what must not arrive twice. `separable`: after a 5xx the caller asks
-        for each subject alone, which is repetition enough. Redirects are never followed; a 3xx in
-        `expect` is returned for its Location.
+        for each subject alone, which is repetition enough. `again`: it is such a repetition, which the caller has taken
+        from `retries`; it is made once, and pays for no other. Redirects are never followed; a 3xx in `expect` is
+        returned for its Location.
 
         Raises SourceFailed.
         """
@@ -189,7 +196,7 @@ class SourceClient:
             sent["Content-Type"] = content_type
         if headers:
             sent.update(headers)
-        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable])
+        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable], again)
         self._free -= 1
         try:
             if self._auth is None and self._exchange.keeps_time:
@@ -230,6 +237,8 @@ class SourceClient:
         return await self._once(call, {**headers, **await self._auth.headers()})
 
     async def _repeated(self, call: _Call, headers: dict[str, str]) -> _Received:
+        if call.repeated:
+            return await self._once(call, headers)
         self._retries.earn()
         loop = asyncio.get_running_loop()
         started = loop.time()

@@ -45,20 +45,21 @@ class ChildrensServicesConnector:
     async def involvements(
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
     ) -> Mapping[SubjectRef, Answer]:
-        """Return one answer for every subject; a call that fails as a whole is tried once more for each child alone."""
+        """Return one answer for every subject; after a call that fails as a whole, see `ask_children`."""
 
-        async def fetch(children: Sequence[ChildRef]) -> Mapping[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], again: bool) -> Mapping[SubjectRef, Answer]:
             body = await self._post(
                 documents.children(mask),
                 {"nhsNumbers": [str(child.nhs_number) for child in children]},
                 ask,
-                separable=len(subjects) > 1,
+                separable=len(children) > 1,
+                again=again,
             )
             return mapping.answers_of(
                 body, children, agency=self._manifest.agency, mask=mask, today=datetime.now(UTC).date()
             )
 
-        return await ask_children(subjects, self._manifest, fetch)
+        return await ask_children(subjects, self._manifest, fetch, self._client.retries)
 
     async def health(self, ask: Ask) -> bool:
         """Return True if the authority's service says ok; raises SourceFailed if it does not."""
@@ -88,7 +89,9 @@ class ChildrensServicesConnector:
         """Close connections."""
         await self._client.aclose()
 
-    async def _post(self, document: str, variables: Mapping[str, Any], ask: Ask, *, separable: bool = False) -> Any:
+    async def _post(
+        self, document: str, variables: Mapping[str, Any], ask: Ask, *, separable: bool = False, again: bool = False
+    ) -> Any:
         reply = await self._client.request(
             "POST",
             "/graphql",
@@ -98,6 +101,7 @@ class ChildrensServicesConnector:
             request_id=ask.request_id,
             traceparent=ask.traceparent,
             separable=separable,
+            again=again,
         )
         return reply.json
 

@@ -41,16 +41,17 @@ class PoliceConnector:
     async def involvements(
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
     ) -> Mapping[SubjectRef, Answer]:
-        """Return one answer for every subject; a call that fails as a whole is tried once more for each child alone."""
+        """Return one answer for every subject; after a call that fails as a whole, see `ask_children`."""
 
-        async def fetch(children: Sequence[ChildRef]) -> Mapping[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], again: bool) -> Mapping[SubjectRef, Answer]:
             reply = await self._client.request(
                 "POST",
                 "/api/v1/nominals/search",
                 json=_search(children, mask, ask),
                 headers=headers_of(ask),
                 expect=TOLD_OR_RESTRICTED,
-                separable=len(subjects) > 1,
+                separable=len(children) > 1,
+                again=again,
                 deadline=ask.deadline,
                 request_id=ask.request_id,
                 traceparent=ask.traceparent,
@@ -61,7 +62,7 @@ class PoliceConnector:
                 reply.json, children, request_id=ask.request_id, agency=self._manifest.agency, mask=mask
             )
 
-        return await ask_children(subjects, self._manifest, fetch)
+        return await ask_children(subjects, self._manifest, fetch, self._client.retries)
 
     async def health(self, ask: Ask) -> bool:
         """Return True if the force's health call says ok; raises SourceFailed if it does not."""

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors import answers
 from connectors.base import FieldMask
+from connectors.batches import ToldSingly
 from connectors.faults import FaultCode, SourceFailed
 from connectors.police.messages import (
     Disclosure,
@@ -68,17 +69,18 @@ def answers_of(
 def restricted(body: Any, children: Sequence[ChildRef], *, request_id: str) -> dict[SubjectRef, Answer]:
     """Return that the one child asked about is shielded, and nothing else, from the body of a 423.
 
-    Raises SourceFailed: MISMATCH for an answer to another request or about another child, SCHEMA for any other body,
-    STATUS_UNEXPECTED if several were asked about, since it does not say which of them is meant.
+    Raises SourceFailed: MISMATCH for an answer to another request or about another child, SCHEMA for any other body;
+    ToldSingly if several were asked about, since it says nothing of the others.
     """
-    if len(children) != 1:
-        raise SourceFailed(FaultCode.STATUS_UNEXPECTED)
     try:
         said = msgspec.convert(body, Restricted)
     except msgspec.ValidationError:
         raise SourceFailed(FaultCode.SCHEMA) from None
-    if said.request_id != request_id or _number({"nhsNumber": said.nhs_number}) != children[0].nhs_number:
+    number = _number({"nhsNumber": said.nhs_number})
+    if said.request_id != request_id or number not in {child.nhs_number for child in children}:
         raise SourceFailed(FaultCode.MISMATCH)
+    if len(children) > 1:
+        raise ToldSingly(FaultCode.STATUS_UNEXPECTED)
     return {children[0]: answers.empty(children[0], shielded=True)}
 
 

@@ -39,6 +39,12 @@ class Force:
         self.asked.append(json.loads(request.content or b"{}"))
         return self._answer(request)
 
+    async def save_for(self, repetitions: int) -> None:
+        """Be asked well so often that this many repetitions are paid for."""
+        for _ in range(10 * repetitions):
+            await self.connector.involvements([CAT], EVERYTHING, an_ask())
+        self.asked.clear()
+
     @property
     def subjects_asked(self) -> list[list[str]]:
         return [[subject["nhsNumber"] for subject in asked["subjects"]] for asked in self.asked]
@@ -108,6 +114,15 @@ async def test_a_restricted_nominal_that_a_force_will_not_list_is_a_shield_and_n
     assert among[BEN].involvements
 
 
+async def test_a_shield_is_told_however_often_children_have_to_be_asked_about_alone_for_it() -> None:
+    force = Force(lambda request: restricted() if about(request, ADA) else WELL(request))
+
+    for _ in range(20):
+        told = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+        assert isinstance(told[ADA], Answered)
+        assert told[ADA].shielded
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -143,6 +158,51 @@ async def test_one_childs_trouble_costs_its_own_answer_alone(trouble: httpx.Resp
     assert isinstance(answers[ADA], Answered)
     assert isinstance(answers[CAT], Answered)
     # once together, once each, and no more
+    assert sorted(map(len, force.subjects_asked)) == [1, 1, 1, 3]
+
+
+async def test_a_force_whose_shared_calls_fail_is_asked_a_tenth_more_and_not_as_often_as_there_are_children() -> None:
+    asked_together = httpx.Response(503)
+    force = Force(lambda request: asked_together if about(request, CAT) else httpx.Response(500))
+    told = [await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask()) for _ in range(200)]
+
+    assert len(force.asked) == 220
+    codes = [[answer.code for answer in answers.values() if isinstance(answer, NoAnswer)] for answers in told]
+    # who is not asked about alone is told how the call for all of them failed
+    assert codes.count(["OVERLOADED"] * 3) == 180
+    assert codes.count(["STATUS_5XX", "OVERLOADED", "OVERLOADED"]) == 20
+
+
+async def test_what_a_lost_connection_took_of_the_budget_is_not_there_for_children_asked_about_alone() -> None:
+    unsure: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        unsure.append(1)
+        if len(unsure) == 1:
+            raise httpx.ReadError("lost")
+        return httpx.Response(500)
+
+    force = Force(answer)
+    answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
+    # the call, and the only repetition that it paid for: of the whole
+    assert list(map(len, force.subjects_asked)) == [3, 3]
+    assert {answer.code for answer in answers.values() if isinstance(answer, NoAnswer)} == {"STATUS_5XX"}
+
+
+async def test_a_child_asked_about_alone_is_not_asked_about_a_third_time() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if about(request, BEN) and about(request, ADA):
+            return httpx.Response(500)
+        if about(request, BEN):
+            raise httpx.ReadError("lost")
+        return WELL(request)
+
+    force = Force(answer)
+    await force.save_for(9)
+
+    await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
     assert sorted(map(len, force.subjects_asked)) == [1, 1, 1, 3]
 
 
