@@ -54,6 +54,8 @@ class Proof:
     """Over how many the tests are spread, where each stands alone and none measures time."""
     seconds: int = SECONDS
     """After which it is interrupted."""
+    beside: tuple[tuple[str, int], ...] = ()
+    """Other variables, of tests whose size is not that of the proof."""
 
 
 PROOFS = {
@@ -144,6 +146,13 @@ PROOFS = {
         "tests/noninterference/test_two_worlds.py",
         "CONTACTPOINT_TEST_PAIRS",
         20_000,
+    ),
+    "stale": Proof(
+        "Nothing is told once more but what this viewer was told before and nobody has taken back",
+        "tests/noninterference/test_stale_pairs.py tests/gateway/test_stale_sequences.py",
+        "CONTACTPOINT_TEST_STALE_PAIRS",
+        2_000,
+        beside=(("CONTACTPOINT_TEST_SEQUENCES", 60),),
     ),
     "auditors": Proof(
         "No auditor reads in the log what the answers kept from their practitioners",
@@ -250,7 +259,8 @@ def prove(name: str, size: int) -> int:
         if proof.processes > 1:
             command += ["-n", str(proof.processes), "--dist", "worksteal"]
         # the processes must collect the same tests in the same order, also those named from a set
-        more = {proof.variable: str(size), PROGRESS: str(progress / "steps"), "PYTHONHASHSEED": "0"}
+        more = {name: str(number) for name, number in (*proof.beside, (proof.variable, size))}
+        more |= {PROGRESS: str(progress / "steps"), "PYTHONHASHSEED": "0"}
         code = run(command, os.environ | more, proof.seconds)
         seconds = _spent(progress / "seconds", time.monotonic() - started)
         if code == INTERRUPTED:
