@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 MAX_TOKEN_CHARACTERS = 8192
+MAX_LIFETIME_SECONDS = 900
+LEEWAY_SECONDS = 30
 CACHE_SECONDS = 60.0
 _MAX_HEADER_VALUE = 200
 _HEADER_MEMBERS = frozenset({"alg", "typ", "kid", "cty"})
@@ -81,13 +83,14 @@ class TokenValidator:
         audience: str,
         keys: KeySets,
         *,
-        revoked: Callable[[str], bool],
+        revoked: Callable[[Caller], bool],
         clock: Callable[[], float] = time.time,
-        max_lifetime_seconds: int = 900,
-        leeway_seconds: int = 30,
+        max_lifetime_seconds: int = MAX_LIFETIME_SECONDS,
+        leeway_seconds: int = LEEWAY_SECONDS,
         cache_size: int = 4096,
     ) -> None:
-        """`clock` is the time of day in seconds. `revoked(jti)` is asked on every request and must be quick.
+        """`clock` is the time of day in seconds. `revoked(caller)` is asked on every request and must be
+        quick; what it raises is raised.
 
         Raises ValueError if an issuer is named twice or has no key set, or if no audience is given.
         """
@@ -109,8 +112,8 @@ class TokenValidator:
     async def authenticate(self, authorization: Sequence[str]) -> Caller:
         """Return the caller that the raw Authorization header values prove.
 
-        Raises Unauthenticated (401), InvalidRequest (400) or KeysUnavailable (503). No outbound call depends on what
-        a token says, but for at most one fetch a minute of its issuer's configured key set.
+        Raises Unauthenticated (401), InvalidRequest (400), KeysUnavailable or RevocationsUnread (503). No outbound call
+        depends on what a token says, but for at most one fetch a minute of its issuer's configured key set.
         """
         token = _bearer(authorization)
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -125,14 +128,17 @@ class TokenValidator:
         return caller
 
     def recheck(self, caller: Caller) -> None:
-        """Raise Unauthenticated if the token expired or was revoked since; for use before anything is disclosed."""
+        """Raise Unauthenticated if the token expired or was revoked since; for use before anything is disclosed.
+
+        Raises RevocationsUnread if nobody can tell.
+        """
         if self._clock() >= caller.expires_at + self._rules.leeway_seconds:
             raise Unauthenticated("invalid_token", Reason.EXPIRED)
         self.check_revocation(caller)
 
     def check_revocation(self, caller: Caller) -> None:
-        """Raise Unauthenticated if the token is on the deny list."""
-        if self._revoked(caller.token_id):
+        """Raise Unauthenticated if the token is on the deny list, RevocationsUnread if nobody can tell."""
+        if self._revoked(caller):
             raise Unauthenticated("invalid_token", Reason.REVOKED)
 
     def _cached(self, digest: bytes, now: float) -> _Verified | None:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "audit": ("gateway.commands.audit", "audit"),
     "shields": ("gateway.commands.shields", "shields"),
     "reviews": ("gateway.commands.reviews", "reviews"),
+    "revoke": ("gateway.commands.revoke", "revoke"),
 }
 
 

@@ -18,6 +18,7 @@ import structlog
 from auth.agreement_files import SHIPPED
 from auth.caller import Caller
 from auth.keys import KeySets, KeySource, KeysUnavailable
+from auth.revocations import RevocationsUnread
 from auth.sharing import AgreementSet
 from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthenticated, challenge
 from connectors.base import Ask, Deadline
@@ -58,6 +59,7 @@ from gateway.registers import Registers
 from gateway.repeated_refusals import RepeatedRefusals
 from gateway.request_lines import RequestLines
 from gateway.reviews import Reviews
+from gateway.revocations import Revocations, forget_revocations
 from gateway.settings import LimitsSection, Settings, audit_key_file
 from gateway.shedding import Admission
 from gateway.shields import DatabaseShields
@@ -104,9 +106,9 @@ class Gateway:
     stopping: Stopping
     lines: RequestLines
     early_refusals: EarlyRefusals
+    revocations: Revocations
     clock: ClockWatch = field(default_factory=ClockWatch)
     tracing: Tracing | None = None
-    revoked: set[str] = field(default_factory=set)
 
     def ready(self) -> Mapping[str, bool]:
         """Return what readiness needs, each by name; never connector state."""
@@ -128,6 +130,10 @@ class Gateway:
     async def forget_counts(self) -> None:
         """Delete the counts of budgets whose windows ended long ago. Raises sqlalchemy errors."""
         await asyncio.to_thread(forget_counts, self.engine, time.time())
+
+    async def forget_revocations(self) -> None:
+        """Delete the revocations that refuse no token any more. Raises sqlalchemy errors."""
+        await asyncio.to_thread(forget_revocations, self.engine, time.time())
 
     async def _read_shield_list(self, source: Source) -> None:
         ask = Ask(str(uuid.uuid4()), None, PurposeClass.SAFEGUARDING, Deadline.after(_LIST_SECONDS), None)
@@ -221,13 +227,13 @@ def _build(
     watch_log(audit)
     directory = settings.agreements.directory or SHIPPED
     in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
-    revoked: set[str] = set()
+    revocations = Revocations(engine, keys)
     key_sets = KeySets(issuers, fetch=fetch_keys)
     validator = TokenValidator(
         [IssuerSettings(i.issuer, i.algorithms, i.clients, i.organisations) for i in settings.issuers],
         settings.resource.identifier,
         key_sets,
-        revoked=revoked.__contains__,
+        revoked=revocations.revoked,
     )
     metadata = metadata_url(settings)
     for source in sources:
@@ -268,7 +274,7 @@ def _build(
         stand_ins=StandIns.among(sources, keys),
     )
     limits = settings.limits
-    authenticate = _authenticate(validator, metadata)
+    authenticate = _authenticate(validator, metadata, revocations)
     refused_tokens = RefusedTokens(audit)
     stopping, admission = Stopping(), Admission(limits.in_flight)
     lines = RequestLines(settings.telemetry)
@@ -309,8 +315,8 @@ def _build(
         stopping,
         lines,
         EarlyRefusals(admission, stopping, lines.counted),
+        revocations,
         tracing=tracing,
-        revoked=revoked,
     )
 
 
@@ -328,15 +334,19 @@ def metadata_url(settings: Settings) -> str:
     return str(url.copy_with(path=f"/.well-known/oauth-protected-resource{path}", query=None))
 
 
-def _authenticate(validator: TokenValidator, metadata: str) -> Callable[[Sequence[str]], Awaitable[Caller]]:
+def _authenticate(
+    validator: TokenValidator, metadata: str, revocations: Revocations
+) -> Callable[[Sequence[str]], Awaitable[Caller]]:
     async def authenticate(values: Sequence[str]) -> Caller:
+        if revocations.overdue:
+            await revocations.read_soon()
         try:
             return await validator.authenticate(values)
         except Unauthenticated as refused:
             raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from refused
         except InvalidRequest as refused:
             raise errors.InvalidCredentialsRequest(challenge(refused.error, resource_metadata=metadata)) from refused
-        except KeysUnavailable:
+        except (KeysUnavailable, RevocationsUnread):
             raise errors.Overloaded(5) from None
 
     return authenticate
@@ -347,6 +357,8 @@ def _recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
         validator.recheck(caller)
     except Unauthenticated as refused:
         raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
+    except RevocationsUnread:
+        raise errors.Overloaded(5) from None
 
 
 def _allowances(limits: LimitsSection) -> dict[str, Allowance]:

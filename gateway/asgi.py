@@ -21,6 +21,7 @@ from gateway.duty import Work
 from gateway.graphql.endpoint import Noted
 from gateway.metrics import shared_metrics, show_watched
 from gateway.operations import noting, operations_routes, refusal
+from gateway.revocations import READ_SECONDS
 
 log = structlog.get_logger("gateway.asgi")
 
@@ -97,11 +98,13 @@ def timers(gateway: Gateway) -> Iterator[tuple[float, Work]]:
     """Yield what is done every so many seconds: of what is done to the database, by one process for all."""
     settings, of_one = gateway.settings, gateway.duty.of
     yield 30.0, gateway.key_sets.keep_fresh
+    yield READ_SECONDS, gateway.revocations.read
     yield settings.agreements.reload_seconds, gateway.agreements.look
     if shared_metrics():
         yield _SHOW_SECONDS, show_watched
     yield settings.limits.shield_list_seconds, of_one(gateway.read_shield_lists)
     yield _FORGET_SECONDS, of_one(gateway.forget_counts)
+    yield _FORGET_SECONDS, of_one(gateway.forget_revocations)
     yield _INDEX_EVERY, of_one(gateway.index_events)
     if settings.detection.every_seconds:
         yield settings.detection.every_seconds, of_one(gateway.watch.turn)

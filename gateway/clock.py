@@ -18,20 +18,23 @@ log = structlog.get_logger("gateway.clock")
 MOST_SECONDS: Final = 5.0
 """How far the two may come apart: more than a leap second, less than what a token's leeway forgives."""
 
+# goes on while the machine sleeps, as the time of day does; outside Linux, the nearest to it
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 def _time_of_day() -> float:
     return time.time()
 
 
-def _steady() -> float:
-    # goes on while the machine sleeps, as the time of day does; outside Linux, the nearest to it
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+def steady() -> float:
+    """Return seconds of a clock that only goes forward and that nobody can set."""
+    return time.clock_gettime(_STEADY)
 
 
 class ClockWatch:
     """Compares the time of day with a clock that only goes forward, each time it is asked."""
 
-    def __init__(self, time_of_day: Callable[[], float] = _time_of_day, steady: Callable[[], float] = _steady) -> None:
+    def __init__(self, time_of_day: Callable[[], float] = _time_of_day, steady: Callable[[], float] = steady) -> None:
         self._time_of_day = time_of_day
         self._steady = steady
         self._began = self._difference()

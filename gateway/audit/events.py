@@ -79,6 +79,7 @@ class AdminAction(StrEnum):
     INVALID_ANSWER_ALARM = "INVALID_ANSWER_ALARM"
     APPOINTMENT_REGISTERED = "APPOINTMENT_REGISTERED"
     APPOINTMENT_ENDED = "APPOINTMENT_ENDED"
+    TOKENS_REVOKED = "TOKENS_REVOKED"
 
 
 _WHO: Final = frozenset(
@@ -162,6 +163,7 @@ PAYLOAD_KEYS: Final[Mapping[EventKind, frozenset[str]]] = MappingProxyType(
                 "authority",  # PAYLOAD_PURGED: under which retention schedule or order
                 "before",  # PAYLOAD_PURGED: what is older than this
                 "detail",
+                "revoked",  # TOKENS_REVOKED: of whom or which, as a pseudonym, and issued until when
                 "appointment",  # APPOINTMENT_REGISTERED, _ENDED: whose, for what, on what evidence, until when
             }
         ),

@@ -120,3 +120,13 @@ lease = sa.Table(
     sqlite_with_rowid=False,
 )
 """How often who holds a name has said so, and how often it was taken from one that no longer did."""
+
+revocation = sa.Table(
+    "revocation",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("issued_until", _SECONDS, nullable=False),
+    sa.Column("kept_until", _SECONDS, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Which tokens are refused before they end: a token, a person or a client, only as a keyed digest."""

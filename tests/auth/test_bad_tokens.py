@@ -51,7 +51,11 @@ def a_validator(sites: IssuerSites | None = None, **changes: Any) -> TokenValida
     )
     clients = changes.pop("clients", frozenset({CLIENT}))
     settings = [IssuerSettings(factory.issuer, ALGORITHMS, clients, None) for factory in (CORPUS.trusted, CORPUS.other)]
-    arguments: dict[str, Any] = {"revoked": lambda jti: jti == REVOKED_TOKEN_ID, "clock": lambda: NOW, **changes}
+    arguments: dict[str, Any] = {
+        "revoked": lambda c: c.token_id == REVOKED_TOKEN_ID,
+        "clock": lambda: NOW,
+        **changes,
+    }
     return TokenValidator(settings, AUDIENCE, keys, **arguments)
 
 

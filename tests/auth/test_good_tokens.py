@@ -41,8 +41,8 @@ class DenyList:
     def __init__(self) -> None:
         self.revoked: set[str] = set()
 
-    def __call__(self, token_id: str) -> bool:
-        return token_id in self.revoked
+    def __call__(self, caller: Caller) -> bool:
+        return caller.token_id in self.revoked
 
 
 TRUSTED = TokenFactory(ISSUER, clock=lambda: NOW)

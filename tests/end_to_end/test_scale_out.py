@@ -13,18 +13,20 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.__main__ import main as contactpoint
+from gateway.audit.events import EventKind
 from gateway.demo.personas import PERSONAS
-from gateway.settings import WindowSection
-from tests.end_to_end.load import write_config
+from gateway.settings import WindowSection, load
+from tests.end_to_end.load import records_at, write_config
 from tests.end_to_end.test_override import DECIDE, OVERRIDE, QUEUE
 from tests.end_to_end.test_serve import process
-from tests.end_to_end.test_several_processes import SERVE, free_port
+from tests.end_to_end.test_several_processes import SERVE, free_port, until
 from tests.end_to_end.world import DemoWorld, Exchange, RunningGateway
 from tests.fixtures.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.network
 
 LOOKUPS = 12
+REVOKED, ANOTHER = "probation-officer", "security-auditor"
 OVERRIDES = 3
 REGISTER = "mutation ($stated: AppointmentInput!) { registerAppointment(appointment: $stated) { id } }"
 END = "mutation ($id: ID!) { endAppointment(id: $id) { id } }"
@@ -134,3 +136,25 @@ def test_an_override_is_no_key_to_the_next_lookup_at_the_other_and_their_budget_
 
     assert asked == [None] * OVERRIDES + ["RATE_LIMITED"] * (len(asked) - OVERRIDES)
     assert [exchange.entries for exchange in without] == [[], []]
+
+
+def test_who_is_revoked_is_refused_at_both_within_seconds_and_nobody_else_is(pair: Pair) -> None:
+    def statuses(persona: str) -> list[int]:
+        return [pair.world.post(persona, {"query": "{ __typename }"}, at=at).status for at in (pair.one, pair.other)]
+
+    person = PERSONAS[REVOKED].subject
+    before = statuses(REVOKED)
+    revoke = ["revoke", "person", "-", "--config", str(pair.config)]
+    told = CliRunner().invoke(contactpoint, revoke, input=person)
+    assert told.exit_code == 0, told.output
+    until(lambda: statuses(REVOKED) == [401, 401], seconds=30)
+    refused, others = pair.both(REVOKED, "ordinary"), statuses(ANOTHER)
+    log = records_at(load(pair.config).database.url)
+    of_theirs = {exchange.request_id for exchange in refused}
+    denied = [record.payload for record in log if record.kind is EventKind.DENIED and record.payload]
+
+    assert before == others == [200, 200]
+    assert [exchange.code for exchange in refused] == ["UNAUTHENTICATED"] * 2
+    assert all("invalid_token" in exchange.headers["www-authenticate"] for exchange in refused)
+    assert {"TOKEN REVOKED"} == {each["code"] for each in denied if each.get("request") in of_theirs}
+    assert person not in told.output

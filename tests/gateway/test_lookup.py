@@ -305,7 +305,7 @@ async def test_nothing_is_disclosed_when_the_outcome_cannot_be_written(running: 
 
 async def test_a_token_that_is_revoked_during_the_ask_ends_the_lookup_without_disclosure(running: Running) -> None:
     worlds: list[World] = []
-    connector = LookingSource(council(), lambda: worlds[0].gateway.revoked.add("the-token"))
+    connector = LookingSource(council(), lambda: worlds[0].revoke("the-token"))
     async with running(connector) as world:
         worlds.append(world)
         told = await world.ask(jti="the-token")

@@ -144,8 +144,11 @@ async def test_without_any_keys_a_token_cannot_be_judged_and_the_caller_is_asked
         async def authenticate(self, authorization: object) -> Any:
             raise KeysUnavailable
 
+    class Recent:
+        overdue = False
+
     with pytest.raises(Overloaded) as refused:
-        await wiring._authenticate(Keyless(), "https://gateway.example/metadata")([])  # type: ignore[arg-type]
+        await wiring._authenticate(Keyless(), "https://gateway.example/metadata", Recent())([])  # type: ignore[arg-type]
     assert refused.value.status == 503
 
 

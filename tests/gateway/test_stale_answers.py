@@ -612,7 +612,7 @@ async def test_a_record_that_says_otherwise_of_a_stale_entry_is_noticed(
 async def test_what_was_never_recorded_as_told_is_not_told_again(running: Running) -> None:
     force = police()
     async with running(council(), force) as world:
-        force.before = lambda: world.gateway.revoked.add("the-token")
+        force.before = lambda: world.revoke("the-token")
         refused = await world.ask(select=SELECT, jti="the-token")
         force.silent = FaultCode.DEADLINE
         told = await world.ask(select=SELECT)
