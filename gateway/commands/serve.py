@@ -16,6 +16,7 @@ from auth.idle_grants import idle_grants
 from gateway import app as wiring
 from gateway import asgi, configured
 from gateway import settings as configuration
+from gateway.allocating import free_into_one_place
 from gateway.audit.claims import is_written_to
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
@@ -63,6 +64,7 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
     """
     # until there is a set of agreements to read again, a hangup must not end what is starting
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    free_into_one_place()
     settings = loaded(file)
     count = settings.server.workers if workers is None else workers
     configure_logs(settings.telemetry)
@@ -92,6 +94,7 @@ def serve(file: Path, host: str | None, port: int | None, workers: int | None) -
 
 def run_worker(settings: Settings, sockets: Sequence[socket.socket]) -> int:
     """Serve as one of several workers, on sockets that another process listens on; return the exit code."""
+    free_into_one_place()
     configure_logs(settings.telemetry)
     try:
         gateway = wiring.build(settings)

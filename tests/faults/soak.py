@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from connectors import wire
+from gateway.allocating import free_into_one_place
 from gateway.breaker import BreakerRules
 from tests.faults.matrix import DEEDS, WELL, Deed
 from tests.faults.rig import SOURCES, Rig, running_rig
@@ -125,6 +126,7 @@ class Soaked:
 
 def soaked(seconds: float, say: Callable[[str], None] = lambda _: None) -> Soaked:
     """Look up so long; return how often, what was wrong, and what was held each time all was at rest."""
+    free_into_one_place()  # as `serve` does
 
     async def soak() -> Soaked:
         chance = random.Random(9990000018)
