@@ -16,8 +16,9 @@ Who is refused is told when to come back: the later the more are refused, so tha
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -45,8 +46,9 @@ class Priority(Enum):
 class Admission:
     """Counts the requests under way, lets in no more than can be answered in time, and has some of them wait."""
 
-    def __init__(self, most: int = 1024) -> None:
+    def __init__(self, most: int = 1024, clock: Callable[[], float] = time.monotonic) -> None:
         """`most`: the limit never grows beyond it, and never shrinks below `LEAST` unless it is less."""
+        self._clock = clock
         self._most = most
         self._least = min(LEAST, most)
         self._pace = float(self._least)  # how many are worked on at once
@@ -80,9 +82,8 @@ class Admission:
             raise self.refusal(priority)
         self.under_way += 1
         if not self._measuring:
-            loop = asyncio.get_running_loop()
             self._measuring = True
-            loop.call_soon(self._turned, loop, loop.time())
+            asyncio.get_running_loop().call_soon(self._turned, self._clock())
         urgent = priority is Priority.BREAK_GLASS
         if self._at_work < self._pace * (priority.value if urgent else 1):
             self._at_work += 1
@@ -100,7 +101,7 @@ class Admission:
 
     def _seconds_to_wait(self, priority: Priority) -> int:
         """Return after how many seconds who is refused may come back, and count it among the refused."""
-        second = int(asyncio.get_running_loop().time())
+        second = int(self._clock())
         if second != self._second:
             self._refused_before = self._refused if second == self._second + 1 else 0
             self._second, self._refused = second, 0
@@ -125,9 +126,9 @@ class Admission:
                     self._at_work += 1
                     place.set_result(None)
 
-    def _turned(self, loop: asyncio.AbstractEventLoop, since: float) -> None:
+    def _turned(self, since: float) -> None:
         self._measuring = False
-        now = loop.time()
+        now = self._clock()
         self._turn += _LATEST * (now - since - self._turn)
         if now < self._next_step:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,24 +61,35 @@ async def test_room_that_is_left_can_be_taken_again() -> None:
     assert door.under_way == 2
 
 
-async def pressed(door: Admission, turns: int, *, busy_seconds: float) -> None:
-    """Let more requests come than there is room for, turn by turn of the loop, each turn so long."""
+@dataclass
+class Clock:
+    """Goes on when it is told to."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def pressed(door: Admission, clock: Clock, turns: int, *, busy_seconds: float) -> None:
+    """Let more requests come than there is room for, turn by turn of the loop, each turn so long by its clock."""
     for _ in range(turns):
         places = let_in(door, Priority.LOOKUP)
-        time.sleep(busy_seconds)  # noqa: ASYNC251 - this process's own work is what is meant
+        clock.now += busy_seconds
         await asyncio.sleep(0)
         give_up(door, places)
-        await asyncio.sleep(0.11)
+        clock.now += 0.11
 
 
 async def test_the_limit_grows_while_turns_are_short_and_shrinks_when_they_are_long_and_never_below_its_least() -> None:
-    door = Admission(10_000)
-    await pressed(door, 4, busy_seconds=0.0)
+    clock = Clock()
+    door = Admission(10_000, clock)
+    await pressed(door, clock, 4, busy_seconds=0.0)
     grown = door.limit
     assert grown > LEAST
-    await pressed(door, 4, busy_seconds=0.2)
+    await pressed(door, clock, 4, busy_seconds=0.2)
     assert door.limit < grown
-    await pressed(door, 6, busy_seconds=0.2)
+    await pressed(door, clock, 6, busy_seconds=0.2)
 
     assert door.limit == LEAST
 
@@ -104,7 +115,7 @@ def told_to_wait(door: Admission, priority: Priority, count: int) -> list[int]:
 
 
 async def test_the_more_are_refused_the_later_they_are_told_to_come_back_and_break_glass_at_once() -> None:
-    door = Admission(1)
+    door = Admission(1, Clock())
     fill(door, Priority.BREAK_GLASS)
 
     waits = told_to_wait(door, Priority.LOOKUP, 5_000)
@@ -117,18 +128,20 @@ async def test_the_more_are_refused_the_later_they_are_told_to_come_back_and_bre
 
 
 async def test_who_is_refused_after_a_pause_is_told_to_come_back_soon() -> None:
-    door = Admission(1)
+    clock = Clock()
+    door = Admission(1, clock)
     fill(door, Priority.BREAK_GLASS)
     told_to_wait(door, Priority.LOOKUP, 3_000)
-    await asyncio.sleep(2.1)
+    clock.now += 2.1
 
     assert told_to_wait(door, Priority.LOOKUP, 1) == [1]
 
 
 async def paced() -> Admission:
     """Return a door whose turns have become so long that few are worked on at once, and where nobody is."""
-    door = Admission()
-    await pressed(door, 14, busy_seconds=0.05)
+    clock = Clock()
+    door = Admission(clock=clock)
+    await pressed(door, clock, 14, busy_seconds=0.05)
     return door
 
 

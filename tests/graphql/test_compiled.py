@@ -250,6 +250,6 @@ def test_a_flaw_in_the_compiled_answer_is_noticed(flaw: str, monkeypatch: pytest
 def equal(seed: int) -> bool:
     try:
         ours, theirs, _ = both_ways(seed)
-    except (ValueError, TypeError, AttributeError, AssertionError):
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError):
         return False
     return bool(ours == theirs)
