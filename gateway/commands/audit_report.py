@@ -139,7 +139,7 @@ def break_glass(file: Path | None, data: Path | None, form: str, out: Path | Non
 @_common
 def integrity_(file: Path | None, data: Path | None, form: str, out: Path | None) -> None:
     """Verify the log and say what is open in it, and how far checkpoints and witnesses are."""
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, catch_up=False) as opened:
         verified = verify(opened.engine, _trust(opened))
         differences = _differences(opened)
         with opened.engine.connect() as connection:
@@ -218,6 +218,7 @@ def practitioner(
 
 def _differences(opened: OpenedLog) -> int | None:
     try:
+        opened.bring_index_up()
         return opened.index.differences()
     except msgspec.MsgspecError:
         return None  # the verdict beside it says what cannot be read

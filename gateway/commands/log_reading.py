@@ -84,6 +84,11 @@ class OpenedLog:
         if organisation not in self.agreements().organisations:
             raise CommandError("no agreement names the organisation of --organisation, and nobody of it is on the log")
 
+    def bring_index_up(self) -> None:
+        """Read what the index has not yet read. Raises CommandError if that is too much; msgspec, sqlalchemy errors."""
+        if not self.index.catch_up(seconds=_INDEX_SECONDS):
+            raise CommandError("the index is too far behind the log; run `contactpoint audit index` first")
+
     def kinds(self) -> dict[str, AgencyKind]:
         """Return of which kind each connector is."""
         found = {}
@@ -122,9 +127,10 @@ def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -
             log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
             try:
                 index = EventIndex(engine, keys)
-                if catch_up and not index.catch_up(seconds=_INDEX_SECONDS):
-                    raise CommandError("the index is too far behind the log; run `contactpoint audit index` first")
-                yield OpenedLog(engine, keys, log, index, settings)
+                opened = OpenedLog(engine, keys, log, index, settings)
+                if catch_up:
+                    opened.bring_index_up()
+                yield opened
             finally:
                 log.close()
                 # the record of the reading is not left for the next gateway to sign

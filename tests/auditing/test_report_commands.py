@@ -460,7 +460,9 @@ def test_integrity_is_told_of_a_log_that_cannot_be_read_to_its_end(tmp_path: Pat
         connection.exec_driver_sql("UPDATE audit_leaf SET body = x'00' WHERE seq = 2")
     engine.dispose()
 
-    found = json.loads(run(tmp_path, "report", "integrity", "--format", "json").stdout)
+    reported = run(tmp_path, "report", "integrity", "--format", "json")
+    assert reported.exit_code == 0, reported.output
+    found = json.loads(reported.stdout)
     checked = run(tmp_path, "index", "--check")
 
     assert found["facts"]["Verification"] == "TAMPERED"
