@@ -11,19 +11,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import sqlalchemy as sa
 import structlog
 
 from auth.agreement_files import SHIPPED
 from auth.caller import Caller
-from auth.keys import KeySets, KeySource, KeysUnavailable
-from auth.revocations import RevocationsUnread
+from auth.keys import KeySets, KeySource
 from auth.sharing import AgreementSet
-from auth.tokens import InvalidRequest, IssuerSettings, TokenValidator, Unauthenticated, challenge
+from auth.tokens import IssuerSettings, TokenValidator, challenge
 from connectors.base import Ask, Deadline
 from connectors.faults import SourceFailed
-from gateway import errors
 from gateway.agreements_in_force import AgreementsInForce
 from gateway.appointments import Appointments
 from gateway.audit.checkpointer import Checkpointer
@@ -36,6 +33,7 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.witnessing.configured import witness_watch
 from gateway.audit.witnessing.watch import WitnessWatch
 from gateway.auditing import AuditEvents
+from gateway.authentication import authenticator, metadata_url, recheck
 from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
@@ -267,14 +265,14 @@ def _build(
         step_up=lambda max_age: challenge(
             "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR, max_age=max_age
         ),
-        recheck=lambda caller: _recheck(validator, caller, metadata),
+        recheck=lambda caller: recheck(validator, caller, metadata),
         appointments=registers.appointments,
         reviews=registers.reviews,
         gathering=Gathering if tracing is None else TracedGathering,
         stand_ins=StandIns.among(sources, keys),
     )
     limits = settings.limits
-    authenticate = _authenticate(validator, metadata, revocations)
+    authenticate = authenticator(validator, metadata, revocations)
     refused_tokens = RefusedTokens(audit)
     stopping, admission = Stopping(), Admission(limits.in_flight)
     lines = RequestLines(settings.telemetry)
@@ -325,40 +323,6 @@ def _keys(engine: sa.Engine, key_file: Path) -> AuditKeys:
     if keys.created:
         log.warning("audit_key_made", file=str(key_file), advice="keep a copy: it opens the log")
     return keys
-
-
-def metadata_url(settings: Settings) -> str:
-    """Return where RFC 9728 protected-resource metadata is: the identifier's origin, then the well-known path."""
-    url = httpx.URL(settings.resource.identifier)
-    path = url.path if url.path != "/" else ""
-    return str(url.copy_with(path=f"/.well-known/oauth-protected-resource{path}", query=None))
-
-
-def _authenticate(
-    validator: TokenValidator, metadata: str, revocations: Revocations
-) -> Callable[[Sequence[str]], Awaitable[Caller]]:
-    async def authenticate(values: Sequence[str]) -> Caller:
-        if revocations.overdue:
-            await revocations.read_soon()
-        try:
-            return await validator.authenticate(values)
-        except Unauthenticated as refused:
-            raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from refused
-        except InvalidRequest as refused:
-            raise errors.InvalidCredentialsRequest(challenge(refused.error, resource_metadata=metadata)) from refused
-        except (KeysUnavailable, RevocationsUnread):
-            raise errors.Overloaded(5) from None
-
-    return authenticate
-
-
-def _recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
-    try:
-        validator.recheck(caller)
-    except Unauthenticated as refused:
-        raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
-    except RevocationsUnread:
-        raise errors.Overloaded(5) from None
 
 
 def _allowances(limits: LimitsSection) -> dict[str, Allowance]:

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
 from gateway import asgi
-from gateway.app import metadata_url
 from gateway.audit.events import EventKind
 from gateway.audit.index_tables import event_index
+from gateway.authentication import authenticator, metadata_url
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
 from gateway.demo.folder import FolderInUse
@@ -148,7 +148,7 @@ async def test_without_any_keys_a_token_cannot_be_judged_and_the_caller_is_asked
         overdue = False
 
     with pytest.raises(Overloaded) as refused:
-        await wiring._authenticate(Keyless(), "https://gateway.example/metadata", Recent())([])  # type: ignore[arg-type]
+        await authenticator(Keyless(), "https://gateway.example/metadata", Recent())([])  # type: ignore[arg-type]
     assert refused.value.status == 503
 
 
