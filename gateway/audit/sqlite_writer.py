@@ -16,8 +16,9 @@ from gateway.audit.errors import AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
 from gateway.audit.writer import Batch, Parameters, Recordable, ShardWriter, driver_error_of
-from gateway.storage.sqlite import check_durable, sqlite_of
+from gateway.storage.sqlite import check_durable, sqlite_of, sync_directory
 from gateway.storage.turns import Next, turns_of
+from gateway.storage.urls import file_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
 _LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES {rows}"
@@ -65,6 +66,7 @@ class SQLiteWriter(ShardWriter):
         driver = sqlite_of(connection)
         connection.detach()
         self._driver = driver
+        self._file = file_of(connection.engine)
         self._turns = turns_of(connection.engine)
         self._has_turn = False
         self._next = Next(connection.engine)
@@ -74,6 +76,7 @@ class SQLiteWriter(ShardWriter):
         check_durable(driver, busy_milliseconds=0)
         # what a process before this one left is copied first
         self._pages = self.PAGES_BETWEEN_COPIES
+        self._directory_synced = False
 
     def write(self, batch: Sequence[Recordable], *, until: float) -> int:
         try:
@@ -137,6 +140,9 @@ class SQLiteWriter(ShardWriter):
 
     def _commit(self) -> None:
         self._cursor.execute("COMMIT")
+        if not self._directory_synced:
+            sync_directory(self._file)
+            self._directory_synced = True
         if self._connection.in_transaction():
             # SQLAlchemy began one of its own for the statements alongside; the database has none open
             self._connection.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ def open_sqlite(parsed: sa.URL, *, create: bool) -> sa.Engine:
     file = sqlite_file(parsed)
     _claim_file(file, create=create)
     engine = sa.create_engine(parsed)
-    event.listen(engine, "connect", _set_and_check)
+    event.listen(engine, "connect", partial(_set_and_check, file))
     event.listen(engine, "begin", _begin)
     try:
         with engine.connect() as connection:
@@ -69,6 +70,22 @@ def check_durable(driver: sqlite3.Connection, *, busy_milliseconds: int = BUSY_M
             raise DurabilityNotMet(f"the database does not hold {name} at {expected}")
 
 
+def sync_directory(file: Path) -> None:
+    """Have the disk keep the names beside this file, its write-ahead log's too. Blocks. Raises DurabilityNotMet.
+
+    SQLite does it under the first commit of a connection, and keeps to itself that it failed: then a power cut could
+    take the write-ahead log away, and with it all that was committed.
+    """
+    try:
+        directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError:
+        raise DurabilityNotMet("the disk does not keep the directory that the database is in") from None
+
+
 def _claim_file(file: Path, *, create: bool) -> None:
     try:
         if create:
@@ -82,12 +99,24 @@ def _claim_file(file: Path, *, create: bool) -> None:
         raise DatabaseUnreadable(f"database.url: {file}: {error.strerror}") from None
 
 
-def _set_and_check(driver: Any, _record: Any) -> None:
+def _set_and_check(file: Path, driver: Any, _record: Any) -> None:
     # transactions are begun by `_begin`; the driver's own implicit BEGIN would come too late and not cover DDL
     driver.isolation_level = None
     for name, value, _ in _PRAGMAS:
         driver.execute(f"PRAGMA {name}={value}").close()
     check_durable(driver)
+    if not _writes(driver) and os.access(file, os.W_OK):
+        # an auditor's copy may be for reading only; this file is not
+        error = sqlite3.OperationalError("unable to open database file for writing")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+
+def _writes(driver: sqlite3.Connection) -> bool:
+    # where a file cannot be opened for writing SQLite opens it for reading only, and keeps to itself why: even BEGIN
+    # IMMEDIATE then begins a transaction that only reads, and nothing but the statement's plan says so
+    plan = driver.execute("EXPLAIN BEGIN IMMEDIATE").fetchall()
+    return any(opcode == "Transaction" and database == 0 and writes for _, opcode, database, writes, *_ in plan)
 
 
 def _begin(connection: sa.Connection) -> None:

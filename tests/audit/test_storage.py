@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
 
+from gateway.audit.sqlite_writer import is_failure_of_storage
 from gateway.audit.tables import TRIGGERS
 from gateway.migrate import METADATA, migrate
 from gateway.storage.engine import assert_durable, open_engine, writing
@@ -44,6 +46,40 @@ def test_a_file_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
     open_engine(f"sqlite:///{file}").dispose()
 
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_opened_for_reading_only_though_it_may_be_written_is_a_failure_of_storage(
+    tmp_path: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite tries that by itself when opening for writing failed, and does not say so."""
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(
+        sqlite3.dbapi2,
+        "connect",
+        lambda file, **options: connect(f"file:{file}?mode=ro", uri=True, **options),
+    )
+    engine.dispose()
+
+    with pytest.raises(sa.exc.OperationalError) as caught, engine.connect():
+        pass
+
+    assert is_failure_of_storage(caught.value)
+
+
+def test_a_copy_that_nobody_may_write_can_be_read(
+    tmp_path: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(
+        sqlite3.dbapi2,
+        "connect",
+        lambda file, **options: connect(f"file:{file}?mode=ro", uri=True, **options),
+    )
+    monkeypatch.setattr(os, "access", lambda file, mode: False)
+    engine.dispose()
+
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "short write, then ENOSPC": Kind(_SHORT_THEN_FULL, errno.ENOSPC),
     "EIO of a write": Kind(_ONCE, errno.EIO, "W"),
     "EIO of a sync": Kind(_ONCE, errno.EIO, "S"),
+    "EIO of the directory": Kind(_FROM_NOW_ON, errno.EIO, "D"),
 }
 
 
@@ -116,6 +117,16 @@ class Stand:
             "exit": exit_code,
             "bodies": [text for load in (during, after) for text in load.odd if '"data"' in text],
         } | self._after_the_power_cut(pid, received)
+
+    def start_while(self, kind: str) -> tuple[str, int]:
+        """Return which operation failed under a gateway that starts with this fault, and how the gateway ended."""
+        self._put_back()
+        self._switch.arm(KINDS[kind], 1)
+        pid = self._lives.begin()
+        exit_code = self._end(pid, True)
+        _, failed = self._switch.disarm()
+        Path(f"{self._trace}.{pid}").unlink()
+        return failed, exit_code
 
     def _put_back(self) -> None:
         for old in self._folder.glob(f"{DATABASE}-*"):

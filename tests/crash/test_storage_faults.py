@@ -136,6 +136,17 @@ def test_whichever_call_fails_nothing_is_told_without_a_durable_outcome(
     assert [found[step]["exit"] for step in ALWAYS] == [70, 70]
 
 
+def test_a_gateway_does_not_start_where_the_directory_of_its_log_cannot_be_synced(
+    everything: DemoWorld, tmp_path: Path, library: Path
+) -> None:
+    """SQLite commits all the same, and a power cut could take the whole write-ahead log away."""
+    stand = Stand(everything, tmp_path, library)
+    try:
+        assert stand.start_while("EIO of the directory") == ("D", 2)
+    finally:
+        stand.close()
+
+
 @pytest.mark.parametrize(
     ("flag", "caught"),
     [

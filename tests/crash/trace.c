@@ -150,6 +150,9 @@ static int failing(char operation, uint64_t inode, size_t *length) {
     uint32_t call = ++fault->calls;
     if (fault->at == 0 || call < fault->at) return 0;
     int error = (int)fault->error;
+    /* SQLite keeps to itself that a directory cannot be opened or synced: unless that is what is tried, it is no failure
+     * that a program could know of */
+    int kept_quiet = operation == 'D' && fault->only != 'D';
     if (fault->mode == SHORT || fault->mode == SHORT_THEN_FULL) {
         if (call == fault->at) {
             if (length == NULL || *length < 2) return 0;
@@ -161,7 +164,7 @@ static int failing(char operation, uint64_t inode, size_t *length) {
     } else if (fault->mode == ONCE && call != fault->at) {
         return 0;
     }
-    if (fault->fired++ == 0) fault->first = (uint32_t)operation;
+    if (!kept_quiet && fault->fired++ == 0) fault->first = (uint32_t)operation;
     put('F', inode, operation, error, NULL, 0);
     if (error != 0) errno = error;
     return error != 0;
@@ -183,7 +186,7 @@ static int watched_open(const char *path, int flags, mode_t mode, type_open *rea
     if (kind == NOT_OURS) return real(path, flags, mode);
     pthread_mutex_lock(&lock);
     int existed = access(path, F_OK) == 0;
-    int file = kind != MARKS && failing('O', 0, NULL) ? -1 : real(path, flags, mode);
+    int file = kind != MARKS && failing(kind == DIRECTORY ? 'D' : 'O', 0, NULL) ? -1 : real(path, flags, mode);
     int result = opened(file, kind, flags, existed, path);
     int error = errno;
     pthread_mutex_unlock(&lock);
@@ -288,7 +291,7 @@ static int watched_sync(int file, int (*real)(int)) {
     uint64_t inode = table[file].inode;
     int64_t number = ++syncs;
     put('S', inode, number, 0, NULL, 0);
-    int refused = failing('S', inode, NULL);
+    int refused = failing(table[file].kind == DIRECTORY ? 'D' : 'S', inode, NULL);
     int error = errno;
     pthread_mutex_unlock(&lock);
     int result = -1;
