@@ -162,7 +162,7 @@ def from_settings(entry: Mapping[str, Any]) -> BenchConnector:
 class InMemory(BenchConnector):
     """The same answers without a network: what `bench/micro.py` asks."""
 
-    async def _get(self, ref: ChildRef, ask: Ask) -> _Child:
+    async def _get(self, ref: ChildRef, ask: Ask, *, again: bool) -> _Child:
         return msgspec.json.decode(CHILD, type=_Child)
 
 

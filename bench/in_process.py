@@ -13,6 +13,7 @@ from joserfc import jwk, jwt
 from starlette.applications import Starlette
 
 from bench import serve
+from bench.agency import CHILD
 from gateway import app as wiring
 from gateway import settings as configuration
 
@@ -24,6 +25,8 @@ VARIABLES = {
     "a": {"purpose": "CP_S47", "reason": "bench"},
 }
 BODY = json.dumps({"query": QUERY, "variables": VARIABLES}, separators=(",", ":")).encode()
+TOLD = len(serve.AGENCIES) * len(json.loads(CHILD)["involvements"])
+"""How many involvements a lookup of which every source answered tells of."""
 
 
 def gateway_in(folder: Path) -> tuple[wiring.Gateway, str]:
@@ -56,7 +59,10 @@ def _token(key: jwk.ECKey) -> str:
 
 
 def request_of(app: Starlette, token: str) -> Callable[[], Awaitable[bytes]]:
-    """Return a function that sends one lookup through the ASGI application and returns the body of a 200."""
+    """Return a function that sends one lookup through the ASGI application and returns the body of a 200.
+
+    It raises RuntimeError where the answer is another one, or not complete: the cost of that is of another thing.
+    """
     headers = [
         (b"host", b"127.0.0.1"),
         (b"content-type", b"application/json"),
@@ -67,6 +73,8 @@ def request_of(app: Starlette, token: str) -> Callable[[], Awaitable[bytes]]:
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": BODY, "more_body": False}
+
+    known: list[bytes] = []
 
     async def send() -> bytes:
         told: list[Any] = []
@@ -93,6 +101,17 @@ def request_of(app: Starlette, token: str) -> Callable[[], Awaitable[bytes]]:
         if told[0]["status"] != 200:
             raise RuntimeError(f"a lookup was answered {told[0]['status']}: {told[1]['body'][:200]!r}")
         body: bytes = told[1]["body"]
+        if body not in known:  # the same bytes every time: they are read once, and not in what is measured
+            _refuse_another(body)
+            known.append(body)
         return body
 
     return send
+
+
+def _refuse_another(body: bytes) -> None:
+    answer = json.loads(body)
+    child = (answer.get("data") or {}).get("child") or {}
+    told = child.get("involvements") or []
+    if "errors" in answer or child.get("complete") is not True or len(told) != TOLD:
+        raise RuntimeError(f"a lookup was not answered in full, with {TOLD} involvements: {body[:200]!r}")
