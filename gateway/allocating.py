@@ -13,8 +13,7 @@ def free_into_one_place() -> None:
     """Have memory that one thread frees be used again by the others. Before any other thread; does nothing elsewhere.
 
     glibc gives each thread a place of its own (an arena). What the log's thread and those that read leave free in
-    theirs the event loop does not use. It is a part of what a process comes to have under load, and not all of it: the
-    proof of a long time with faults says how much that is.
+    theirs the event loop does not use.
     """
     if sys.platform != "linux":
         return

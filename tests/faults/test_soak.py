@@ -8,7 +8,9 @@ known by design (docs/detection.md): it would hold each of these.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import sys
 from collections.abc import Callable, Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -35,11 +37,11 @@ SECONDS = float(os.environ.get("CONTACTPOINT_TEST_SOAK_SECONDS", "5"))
 
 
 def test_a_long_time_with_faults_tells_nothing_wrong_and_nothing_grows(
-    record_testsuite_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+    record_testsuite_property: Callable[[str, object], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     def say(line: str) -> None:
         if SECONDS >= SAID_SECONDS:
-            with capsys.disabled():
+            with capfd.disabled():
                 print(f"soak, {line}", flush=True)
 
     soak = soaked(SECONDS, say)
@@ -111,6 +113,16 @@ def test_what_each_ask_leaves_behind_would_be_found(
         _KEPT.clear()
 
     assert [each for each in found if word in each] != []
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_soak_whose_lines_would_stay_in_this_process_does_not_begin(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, name, io.StringIO())
+
+    with pytest.raises(RuntimeError, match="stays in this process"):
+        soaked(1)
 
 
 def false_complete(monkeypatch: pytest.MonkeyPatch) -> None:
