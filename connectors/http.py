@@ -38,7 +38,7 @@ _RULES = {(may, apart): Repeating(may, apart) for may in (True, False) for apart
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
 _BUDGET = "X-Request-Timeout-Ms"  # how long the gateway still waits: what comes later is work for nobody
-_Received = tuple[int, Mapping[str, str], bytes]
+_Received = tuple[Answer, bytes]
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -127,19 +127,16 @@ class SourceClient:
         self._free = max_connections
         self._retries = RetryBudget()
         self._byte_cap = byte_cap
-        self._headers = {
-            **(headers or {}),
-            "User-Agent": "contactpoint-gateway",
-            "Accept-Encoding": "identity",
-        }
+        always = {**(headers or {}), "User-Agent": "contactpoint-gateway", "Accept-Encoding": "identity"}
         context = require_verifying(ssl_context) if ssl_context else system_trust()
         self._exchange: Exchange = (
-            HttpxExchange(origin, transport)
+            HttpxExchange(origin, transport, always=always)
             if transport
             else WireExchange(
                 origin,
                 resolver=CheckedResolver(rule, seconds=CONNECT_SECONDS, lookup=lookup),
                 ssl_context=context,
+                always=always,
             )
         )
 
@@ -178,7 +175,8 @@ class SourceClient:
 
         Raises SourceFailed.
         """
-        if deadline.remaining() <= 0:
+        now = asyncio.get_running_loop().time()
+        if deadline.at <= now:
             # asyncio.timeout would let the first step run, and a connection is already half a disclosure
             raise SourceFailed(FaultCode.DEADLINE)
         if self._free <= 0:
@@ -186,7 +184,6 @@ class SourceClient:
         target = self._target(path, params)
         content, content_type = _content(json, form)
         sent = {
-            **self._headers,
             "Accept": accept if isinstance(accept, str) else ", ".join(accept),
             "X-Request-ID": _header_token(request_id),
         }
@@ -200,17 +197,17 @@ class SourceClient:
         self._free -= 1
         try:
             if self._auth is None and self._exchange.keeps_time:
-                status, received, body = await self._repeated(call, sent)
+                answer, body = await self._repeated(call, sent, now)
             else:
                 async with asyncio.timeout_at(deadline.at):
-                    status, received, body = await self._authenticated(call, sent)
+                    answer, body = await self._authenticated(call, sent, now)
         except TimeoutError:
             raise SourceFailed(FaultCode.DEADLINE) from None
         finally:
             self._free += 1
-        if self._echoes_request_id and received.get("X-Request-ID") != request_id:
+        if self._echoes_request_id and answer.headers.get("X-Request-ID") != request_id:
             raise SourceFailed(FaultCode.MISMATCH)
-        return Reply(status, received, parse(status, received, body, decode))
+        return Reply(answer, parse(answer, body, decode))
 
     async def aclose(self) -> None:
         """Close every connection, and those of the credentials."""
@@ -224,48 +221,51 @@ class SourceClient:
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
-    async def _authenticated(self, call: _Call, headers: dict[str, str]) -> _Received:
+    async def _authenticated(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
         if self._auth is None:
-            return await self._repeated(call, headers)
+            return await self._repeated(call, headers, now)
         identity = await self._auth.headers()
         try:
-            return await self._repeated(call, {**headers, **identity})
+            return await self._repeated(call, {**headers, **identity}, asyncio.get_running_loop().time())
         except Unauthenticated:
             # once more in all, whatever was wrong with the first
             if not self._auth.refused(identity) or call.repeated:
                 raise
-        return await self._once(call, {**headers, **await self._auth.headers()})
+        return await self._once(call, {**headers, **await self._auth.headers()}, asyncio.get_running_loop().time())
 
-    async def _repeated(self, call: _Call, headers: dict[str, str]) -> _Received:
+    async def _repeated(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
         if call.repeated:
-            return await self._once(call, headers)
+            return await self._once(call, headers, now)
         self._retries.earn()
         loop = asyncio.get_running_loop()
-        started = loop.time()
         try:
-            return await self._once(call, headers)
+            return await self._once(call, headers, now)
         except SourceFailed as failure:
-            pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - started)
+            pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - now)
             if pause is None or not self._retries.spend():
                 raise
         call.repeated = True
         await asyncio.sleep(pause)
-        if call.deadline.remaining() <= 0:
+        now = loop.time()
+        if call.deadline.at <= now:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
-        return await self._once(call, headers)
+        return await self._once(call, headers, now)
 
-    async def _once(self, call: _Call, headers: dict[str, str]) -> _Received:
-        headers[_BUDGET] = _left(call.deadline)
-        answer = await self._exchange.send(call.method, call.target, headers, call.content, call.deadline.at)
+    async def _once(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
+        at = call.deadline.at
+        headers[_BUDGET] = str(int(max(0.0, at - now) * 1000))
+        answer = await self._exchange.send(call.method, call.target, headers, call.content, at)
         whole = answer.whole()
         try:
             if answer.status not in call.expect:
                 raise failure_of_status(answer)
-            length = announced_length(answer)
+            length = answer.plain_length
+            if length is None:
+                length = announced_length(answer)
             if length is not None and length > self._byte_cap:
                 raise SourceFailed(FaultCode.TOO_LARGE)
             body = self._checked(whole, length) if whole is not None else await self._streamed(answer, length)
-            return answer.status, answer.headers, body
+            return answer, body
         finally:
             if whole is None:  # else its connection is free already
                 await answer.release()
@@ -316,10 +316,6 @@ def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, s
     if json is not None:
         return msgspec.json.encode(json), "application/json"
     return None, None
-
-
-def _left(deadline: Deadline) -> str:
-    return str(int(deadline.remaining() * 1000))
 
 
 def _header_token(value: str) -> str:

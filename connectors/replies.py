@@ -28,9 +28,18 @@ _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json")
 class Reply:
     """What a source answered: framed, whole, and strict JSON if it has a body."""
 
-    status: int
-    headers: Mapping[str, str]
+    answer: Answer
     json: Any
+
+    @property
+    def status(self) -> int:
+        """The status, one of those that were expected."""
+        return self.answer.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, looked up without regard to case."""
+        return self.answer.headers
 
 
 class Unauthenticated(SourceFailed):
@@ -99,21 +108,25 @@ def announced_length(answer: Answer) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def _is_json(content_type: str) -> bool:
-    essence, _, parameters = content_type.partition(";")
+def _is_json(content_type: bytes) -> bool:
+    essence, _, parameters = content_type.decode("latin-1").partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
     return _JSON_TYPE.fullmatch(essence.strip().lower()) is not None and (
         charset is None or charset[1].lower() == "utf-8"
     )
 
 
-def parse(status: int, headers: Mapping[str, str], body: bytes, decode: type | None) -> Any:
+def parse(answer: Answer, body: bytes, decode: type | None) -> Any:
     """Return the strict JSON of a body, as `decode` if the status is 2xx; None for a redirect. Raises SourceFailed."""
+    status = answer.status
     if 300 <= status < 400:
         return None  # asked for its Location
     if not body:
         raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.EMPTY)
-    if not _is_json(headers.get("Content-Type", "")):
+    content_type = answer.content_type
+    if content_type is None:
+        content_type = answer.headers.get("Content-Type", "").encode("latin-1")
+    if not _is_json(content_type):
         raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.CONTENT_TYPE)
     try:
         value = strict_json.decode(body)

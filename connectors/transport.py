@@ -22,6 +22,8 @@ class Answer(Protocol):
     """The head of a response, and its body as it arrives."""
 
     status: int
+    plain_length: int | None  # of a body that is framed by its length for whoever reads it; None: not known to be
+    content_type: bytes | None  # in lower case; None: to be looked up in the headers
 
     @property
     def raw_headers(self) -> RawHeaders:
@@ -106,14 +108,16 @@ class HttpxExchange:
 
     keeps_time = False
 
-    def __init__(self, origin: str, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, origin: str, transport: httpx.AsyncBaseTransport, *, always: Mapping[str, str]) -> None:
+        """`always`: the headers of every request."""
         self._origin = origin
         self._transport = transport
+        self._always = always
 
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, at: float
     ) -> Answer:
-        request = httpx.Request(method, self._origin + target, headers=dict(headers), content=content)
+        request = httpx.Request(method, self._origin + target, headers={**self._always, **headers}, content=content)
         try:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
         except httpx.TransportError as problem:
@@ -127,6 +131,8 @@ class _HttpxAnswer:
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self.status = response.status_code
+        self.plain_length: int | None = None
+        self.content_type: bytes | None = None
         self.raw_headers: RawHeaders = response.headers.raw
         self.headers: Mapping[str, str] = response.headers
 

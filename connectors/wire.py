@@ -22,6 +22,7 @@ CONNECT_SECONDS = 0.3
 _NEXT_ADDRESS_SECONDS = CONNECT_SECONDS / 3
 _LATE_SECONDS = 0.02  # a timer that comes later than this came late because the loop was busy
 _IDLE_SECONDS = 15.0
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -30,7 +31,10 @@ class WireExchange:
 
     keeps_time = True
 
-    def __init__(self, origin: str, *, resolver: CheckedResolver, ssl_context: ssl.SSLContext) -> None:
+    def __init__(
+        self, origin: str, *, resolver: CheckedResolver, ssl_context: ssl.SSLContext, always: Mapping[str, str]
+    ) -> None:
+        """`always`: the headers of every request."""
         parts = urlsplit(origin)
         self._host = parts.hostname or ""
         self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -38,7 +42,7 @@ class WireExchange:
         self._resolver = resolver
         shown = f"[{self._host}]" if ":" in self._host else self._host
         authority = shown if self._port == _DEFAULT_PORTS[parts.scheme] else f"{shown}:{self._port}"
-        self._line_end = f" HTTP/1.1\r\nHost: {authority}\r\n"
+        self._line_end = f" HTTP/1.1\r\nHost: {authority}\r\n{_lines(always)}"
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -50,7 +54,7 @@ class WireExchange:
         """Return the answer once its head is there. Raises SourceFailed, at the loop's time `at` at the latest."""
         request = self._request(method, target, headers, content)
         loop = asyncio.get_running_loop()
-        connection = self._kept(loop) or await self._connected(loop, at)
+        connection = self._kept(loop.time()) or await self._connected(loop, at)
         if at < self._sweep_due:
             self._sweep_at(at, loop)
         answer, head = connection.ask(request, at, loop)
@@ -74,28 +78,22 @@ class WireExchange:
         await asyncio.sleep(0)
 
     def _request(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
-        if method not in {"GET", "POST", "PUT", "DELETE"}:
+        if method not in _METHODS:
             raise ValueError("not a method whose answers are framed as others are")
-        fields = "\r\n".join(map(": ".join, headers.items())) + "\r\n"
-        if fields.count("\n") != len(headers) or fields.count("\r") != len(headers) or "\0" in fields:
-            raise ValueError("a header's value is one line")
+        fields = _lines(headers)
         if content is not None or method != "GET":
             fields += f"Content-Length: {len(content or b'')}\r\n"
         head = f"{method} {target}{self._line_end}{fields}\r\n".encode()
         return head + content if content else head
 
-    def _kept(self, loop: asyncio.AbstractEventLoop) -> Connection | None:
+    def _kept(self, now: float) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             # what came before a question is no answer to it
-            if connection.usable and loop.time() - connection.since < _IDLE_SECONDS and not connection.unread():
+            if connection.kept(now - _IDLE_SECONDS):
                 return connection
             connection.abort()
         return None
-
-    def _free(self, connection: Connection) -> None:
-        connection.since = asyncio.get_running_loop().time()
-        self._idle.append(connection)
 
     def _gone(self, connection: Connection) -> None:
         self._all.discard(connection)
@@ -164,13 +162,21 @@ class WireExchange:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.taken = connected
         _, connection = await loop.create_connection(
-            lambda: Connection(self._free, self._gone),
+            lambda: Connection(self._idle.append, self._gone),
             sock=connected,
             ssl=self._ssl,
             server_hostname=self._host if self._ssl is not None else None,
         )
         self._all.add(connection)
         return connection
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    """Return the lines of these headers. Raises ValueError if a value is none."""
+    fields = "\r\n".join(map(": ".join, headers.items())) + "\r\n" if headers else ""
+    if fields.count("\n") != len(headers) or fields.count("\r") != len(headers) or "\0" in fields:
+        raise ValueError("a header's value is one line")
+    return fields
 
 
 class _ConnectTooLong(Exception):

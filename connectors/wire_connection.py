@@ -2,7 +2,8 @@
 
 The parser is llhttp, through httptools as in uvicorn: it refuses a length beside chunks, two lengths, bare line feeds,
 folded headers and bytes after `Connection: close` (RFC 9112, sections 2.2, 5.2, 6.3). What it leaves open is bounded
-here: how long a head may be, and that an answer belongs to what was asked.
+here: how long a head may be, and that an answer belongs to what was asked. An answer that is plain at a glance is not
+parsed (`connectors.plain_answers`).
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import asyncio
 import math
 import select
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import cast
 
 import httptools
 
 from connectors.faults import FaultCode, SourceFailed
+from connectors.plain_answers import fields_of, plain_answer
 
 MOST_HEADER_BYTES = 8190
 MOST_HEADERS = 64
@@ -49,18 +52,44 @@ class Headers(Mapping[str, str]):
 class WireAnswer:
     """An answer as it arrives: the head first, then the body, whole or in parts."""
 
-    __slots__ = ("_connection", "_failure", "_more", "complete", "headers", "parts", "raw_headers", "size", "status")
+    __slots__ = (
+        "_connection",
+        "_failure",
+        "_head",
+        "_more",
+        "complete",
+        "content_type",
+        "parts",
+        "plain_length",
+        "raw",
+        "size",
+        "status",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self.status = 0
-        self.raw_headers: list[tuple[bytes, bytes]] = []
-        self.headers: Mapping[str, str] = Headers(self.raw_headers)
+        self.raw: list[tuple[bytes, bytes]] | None = []
         self.parts: list[bytes] = []
         self.size = 0
         self.complete = False
+        self.plain_length: int | None = None
+        self.content_type: bytes | None = None
+        self._head = b""  # of a plain answer
         self._connection: Connection | None = connection
         self._failure: FaultCode | None = None
         self._more: asyncio.Future[None] | None = None
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as they came."""
+        if self.raw is None:
+            self.raw = fields_of(self._head)
+        return self.raw
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, looked up without regard to case."""
+        return Headers(self.raw_headers)
 
     def whole(self) -> bytes | None:
         """Return the body if all of it has come."""
@@ -89,6 +118,14 @@ class WireAnswer:
 
     # What follows is called by the connection.
 
+    def plainly(self, status: int, head: bytes, body: bytes, content_type: bytes) -> None:
+        """Take the whole of a plain answer."""
+        self.status = status
+        self._head, self.raw = head, None
+        self.parts.append(body)
+        self.plain_length = len(body)
+        self.content_type = content_type
+
     def told(self) -> None:
         """Wake who waits for more."""
         if self._more is not None and not self._more.done():
@@ -114,6 +151,7 @@ class Connection(asyncio.Protocol):
         "_idle",
         "_interim",
         "_lost",
+        "_now",
         "_parser",
         "_paused",
         "_spoiled",
@@ -133,6 +171,7 @@ class Connection(asyncio.Protocol):
         self._arriving = select.poll()
         self._fed = 0
         self._interim = False
+        self._now = time.monotonic  # the loop's, once it is asked on
         self._spoiled = False
         self._paused = False
         self.at = math.inf
@@ -145,9 +184,19 @@ class Connection(asyncio.Protocol):
         """Whether another request may be sent."""
         return self._transport is not None and not self._spoiled and not self._transport.is_closing()
 
-    def unread(self) -> bool:
-        """Return whether something has come that nobody has read yet, be it the end: nobody has asked for it."""
-        return bool(self._arriving.poll(0))
+    def kept(self, since: float) -> bool:
+        """Return whether another request may be sent, idle no longer than `since`, and nothing has come meanwhile.
+
+        Also not what nobody has read yet, be it the end: nobody has asked for it.
+        """
+        transport = self._transport
+        return (
+            transport is not None
+            and not self._spoiled
+            and self.since > since
+            and not transport.is_closing()
+            and not self._arriving.poll(0)
+        )
 
     def ask(
         self, request: bytes, at: float, loop: asyncio.AbstractEventLoop
@@ -161,7 +210,7 @@ class Connection(asyncio.Protocol):
             answer.ended(code)
             head.set_exception(SourceFailed(code))
             return answer, head
-        self._answer, self._head = answer, head
+        self._answer, self._head, self._now = answer, head, loop.time
         self._fed = 0
         self.at = at
         self._transport.write(request)
@@ -192,6 +241,15 @@ class Connection(asyncio.Protocol):
         if answer is None:
             # bytes that nobody asked for would be taken for the answer to the next question: another child's
             self._end(FaultCode.GARBAGE)
+            return
+        head = self._head
+        if head is not None and self._fed == 0 and (plain := plain_answer(data)) is not None:
+            # all of the answer and nothing else, at a message's beginning: the parser has not seen any of it
+            answer.plainly(*plain)
+            self._head = None
+            if not head.done():
+                head.set_result(None)
+            self._done(answer)
             return
         self._fed += len(data)
         try:
@@ -279,6 +337,7 @@ class Connection(asyncio.Protocol):
         self._answer = None
         answer.ended(None)
         if self.usable:
+            self.since = self._now()
             self._idle(self)
         else:
             self.abort()
