@@ -34,6 +34,9 @@ many rows go in one step. Of few numbers, so that there are few texts, and each 
 _TURN_SECONDS: Final = 0.005
 """So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
 
+_MOMENT_MILLISECONDS: Final = 20
+"""So long the log waits for readers: many times what a lookup's reading takes, and what nobody notices."""
+
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FAILURES_OF_STORAGE: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL})
 _FAULTS_OF_A_STATEMENT: Final = frozenset(
@@ -57,6 +60,9 @@ class SQLiteWriter(ShardWriter):
 
     PAGES_BETWEEN_COPIES: ClassVar[int] = 1_000
     """About so many pages are added to the write-ahead log before it is copied into the file."""
+
+    MOST_PAGES: ClassVar[int] = 4_000
+    """From so many pages on, a copy of the write-ahead log waits a moment for whoever keeps it from beginning anew."""
 
     def __init__(self, connection: sa.Connection, shard: str, tree: Frontier) -> None:
         """Raises DurabilityNotMet when the connection would not survive a power cut."""
@@ -152,7 +158,13 @@ class SQLiteWriter(ShardWriter):
             return
         self._pages = 0
         # PASSIVE waits for nobody: what a reader still needs is copied another time
-        self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        ((_, pages, _),) = self._cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if pages > self.MOST_PAGES:
+            # it begins anew only once it is copied to its end, and under load somebody always reads what stood there
+            # before, or has written meanwhile; with what is left, it is a matter of a moment to have neither
+            self._cursor.execute(f"PRAGMA busy_timeout={_MOMENT_MILLISECONDS}")
+            self._cursor.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            self._cursor.execute("PRAGMA busy_timeout=0")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction():

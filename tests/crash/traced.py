@@ -122,7 +122,7 @@ def main(argument: str) -> None:
     folder = Path(traced.folder)
     plain = sqlite3.dbapi2.connect
     connection = weakened(traced.mode)
-    SQLiteWriter.PAGES_BETWEEN_COPIES = traced.pages
+    SQLiteWriter.PAGES_BETWEEN_COPIES, SQLiteWriter.MOST_PAGES = traced.pages, 4 * traced.pages
     sqlite3.dbapi2.connect = lambda *arguments, **options: plain(  # type: ignore[assignment]
         *arguments, **options | {"factory": connection}
     )

@@ -92,7 +92,7 @@ def _break(flags: tuple[str, ...]) -> None:
     if "--asynchronous" in flags:
         _commit_asynchronously()
     if "--copies-often" in flags:
-        SQLiteWriter.PAGES_BETWEEN_COPIES = 1
+        SQLiteWriter.PAGES_BETWEEN_COPIES, SQLiteWriter.MOST_PAGES = 1, 0
 
 
 def main(config: str, port: str, *flags: str) -> None:
