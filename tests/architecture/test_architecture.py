@@ -57,7 +57,10 @@ FRAME = frozenset({"gateway/gathering.py"})
 
 
 def constructions(module: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield every type of schema.types that a module makes an instance of: `types.X(...)`, or `X(...)` if imported."""
+    """Yield every type of schema.types that a module makes an instance of: `types.X(...)`, or `X(...)` if imported.
+
+    One that is handed to a call (`object.__new__(types.X)`) may be made there.
+    """
     imported = {
         alias.asname or alias.name: alias.name
         for node in ast.walk(module)
@@ -87,6 +90,13 @@ def constructions(module: ast.Module) -> Iterator[tuple[str, int]]:
             yield imported[made.id], node.lineno
         elif isinstance(node.func, ast.Name) and node.func.id == "replace" and node.args:
             yield "replace", node.lineno
+        if isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "issubclass"}:
+            continue
+        for handed in node.args:
+            if isinstance(handed, ast.Attribute) and ast.unparse(handed.value) in modules:
+                yield handed.attr, node.lineno
+            elif isinstance(handed, ast.Name) and handed.id in imported:
+                yield imported[handed.id], node.lineno
 
 
 def made_outside(paths: list[Path]) -> list[str]:
@@ -118,6 +128,9 @@ def test_only_the_door_makes_what_a_caller_may_see() -> None:
         "import schema.types\nx = schema.types.Agency(id='1')\n",
         "from schema import types\nx = types.SECTION_TYPES['police'](events=None)\n",
         "from schema import types\nx = types.ChildLookup(outcome=None)\n",
+        "from schema import types\nx = object.__new__(types.Involvement)\n",
+        "from schema import types\nblank = object.__new__\nx = blank(types.Contact)\n",
+        "from schema.types import Team\nx = Team.__new__(Team)\n",
     ],
 )
 def test_the_search_for_other_doors_finds_one(text: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth import disclosure
 from auth.disclosure import (
     Disclosed,
     SourceFacts,
@@ -67,6 +68,27 @@ def shown(
     who = caller(subject=subject)
     viewer = Viewer(who, lambda *parts: f"opaque-{abs(hash((who.subject, *parts)))}")
     return disclose([fact], entitlements, standing_of(relationship), viewer, TODAY)
+
+
+def made(thing: object) -> Iterator[object]:
+    """Every type inside a tree of them and lists."""
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        yield thing
+        for field in vars(thing):
+            yield from made(getattr(thing, field))
+    elif isinstance(thing, list | tuple):
+        for each in thing:
+            yield from made(each)
+
+
+def lacking(thing: object) -> list[str]:
+    """The fields that no type inside it was given."""
+    return [
+        f"{type(each).__name__}.{field.name}"
+        for each in made(thing)
+        for field in dataclasses.fields(each)  # type: ignore[arg-type]
+        if field.name not in vars(each)
+    ]
 
 
 def values(thing: object) -> Iterator[str]:
@@ -195,6 +217,35 @@ def test_out_of_hours_alone_is_a_way_to_reach_a_team() -> None:
     (entry,) = shown(facts(row(name=None, team=Team("Duty", None, None, "01632 960199")))).rows
 
     assert (entry.contact.mode, entry.contact.out_of_hours) == (ContactMode.TEAM_ONLY, "01632 960199")
+
+
+EVERY_SORT: Final = (
+    row("named", number="SW900001"),
+    row("bare", name=None, team=None, service=None),
+    row("team", contact_mode=ContactMode.TEAM_ONLY),
+    sensitive(),
+)
+
+
+def test_what_the_door_makes_lacks_no_field() -> None:
+    told = shown(facts(*EVERY_SORT)).rows
+
+    assert len(told) == len(EVERY_SORT)
+    assert lacking(told) == []
+
+
+@pytest.mark.parametrize("maker", ["_team", "_service", "_contact", "_practitioner"])
+def test_a_field_that_the_door_forgets_is_noticed(maker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = getattr(disclosure, maker)
+
+    def forgetful(*given: Any) -> Any:
+        whole = honest(*given)
+        delattr(whole, dataclasses.fields(whole)[-1].name)
+        return whole
+
+    monkeypatch.setattr(disclosure, maker, forgetful)
+
+    assert lacking(shown(facts(*EVERY_SORT)).rows)
 
 
 def test_a_sensitive_service_appears_under_its_brokers_name_and_shows_nothing_of_itself() -> None:
