@@ -35,9 +35,13 @@ def disclosed_fields(
         rows = matching(tree.rows, place.wanted)
         if len(rows) != len(shown):
             raise ValueError("the body and the tree disagree")
+        find = place.found
         for row, entry in zip(rows, shown, strict=True):
-            rows_shown.setdefault(row.id, row)
-            found[row.id] = found.get(row.id, 0) | place.found(entry)
+            of = row.id
+            if of in found:
+                found[of] |= find(entry)
+            else:
+                rows_shown[of], found[of] = row, find(entry)
     for section in compiled.sections:
         value = body[section.key]
         for item in value if isinstance(value, list) else [] if value is None else [value]:
@@ -53,21 +57,18 @@ def _recorded(agencies: tuple[str, ...]) -> msgspec.Raw:
 
 
 def _named(row: types.Involvement, fields: msgspec.Raw) -> dict[str, Any]:
-    named = {
-        "entry": str(row.id),
-        "agency": str(row.agency.id),
-        "sources": _recorded(tuple([a.id for a in row.sources])),
-        "practitioner": _person(row),
+    who, sources = row.practitioner, row.sources
+    person = None
+    if who is not None:
+        held = who.registration
+        person = {"name": who.name, "registration": None if held is None else f"{held.body}:{held.number}"}
+    named: dict[str, Any] = {
+        "entry": row.id,
+        "agency": row.agency.id,
+        "sources": _recorded((sources[0].id,) if len(sources) == 1 else tuple([a.id for a in sources])),
+        "practitioner": person,
         "fields": fields,
     }
     if row.stale_as_of is not None:
         named["staleAsOf"] = row.stale_as_of.isoformat()
     return named
-
-
-def _person(row: types.Involvement) -> dict[str, str | None] | None:
-    who = row.practitioner
-    if who is None:
-        return None
-    held = who.registration
-    return {"name": who.name, "registration": f"{held.body}:{held.number}" if held else None}

@@ -18,8 +18,9 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
     joined = False
     by_person: dict[tuple[str, ...], list[types.Involvement]] = {}
     for row in sorted(rows, key=_visible_order):
-        person = _registered(row)
-        if person is not None:
+        held = None if row.practitioner is None else row.practitioner.registration
+        if held is not None:
+            person = (held.body, held.number, row.status, row.relationship)
             known = by_person.setdefault(person, [])
             same = next((entry for entry in known if _agree(entry, row)), None)
             if same is not None:
@@ -36,11 +37,6 @@ def merge(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
 def in_order(rows: Iterable[types.Involvement]) -> list[types.Involvement]:
     """Return the rows in the same order, each apart: a stale entry completes no other, and none completes it."""
     return sorted(rows, key=_visible_order)
-
-
-def _registered(row: types.Involvement) -> tuple[str, ...] | None:
-    held = row.practitioner.registration if row.practitioner else None
-    return (held.body, held.number, row.status, row.relationship) if held else None
 
 
 _CURRENT = InvolvementStatus.CURRENT  # to look a word up in its list costs more than to compare it
@@ -73,13 +69,14 @@ def _complete(entry: types.Involvement, row: types.Involvement) -> None:
 
 def _visible_order(row: types.Involvement) -> tuple[object, ...]:
     """Current before ended, lead first, then by what a reader sees. Ids come last: they tell nothing."""
+    agency, team, who, started = row.agency, row.team, row.practitioner, row.started_on
     return (
         row.status is not _CURRENT,
         not row.lead,
-        row.agency.kind,
-        row.agency.name,
-        row.team.name if row.team else "",
-        row.practitioner.name if row.practitioner else "",
-        str(row.started_on or ""),
+        agency.kind,
+        agency.name,
+        "" if team is None else team.name,
+        "" if who is None else who.name,
+        "" if started is None else started.isoformat(),
         row.id,
     )

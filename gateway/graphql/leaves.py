@@ -70,7 +70,8 @@ class Leaves:
 
     def recorded(self, found: int) -> msgspec.Raw:
         """Return the schema paths of a set, sorted, as records hold them."""
-        return self._named(found)[1]
+        named = self._sets.get(found)
+        return self._named(found)[1] if named is None else named[1]
 
     def _named(self, found: int) -> tuple[tuple[str, ...], msgspec.Raw]:
         named = self._sets.get(found)
