@@ -20,6 +20,10 @@ from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, IdentityClaim, Involvement, Practitioner, SubjectRef, Team
 from schema.vocabulary import ContactMode, InvolvementRelationship, InvolvementStatus, Sensitivity
 
+# bound once: to look a word up in its list costs more than to compare it
+_DIRECT, _CHILD, _STANDARD = ContactMode.DIRECT, InvolvementRelationship.CHILD, Sensitivity.STANDARD
+_CURRENT, _PREVIOUS = InvolvementStatus.CURRENT, InvolvementStatus.PREVIOUS
+
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
     id: str
@@ -70,9 +74,10 @@ class BenchConnector:
 
         async def fetch(children: Sequence[ChildRef], again: bool) -> dict[SubjectRef, Answer]:
             if len(children) == 1:
-                found = [await self._get(children[0], ask, again=again)]
-            else:
-                found = await self._post(children, ask)
+                ref = children[0]
+                child = await self._get(ref, ask, again=again)
+                return {ref: _answered(ref, child if child.nhs_number == ref.nhs_number else None, mask)}
+            found = await self._post(children, ask)
             by_number = {child.nhs_number: child for child in found}
             return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
 
@@ -124,6 +129,7 @@ class BenchConnector:
 def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
     if child is None or not child.complete or child.count != len(child.involvements):
         return answers.no_answer(ref, SourceFailed(FaultCode.SCHEMA))
+    previous = "involvements.previous" in mask
     claim = IdentityClaim(child.date_of_birth, (child.family_name,))
     told = tuple(
         Involvement(
@@ -132,22 +138,22 @@ def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
             role=row.role,
             team=Team(row.team),
             service=None,
-            contact_mode=ContactMode.DIRECT,
+            contact_mode=_DIRECT,
             expected_response=None,
-            status=InvolvementStatus.CURRENT if row.active else InvolvementStatus.PREVIOUS,
+            status=_CURRENT if row.active else _PREVIOUS,
             started_on=row.since,
             ended_on=None,
             lead=False,
-            relationship=InvolvementRelationship.CHILD,
+            relationship=_CHILD,
             last_confirmed_at=None,
-            sensitivity=Sensitivity.STANDARD,
+            sensitivity=_STANDARD,
             basis=None,
             basis_until=None,
             refusal=None,
             identity=claim,
         )
         for row in child.involvements
-        if row.active or "involvements.previous" in mask
+        if row.active or previous
     )
     return Answered(ref, told, None, False, (), {}, None)
 

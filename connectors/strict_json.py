@@ -7,6 +7,7 @@ NaN and Infinity, numbers out of range, invalid UTF-8, a byte order mark, lone s
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -31,15 +32,37 @@ def decode(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NotStrictJSON("not JSON") from None
     _refuse_duplicates(body, value)
-    _refuse_depth(body, value, max_depth)
+    if not _few_brackets(body, max_depth):
+        _refuse_depth(value, max_depth)
     return value
 
 
+def decode_as(body: bytes, expected: type, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Return the value that the bytes stand for as `expected`, if that can be told at a glance to be strict; else None.
+
+    None says nothing of the bytes: `decode` does.
+    """
+    try:
+        value = _decoder_of(expected)(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    # what is written is strict: were a member named twice, or one that is not known, the bytes would not come back
+    return value if _encode(value) == body and _few_brackets(body, max_depth) else None
+
+
+@cache
+def _decoder_of(expected: type) -> Any:
+    return msgspec.json.Decoder(expected).decode
+
+
 def _refuse_duplicates(body: bytes, value: Any) -> None:
+    written = _encode(value)
+    if written == body:
+        return  # as many sources write it, and nobody writes a member of a dict twice
     # Without a backslash every quotation mark is the edge of a string, so a member that the decoder dropped shows as
     # marks that do not come back: exact, and several times faster than building every object from pairs.
     if b"\\" not in body:
-        if _encode(value).count(b'"') != body.count(b'"'):
+        if written.count(b'"') != body.count(b'"'):
             raise NotStrictJSON("duplicate member name")
         return
     try:
@@ -48,9 +71,12 @@ def _refuse_duplicates(body: bytes, value: Any) -> None:
         raise NotStrictJSON("nested too deeply") from None
 
 
-def _refuse_depth(body: bytes, value: Any, max_depth: int) -> None:
-    if body.count(b"{") + body.count(b"[") <= max_depth:
-        return  # too few brackets to be nested deeply, however they stand
+def _few_brackets(body: bytes, max_depth: int) -> bool:
+    """Return whether there are too few brackets to be nested deeply, however they stand."""
+    return body.count(b"{") + body.count(b"[") <= max_depth
+
+
+def _refuse_depth(value: Any, max_depth: int) -> None:
     level = [value] if type(value) in (dict, list) else []
     for _ in range(max_depth):
         if not level:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.strict_json import MAX_DEPTH, NotStrictJSON, decode
+from connectors.strict_json import MAX_DEPTH, NotStrictJSON, decode, decode_as
 
 leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(codec="utf-8"))
 documents = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner))
@@ -72,3 +74,64 @@ def test_what_is_not_strict_is_refused(body: bytes) -> None:
 
 def test_the_depth_that_is_allowed_is_allowed() -> None:
     assert decode(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+
+
+class Row(msgspec.Struct):
+    """Members may be missing, and others may stand beside them."""
+
+    name: str
+    since: date | None = None
+    share: float = 0.0
+    more: dict[str, Any] = {}
+
+
+PARTS = st.sampled_from(
+    [
+        '"name":"Ann"',
+        '"name":"B\u00fc"',
+        '"name":"\\u0041"',
+        '"name":1',
+        '"since":"2024-02-29"',
+        '"since":"2023-02-29"',
+        '"since":null',
+        '"share":1',
+        '"share":0.5',
+        '"share":5e-1',
+        '"more":{}',
+        '"more":{"a":1}',
+        '"more":{"a":1,"a":2}',
+        '"other":"x"',
+        '"other":[1e999]',
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=5), st.sampled_from([",", ", "]))
+def test_what_is_told_at_a_glance_as_a_type_is_what_reading_twice_tells(parts: list[str], comma: str) -> None:
+    body = f"{{{comma.join(parts)}}}".encode()
+    told = decode_as(body, Row)
+    if told is not None:
+        assert told == msgspec.convert(decode(body), Row)
+
+
+WHOLE = b'{"name":"Ann","since":"2024-02-29","share":0.5,"more":{"a":1}}'
+
+
+def test_an_answer_as_it_is_written_is_told_at_a_glance() -> None:
+    assert decode_as(WHOLE, Row) == Row("Ann", date(2024, 2, 29), 0.5, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(WHOLE[:-1] + b',"name":"Ann"}', id="a-member-twice"),
+        pytest.param(WHOLE.replace(b'"a":1', b'"a":1,"a":1'), id="a-member-twice-within"),
+        pytest.param(WHOLE.replace(b'"since":"2024-02-29"', b'"name":"Bob","name":"Ann"'), id="one-twice-one-missing"),
+        pytest.param(WHOLE[:-1] + b',"other":1}', id="a-member-that-is-not-known"),
+        pytest.param(WHOLE.replace(b"0.5", b"1e999"), id="a-number-out-of-range"),
+        pytest.param(WHOLE + b"{}", id="more-than-one"),
+        pytest.param(WHOLE.replace(b'"a":1', b'"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH), id="nested-too-deeply"),
+    ],
+)
+def test_what_is_not_so_at_a_glance_is_read_with_care(body: bytes) -> None:
+    assert decode_as(body, Row) is None
