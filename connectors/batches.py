@@ -47,7 +47,7 @@ async def ask_children(
     """
     told: dict[SubjectRef, Answer] = {}
     children = []
-    for subject in dict.fromkeys(subjects):
+    for subject in subjects if len(subjects) == 1 else dict.fromkeys(subjects):
         if isinstance(subject, ChildRef) and ChildRef in manifest.subjects:
             children.append(subject)
         else:

@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -24,7 +25,7 @@ from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
 from connectors.retries import Repeating, RetryBudget
-from connectors.transport import Answer, Exchange, HttpxExchange, require_verifying, system_trust
+from connectors.transport import Answer, Exchange, HttpxExchange, lines_of, require_verifying, system_trust
 from connectors.wire import CONNECT_SECONDS, WireExchange
 
 __all__ = ["ApiKey", "Credentials", "Deadline", "FaultCode", "Reply", "SourceClient", "SourceFailed", "StaticHeaders"]
@@ -37,7 +38,7 @@ _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
 _RULES = {(may, apart): Repeating(may, apart) for may in (True, False) for apart in (True, False)}
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
-_BUDGET = "X-Request-Timeout-Ms"  # how long the gateway still waits: what comes later is work for nobody
+_BUDGET = "X-Request-Timeout-Ms: "  # how long the gateway still waits: what comes later is work for nobody
 _Received = tuple[Answer, bytes]
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -182,17 +183,15 @@ class SourceClient:
         if self._free <= 0:
             raise SourceFailed(FaultCode.BULKHEAD_FULL)
         target = self._target(path, params)
-        content, content_type = _content(json, form)
-        sent = {
-            "Accept": accept if isinstance(accept, str) else ", ".join(accept),
-            "X-Request-ID": _header_token(request_id),
-        }
+        sent = f"{_accepting(accept)}X-Request-ID: {_header_token(request_id)}\r\n"
         if traceparent is not None:
-            sent["traceparent"] = _header_token(traceparent)
-        if content_type is not None:
-            sent["Content-Type"] = content_type
+            sent = f"{sent}traceparent: {_header_token(traceparent)}\r\n"
         if headers:
-            sent.update(headers)
+            sent += lines_of(headers)
+        content = None
+        if json is not None or form is not None:
+            content, content_type = _content(json, form)
+            sent += content_type
         call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable], again)
         self._free -= 1
         try:
@@ -221,26 +220,27 @@ class SourceClient:
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
-    async def _authenticated(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
+    async def _authenticated(self, call: _Call, lines: str, now: float) -> _Received:
         if self._auth is None:
-            return await self._repeated(call, headers, now)
+            return await self._repeated(call, lines, now)
         identity = await self._auth.headers()
         try:
-            return await self._repeated(call, {**headers, **identity}, asyncio.get_running_loop().time())
+            return await self._repeated(call, lines + lines_of(identity), asyncio.get_running_loop().time())
         except Unauthenticated:
             # once more in all, whatever was wrong with the first
             if not self._auth.refused(identity) or call.repeated:
                 raise
-        return await self._once(call, {**headers, **await self._auth.headers()}, asyncio.get_running_loop().time())
+        lines += lines_of(await self._auth.headers())
+        return await self._once(call, lines, asyncio.get_running_loop().time())
 
-    async def _repeated(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
+    async def _repeated(self, call: _Call, lines: str, now: float) -> _Received:
         if call.repeated:
-            return await self._once(call, headers, now)
+            return await self._once(call, lines, now)
         self._retries.earn()
-        loop = asyncio.get_running_loop()
         try:
-            return await self._once(call, headers, now)
+            return await self._once(call, lines, now)
         except SourceFailed as failure:
+            loop = asyncio.get_running_loop()
             pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - now)
             if pause is None or not self._retries.spend():
                 raise
@@ -249,17 +249,19 @@ class SourceClient:
         now = loop.time()
         if call.deadline.at <= now:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
-        return await self._once(call, headers, now)
+        return await self._once(call, lines, now)
 
-    async def _once(self, call: _Call, headers: dict[str, str], now: float) -> _Received:
+    async def _once(self, call: _Call, lines: str, now: float) -> _Received:
         at = call.deadline.at
-        headers[_BUDGET] = str(int(max(0.0, at - now) * 1000))
-        answer = await self._exchange.send(call.method, call.target, headers, call.content, at)
+        left = int(max(0.0, at - now) * 1000)
+        answer = await self._exchange.send(call.method, call.target, f"{lines}{_BUDGET}{left}\r\n", call.content, at)
         whole = answer.whole()
+        length = answer.plain_length
+        if length is not None and whole is not None and length <= self._byte_cap and answer.status in call.expect:
+            return answer, whole
         try:
             if answer.status not in call.expect:
                 raise failure_of_status(answer)
-            length = answer.plain_length
             if length is None:
                 length = announced_length(answer)
             if length is not None and length > self._byte_cap:
@@ -310,12 +312,16 @@ def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, Addres
     return origin, prefix, rule
 
 
-def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str | None]:
+@lru_cache(maxsize=64)
+def _accepting(accept: str | tuple[str, ...]) -> str:
+    return lines_of({"Accept": accept if isinstance(accept, str) else ", ".join(accept)})
+
+
+def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, str]:
+    """Return the body, and the header's line that says what it is."""
     if form is not None:
-        return urlencode(form).encode(), "application/x-www-form-urlencoded"
-    if json is not None:
-        return msgspec.json.encode(json), "application/json"
-    return None, None
+        return urlencode(form).encode(), "Content-Type: application/x-www-form-urlencoded\r\n"
+    return msgspec.json.encode(json), "Content-Type: application/json\r\n"
 
 
 def _header_token(value: str) -> str:

@@ -18,6 +18,14 @@ from connectors.faults import FaultCode, SourceFailed
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
+def lines_of(headers: Mapping[str, str]) -> str:
+    """Return the lines of these headers, each with its end. Raises ValueError if a value is more than a line."""
+    lines = "\r\n".join(map(": ".join, headers.items())) + "\r\n" if headers else ""
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        raise ValueError("a header's value is one line")
+    return lines
+
+
 class Answer(Protocol):
     """The head of a response, and its body as it arrives."""
 
@@ -56,11 +64,10 @@ class Exchange(Protocol):
         """Whether nothing of an exchange, its body included, is waited for after its `at`."""
         ...
 
-    async def send(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, at: float
-    ) -> Answer:
+    async def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> Answer:
         """Return the answer to a request for the target, which is a path with an optional query.
 
+        `lines`: its headers, as `lines_of` writes them, without those that every request has and without a length.
         `at` is a time of the event loop.
         """
         ...
@@ -114,10 +121,9 @@ class HttpxExchange:
         self._transport = transport
         self._always = always
 
-    async def send(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, at: float
-    ) -> Answer:
-        request = httpx.Request(method, self._origin + target, headers={**self._always, **headers}, content=content)
+    async def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> Answer:
+        headers = {**self._always, **dict(line.split(": ", 1) for line in lines.split("\r\n")[:-1])}
+        request = httpx.Request(method, self._origin + target, headers=headers, content=content)
         try:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
         except httpx.TransportError as problem:

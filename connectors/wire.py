@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from connectors.addresses import Address, CheckedResolver, ForbiddenAddress, LookupFailed, literal_address
 from connectors.faults import FaultCode, SourceFailed
+from connectors.transport import lines_of
 from connectors.wire_connection import Connection, WireAnswer
 
 CONNECT_SECONDS = 0.3
@@ -42,17 +43,15 @@ class WireExchange:
         self._resolver = resolver
         shown = f"[{self._host}]" if ":" in self._host else self._host
         authority = shown if self._port == _DEFAULT_PORTS[parts.scheme] else f"{shown}:{self._port}"
-        self._line_end = f" HTTP/1.1\r\nHost: {authority}\r\n{_lines(always)}"
+        self._line_end = f" HTTP/1.1\r\nHost: {authority}\r\n{lines_of(always)}"
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._sweeping: asyncio.TimerHandle | None = None
         self._sweep_due = math.inf
 
-    async def send(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, at: float
-    ) -> WireAnswer:
+    async def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> WireAnswer:
         """Return the answer once its head is there. Raises SourceFailed, at the loop's time `at` at the latest."""
-        request = self._request(method, target, headers, content)
+        request = self._request(method, target, lines, content)
         loop = asyncio.get_running_loop()
         connection = self._kept(loop.time()) or await self._connected(loop, at)
         if at < self._sweep_due:
@@ -77,13 +76,12 @@ class WireExchange:
         # an aborted transport is closed by the loop, one turn later
         await asyncio.sleep(0)
 
-    def _request(self, method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> bytes:
+    def _request(self, method: str, target: str, lines: str, content: bytes | None) -> bytes:
+        if content is None and method == "GET":
+            return f"GET {target}{self._line_end}{lines}\r\n".encode()
         if method not in _METHODS:
             raise ValueError("not a method whose answers are framed as others are")
-        fields = _lines(headers)
-        if content is not None or method != "GET":
-            fields += f"Content-Length: {len(content or b'')}\r\n"
-        head = f"{method} {target}{self._line_end}{fields}\r\n".encode()
+        head = f"{method} {target}{self._line_end}{lines}Content-Length: {len(content or b'')}\r\n\r\n".encode()
         return head + content if content else head
 
     def _kept(self, now: float) -> Connection | None:
@@ -169,14 +167,6 @@ class WireExchange:
         )
         self._all.add(connection)
         return connection
-
-
-def _lines(headers: Mapping[str, str]) -> str:
-    """Return the lines of these headers. Raises ValueError if a value is none."""
-    fields = "\r\n".join(map(": ".join, headers.items())) + "\r\n" if headers else ""
-    if fields.count("\n") != len(headers) or fields.count("\r") != len(headers) or "\0" in fields:
-        raise ValueError("a header's value is one line")
-    return fields
 
 
 class _ConnectTooLong(Exception):

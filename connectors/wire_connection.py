@@ -119,7 +119,8 @@ class WireAnswer:
     # What follows is called by the connection.
 
     def plainly(self, status: int, head: bytes, body: bytes, content_type: bytes) -> None:
-        """Take the whole of a plain answer."""
+        """Take the whole of a plain answer. Nobody waits for more of it: its head has not been told yet."""
+        self._connection, self.complete = None, True
         self.status = status
         self._head, self.raw = head, None
         self.parts.append(body)
@@ -246,10 +247,10 @@ class Connection(asyncio.Protocol):
         if head is not None and self._fed == 0 and (plain := plain_answer(data)) is not None:
             # all of the answer and nothing else, at a message's beginning: the parser has not seen any of it
             answer.plainly(*plain)
-            self._head = None
+            self._answer = self._head = None
             if not head.done():
                 head.set_result(None)
-            self._done(answer)
+            self._free()
             return
         self._fed += len(data)
         try:
@@ -336,6 +337,9 @@ class Connection(asyncio.Protocol):
         """The answer is whole: the connection is free, unless it said more than it was asked."""
         self._answer = None
         answer.ended(None)
+        self._free()
+
+    def _free(self) -> None:
         if self.usable:
             self.since = self._now()
             self._idle(self)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 from connectors import answers
 from connectors.base import Ask, Connector, Deadline, FieldMask
@@ -21,6 +20,7 @@ from gateway.metrics import note_batch, watch_source
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 
 _EARLY_SECONDS = 0.005  # a timer may come this much before its time
+_NONE, _SOUND = Bearing.NONE, Bearing.SOUND  # bound once, as in the breaker
 _AHEAD = timedelta(minutes=5)  # how far a source's clock may be before ours
 
 
@@ -61,14 +61,30 @@ class Upstream:
 
     async def health(self, ask: Ask) -> bool:
         """Return whether the source says that it is well. Raises SourceFailed."""
-        with _Passage(self, ask.deadline) as passage:
-            passage.told = well = await self._connector.health(ask)
-            return well
+        loop = asyncio.get_running_loop()
+        ticket, bearing = self.enter(loop.time()), _NONE
+        try:
+            well = await self._connector.health(ask)
+            bearing = _SOUND if well is True else _NONE
+        except BaseException as fault:
+            bearing = _of_fault(fault, ask.deadline, loop.time())
+            raise
+        finally:
+            self.leave(ticket, bearing, loop.time())
+        return well
 
     async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
-        with _Passage(self, ask.deadline) as passage:
-            passage.told = told = _dated(await self._connector.involvements(subjects, mask, ask))
-            return told
+        loop = asyncio.get_running_loop()
+        ticket, bearing = self.enter(loop.time()), _NONE
+        try:
+            told = _dated(await self._connector.involvements(subjects, mask, ask))
+            bearing = _bearing(told, ask.deadline)
+        except BaseException as fault:
+            bearing = _of_fault(fault, ask.deadline, loop.time())
+            raise
+        finally:
+            self.leave(ticket, bearing, loop.time())
+        return told
 
     def enter(self, now: float) -> int:
         """Return the breaker's ticket for one ask, which is now under way. Raises SourceFailed if it may not be."""
@@ -86,33 +102,15 @@ class Upstream:
         self._breaker.note(ticket, bearing, now)
 
 
-class _Passage:
-    """One ask on its way through bulkhead and breaker; `told` is the source's answer, if there is one."""
-
-    __slots__ = ("_deadline", "_loop", "_ticket", "_upstream", "told")
-
-    def __init__(self, upstream: Upstream, deadline: Deadline) -> None:
-        self._upstream, self._deadline = upstream, deadline
-        self._loop = asyncio.get_running_loop()
-        self.told: object = None
-
-    def __enter__(self) -> Self:
-        self._ticket = self._upstream.enter(self._loop.time())
-        return self
-
-    def __exit__(self, kind: object, fault: BaseException | None, traceback: object) -> None:
-        now, deadline = self._loop.time(), self._deadline
-        bearing = Bearing.NONE
-        if fault is None:
-            bearing = _bearing(self.told, deadline)
-        elif isinstance(fault, SourceFailed):
-            bearing = _of_code(fault.code, deadline)
-        # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
-        elif isinstance(fault, TimeoutError) or (
-            isinstance(fault, asyncio.CancelledError) and now >= deadline.at - _EARLY_SECONDS
-        ):
-            bearing = _of_code(FaultCode.DEADLINE, deadline)
-        self._upstream.leave(self._ticket, bearing, now)
+def _of_fault(fault: BaseException, deadline: Deadline, now: float) -> Bearing:
+    if isinstance(fault, SourceFailed):
+        return _of_code(fault.code, deadline)
+    # at its deadline an ask is cancelled by who waits; before it, nobody wants the answer any more
+    if isinstance(fault, TimeoutError) or (
+        isinstance(fault, asyncio.CancelledError) and now >= deadline.at - _EARLY_SECONDS
+    ):
+        return _of_code(FaultCode.DEADLINE, deadline)
+    return Bearing.NONE
 
 
 def _dated(told: Mapping[SubjectRef, Answer]) -> Mapping[SubjectRef, Answer]:
@@ -133,14 +131,12 @@ def _until(latest: datetime, answer: Answer) -> Answer:
 
 def _bearing(told: object, deadline: Deadline) -> Bearing:
     """Return what an answer says of the source: sound if it could answer about anybody."""
-    if told is True:
-        return Bearing.SOUND
     if type(told) is not dict and not isinstance(told, Mapping):
         return Bearing.NONE
-    bearing = Bearing.NONE
+    bearing = _NONE
     for answer in told.values():
         if isinstance(answer, Answered):
-            return Bearing.SOUND
+            return _SOUND
         if isinstance(answer, NoAnswer):
             bearing = max(bearing, _of_code(answer.code, deadline))
     return bearing
