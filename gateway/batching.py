@@ -93,7 +93,8 @@ class Batches:
         batch.waiting.append((subject, told))
         batch.subjects[subject] = None
         batch.asks.append(ask)
-        batch.deadline = max(batch.deadline, ask.deadline, key=_moment)
+        if ask.deadline.at > batch.deadline.at:
+            batch.deadline = ask.deadline
         if len(batch.subjects) >= self._most:
             self._send(key, batch)
         try:
@@ -132,15 +133,18 @@ class Batches:
                 answers = await self._call(tuple(batch.subjects), batch.mask, ask)
             # each is handed its own: nobody else's answer is within its reach
             size = len(batch.subjects)
-            handed = {s: Said({s: answers[s]} if s in answers else {}, shared, size) for s in batch.subjects}
+            handed = [
+                (told, Said({} if (answer := answers.get(subject)) is None else {subject: answer}, shared, size))
+                for subject, told in batch.waiting
+            ]
         except Exception as failure:
             for _, told in batch.waiting:
                 if not told.done():
                     told.set_exception(failure)
         else:
-            for subject, told in batch.waiting:
+            for told, said in handed:
                 if not told.done():
-                    told.set_result(handed[subject])
+                    told.set_result(said)
 
 
 def _moment(deadline: Deadline) -> float:
