@@ -31,7 +31,7 @@ class Answer(Protocol):
 
     status: int
     plain_length: int | None  # of a body that is framed by its length for whoever reads it; None: not known to be
-    content_type: bytes | None  # in lower case; None: to be looked up in the headers
+    content_type: bytes | None  # None: to be looked up in the headers
 
     @property
     def raw_headers(self) -> RawHeaders:
