@@ -67,8 +67,9 @@ async def ask_children(
 
 
 def _may_be_one_childs(failure: SourceFailed) -> bool:
-    # a source that says when to come back speaks for all of it
-    return failure.code in _SEPARABLE and not failure.during_sign_in and failure.retry_after_seconds is None
+    # a source that says when to come back speaks for all of it, and nothing is asked a third time
+    speaks_for_all = failure.during_sign_in or failure.retry_after_seconds is not None
+    return failure.code in _SEPARABLE and not speaks_for_all and not failure.repeated
 
 
 async def _singly(

@@ -169,8 +169,9 @@ class SourceClient:
 
         `decode` turns a 2xx body into that type (a msgspec Struct, usually). `repeatable` allows one second attempt
         (see `connectors.retries`) also where the first may have arrived, as when a kept-alive connection ended before
-        the first byte of an answer: pass False for what must not arrive twice. `separable`: after a 5xx the caller asks
-        for each subject alone, which is repetition enough. `again`: it is such a repetition, which the caller has taken
+        the first byte of an answer: pass False for what must not arrive twice. `separable`: after a 5xx, or a
+        connection that ended without an answer, the caller asks for each subject alone, which is repetition enough.
+        `again`: it is such a repetition, which the caller has taken
         from `retries`; it is made once, and pays for no other. Redirects are never followed; a 3xx in `expect` is
         returned for its Location.
 
@@ -249,7 +250,11 @@ class SourceClient:
         now = loop.time()
         if call.deadline.at <= now:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
-        return await self._once(call, lines, now)
+        try:
+            return await self._once(call, lines, now)
+        except SourceFailed as failure:
+            failure.repeated = True
+            raise
 
     async def _once(self, call: _Call, lines: str, now: float) -> _Received:
         at = call.deadline.at

@@ -43,7 +43,7 @@ class Repeating:
     """What may be made once more of one call."""
 
     repeatable: bool  # it may arrive twice
-    separable: bool  # after a 5xx its subjects are asked about one by one
+    separable: bool  # after a 5xx or no answer, its subjects are asked about one by one
 
     def pause_before(self, failure: SourceFailed, deadline: Deadline, *, took_seconds: float) -> float | None:
         """Return the seconds after which to call once more, None if that may not be or no time is left for it."""
@@ -55,9 +55,7 @@ class Repeating:
             case FaultCode.OVERLOADED:
                 may = self.repeatable and failure.retry_after_seconds is not None
                 pause += failure.retry_after_seconds or 0.0
-            case FaultCode.RESET:
-                may = self.repeatable
-            case FaultCode.STATUS_5XX:
+            case FaultCode.RESET | FaultCode.STATUS_5XX:
                 may = self.repeatable and not self.separable
             case _:
                 may = False

@@ -229,10 +229,11 @@ async def test_pauses_are_spread_and_a_silent_connect_is_not_repeated() -> None:
     assert once.pause_before(failure, Deadline.after(-1), took_seconds=0.0) is None
 
 
-async def test_a_call_for_several_children_is_not_made_again_after_a_500_since_each_is_asked_about_alone(
-    clients: list[SourceClient],
+@pytest.mark.parametrize("first", [UNWELL, resets()], ids=["500", "reset"])
+async def test_a_call_for_several_children_is_not_made_again_where_each_is_asked_about_alone(
+    first: Answer, clients: list[SourceClient]
 ) -> None:
-    async with FaultServer(in_turn(UNWELL, good)) as server:
+    async with FaultServer(in_turn(first, good)) as server:
         with pytest.raises(SourceFailed):
             await ask(client_of(server, clients), separable=True)
 

@@ -173,7 +173,7 @@ async def test_a_force_whose_shared_calls_fail_is_asked_a_tenth_more_and_not_as_
     assert codes.count(["STATUS_5XX", "OVERLOADED", "OVERLOADED"]) == 20
 
 
-async def test_what_a_lost_connection_took_of_the_budget_is_not_there_for_children_asked_about_alone() -> None:
+async def test_after_a_lost_connection_the_whole_is_not_asked_again_since_each_child_is_asked_about_alone() -> None:
     unsure: list[int] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -185,7 +185,24 @@ async def test_what_a_lost_connection_took_of_the_budget_is_not_there_for_childr
     force = Force(answer)
     answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
 
-    # the call, and the only repetition that it paid for: of the whole
+    # the call, and the only repetition that it paid for
+    assert list(map(len, force.subjects_asked)) == [3, 1]
+    codes = [answer.code for answer in answers.values() if isinstance(answer, NoAnswer)]
+    assert codes == ["STATUS_5XX", "RESET", "RESET"]
+
+
+async def test_what_was_asked_twice_for_all_is_asked_about_nobody_alone() -> None:
+    busy = httpx.Response(503, headers={"Retry-After": "0"})
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not about(request, ADA):
+            return WELL(request)
+        return busy if len(force.asked) == 1 else httpx.Response(500)
+
+    force = Force(answer)
+    await force.save_for(9)
+    answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
+
     assert list(map(len, force.subjects_asked)) == [3, 3]
     assert {answer.code for answer in answers.values() if isinstance(answer, NoAnswer)} == {"STATUS_5XX"}
 
