@@ -107,6 +107,24 @@ PROOFS = {
         "CONTACTPOINT_TEST_FAULT_DEEDS",
         100,  # all of them: there are fewer
     ),
+    "fault-triples": Proof(
+        "No fault of a source reads as nobody where three sources do wrong at one time",
+        "tests/faults/test_triples.py",
+        "CONTACTPOINT_TEST_FAULT_TRIPLES",
+        4_000,
+    ),
+    "fault-batches": Proof(
+        "No fault of a source reads as nobody, or costs another asker's answer, where several askers share one call",
+        "tests/faults/test_shared_calls.py",
+        "CONTACTPOINT_TEST_SHARED_DEEDS",
+        100,  # all of them: there are fewer
+    ),
+    "fault-drivers": Proof(
+        "No fault of an agency reads as nobody through a shipped driver, alone or with another beside it",
+        "tests/faults/test_drivers.py",
+        "CONTACTPOINT_TEST_DRIVER_PAIRS",
+        3_000,
+    ),
     "fault-rows": Proof(
         "Each of the 43 rows of the fault matrix has its outcome, and a defect in it is found",
         "tests/faults/test_rows.py",
@@ -230,7 +248,7 @@ GROUPS = {
         "auditors",
         "detection",
     ),
-    "faults": ("fault-rows", "fault-matrix"),
+    "faults": ("fault-rows", "fault-matrix", "fault-triples", "fault-batches", "fault-drivers"),
 }
 """Names for several proofs, in the order in which they run."""
 

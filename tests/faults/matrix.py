@@ -19,6 +19,7 @@ from tests.fixtures.fault_server import Answer, Received, head, response, says
 from tests.fixtures.sources import BORN, FAMILY
 
 Body = dict[str, Any]
+ANOTHER_CHILD: Final = "9990000018"  # of whom nobody asks
 
 
 def entry(source: str, number: int = 0, **differs: Any) -> Body:
@@ -49,6 +50,11 @@ def _bytes(body: Any) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
+_OF_THE_SOURCE = frozenset(
+    {SourceReason.CONNECT, SourceReason.TIMEOUT, SourceReason.REFUSED, SourceReason.RATE_LIMITED}
+)
+
+
 @dataclass(frozen=True)
 class Deed:
     """What a source does about one child. `code` None: it must be ANSWERED, with `rows` practitioners."""
@@ -58,6 +64,15 @@ class Deed:
     code: FaultCode | None
     rows: int = 1
     way: str = "good"  # which address the source is reached at
+    body: Callable[[str, str], Any] | None = None  # what it says of the child, where the reply around it is in order
+    unreadable: bool = False  # what it says spoils the whole body for who reads it
+    once: bool = False  # the second time all is well
+    comes_back: bool = False  # it says when to ask again
+
+    @property
+    def speaks_for_all(self) -> bool:
+        """Whether it cannot be about one child: the others of one call are told the same, and nobody is asked alone."""
+        return self.reason in _OF_THE_SOURCE or self.comes_back or self.code is FaultCode.MISMATCH
 
     @property
     def reason(self) -> SourceReason | None:
@@ -69,8 +84,20 @@ def _well(source: str, child: str, _: int) -> Answer:
     return says(response(_bytes(envelope(source, child))))
 
 
-def _other(body: Callable[[str, str], Any]) -> Callable[[str, str, int], Answer]:
-    return lambda source, child, _: says(response(_bytes(body(source, child))))
+def _says(
+    row: int,
+    body: Callable[[str, str], Any],
+    code: FaultCode | None = None,
+    *,
+    rows: int = 1,
+    unreadable: bool = False,
+) -> Deed:
+    """Return the deed of a reply that is in order, but for what it says of the child."""
+
+    def answer(source: str, child: str, _: int) -> Answer:
+        return says(response(_bytes(body(source, child))))
+
+    return Deed(row, answer, code, rows, body=body, unreadable=unreadable)
 
 
 def _once(first: Answer) -> Callable[[str, str, int], Answer]:
@@ -86,7 +113,7 @@ def _same(answer: Answer) -> Callable[[str, str, int], Answer]:
     return lambda *_: answer
 
 
-WELL: Final = Deed(0, _well, None)
+WELL: Final = Deed(0, _well, None, body=envelope)
 
 _OF_ANSWERS: Final[Mapping[str, Deed]] = {
     "unframed-and-right-in-every-field": Deed(8, _unframed, FaultCode.UNFRAMED),
@@ -95,49 +122,57 @@ _OF_ANSWERS: Final[Mapping[str, Deed]] = {
         _same(says(response(b"", "302 Found", extra="Location: http://169.254.169.254/latest/meta-data\r\n"))),
         FaultCode.REDIRECT,
     ),
-    "no-word-on-completeness": Deed(
-        19, _other(lambda s, c: {k: v for k, v in envelope(s, c).items() if k != "complete"}), FaultCode.SCHEMA
+    "no-word-on-completeness": _says(
+        19,
+        lambda s, c: {k: v for k, v in envelope(s, c).items() if k != "complete"},
+        FaultCode.SCHEMA,
+        unreadable=True,
     ),
-    "says-that-it-is-not-complete": Deed(19, _other(lambda s, c: envelope(s, c, complete=False)), FaultCode.SCHEMA),
-    "counts-wrong": Deed(19, _other(lambda s, c: envelope(s, c, count=2)), FaultCode.SCHEMA),
-    "unknown-member": Deed(19, _other(lambda s, c: envelope(s, c, more=1)), FaultCode.SCHEMA),
-    "wrong-type": Deed(19, _other(lambda s, c: envelope(s, c, complete="yes")), FaultCode.SCHEMA),
-    "bare-empty-list": Deed(19, _other(lambda s, c: []), FaultCode.SCHEMA),
-    "about-another-child": Deed(20, _other(lambda s, c: envelope(s, "9990000018")), FaultCode.MISMATCH),
+    "says-that-it-is-not-complete": _says(19, lambda s, c: envelope(s, c, complete=False), FaultCode.SCHEMA),
+    "counts-wrong": _says(19, lambda s, c: envelope(s, c, count=2), FaultCode.SCHEMA),
+    "unknown-member": _says(19, lambda s, c: envelope(s, c, more=1), FaultCode.SCHEMA, unreadable=True),
+    "wrong-type": _says(19, lambda s, c: envelope(s, c, complete="yes"), FaultCode.SCHEMA, unreadable=True),
+    "bare-empty-list": _says(19, lambda s, c: [], FaultCode.SCHEMA, unreadable=True),
+    "about-another-child": _says(20, lambda s, c: envelope(s, ANOTHER_CHILD), FaultCode.MISMATCH),
     "503-once-that-says-at-once": Deed(
-        23, _once(says(response(b"", "503 Service Unavailable", extra="Retry-After: 0\r\n"))), None
+        23,
+        _once(says(response(b"", "503 Service Unavailable", extra="Retry-After: 0\r\n"))),
+        None,
+        once=True,
+        comes_back=True,
     ),
     "503-for-thirty-years": Deed(
         23,
         _same(says(response(b"", "503 Service Unavailable", extra="Retry-After: 1000000000\r\n"))),
         FaultCode.OVERLOADED,
+        comes_back=True,
     ),
-    "500-once": Deed(24, _once(says(response(status="500 Internal Server Error"))), None),
-    "one-practitioner-twice": Deed(
+    "500-once": Deed(24, _once(says(response(status="500 Internal Server Error"))), None, once=True),
+    "one-practitioner-twice": _says(
         27,
-        _other(lambda s, c: envelope(s, c, rows=[entry(s, n, name=f"Worker {s} 0", register=s) for n in (0, 1)])),
-        None,
+        lambda s, c: envelope(s, c, rows=[entry(s, n, name=f"Worker {s} 0", register=s) for n in (0, 1)]),
     ),
-    "two-telephones-for-one-practitioner": Deed(
+    "two-telephones-for-one-practitioner": _says(
         28,
-        _other(
-            lambda s, c: envelope(
-                s, c, rows=[entry(s, n, name=f"Worker {s} 0", register=s, phone=f"01632 96010{n}") for n in (1, 2)]
-            )
+        lambda s, c: envelope(
+            s, c, rows=[entry(s, n, name=f"Worker {s} 0", register=s, phone=f"01632 96010{n}") for n in (1, 2)]
         ),
-        None,
         rows=2,
     ),
-    "ten-thousand-practitioners": Deed(
-        29, _other(lambda s, c: envelope(s, c, rows=[entry(s, n) for n in range(10_000)])), FaultCode.TOO_LARGE
+    "ten-thousand-practitioners": _says(
+        29,
+        lambda s, c: envelope(s, c, rows=[entry(s, n) for n in range(10_000)]),
+        FaultCode.TOO_LARGE,
+        unreadable=True,
     ),
-    "says-how-it-was-an-hour-ago": Deed(30, _other(lambda s, c: envelope(s, c, asOf=_from_now(hours=-1))), None),
-    "a-clock-four-minutes-ahead": Deed(30, _other(lambda s, c: envelope(s, c, asOf=_from_now(minutes=4))), None),
-    "says-how-it-will-be-in-an-hour": Deed(
-        30, _other(lambda s, c: envelope(s, c, asOf=_from_now(hours=1))), FaultCode.SCHEMA
-    ),
-    "a-name-of-a-megabyte": Deed(
-        31, _other(lambda s, c: envelope(s, c, rows=[entry(s, name="A" * 1_000_000)])), FaultCode.TOO_LARGE
+    "says-how-it-was-an-hour-ago": _says(30, lambda s, c: envelope(s, c, asOf=_from_now(hours=-1))),
+    "a-clock-four-minutes-ahead": _says(30, lambda s, c: envelope(s, c, asOf=_from_now(minutes=4))),
+    "says-how-it-will-be-in-an-hour": _says(30, lambda s, c: envelope(s, c, asOf=_from_now(hours=1)), FaultCode.SCHEMA),
+    "a-name-of-a-megabyte": _says(
+        31,
+        lambda s, c: envelope(s, c, rows=[entry(s, name="A" * 1_000_000)]),
+        FaultCode.TOO_LARGE,
+        unreadable=True,
     ),
 }
 _OF_THE_WAY: Final[Mapping[str, Deed]] = {
@@ -147,7 +182,10 @@ _OF_THE_WAY: Final[Mapping[str, Deed]] = {
     "name-that-leads-inside": Deed(26, _well, FaultCode.FORBIDDEN_ADDRESS, way="inside"),
 }
 DEEDS: Final[Mapping[str, Deed]] = {
-    **{name: Deed(f.row, _same(f.answer), FaultCode(f.code)) for name, f in fault_server.FAULTS.items()},
+    **{
+        name: Deed(f.row, _same(f.answer), FaultCode(f.code), comes_back=name in {"429", "503"})
+        for name, f in fault_server.FAULTS.items()
+    },
     **_OF_ANSWERS,
     **_OF_THE_WAY,
 }

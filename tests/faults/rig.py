@@ -10,17 +10,11 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
-import msgspec
-
-from connectors import answers
-from connectors.base import Ask, FieldMask, Manifest
-from connectors.calls import one_by_one
-from connectors.faults import FaultCode, SourceFailed
+from connectors.base import Manifest
 from connectors.http import SourceClient
 from connectors.retries import RetryBudget
 from connectors.transport import trust_context
@@ -29,12 +23,12 @@ from gateway.breaker import BreakerRules
 from gateway.sources import Source
 from gateway.upstream import Upstream
 from schema.identifiers import NHSNumber
-from schema.records import Agency, Answer, ChildRef, IdentityClaim, Involvement, Registration, SubjectRef
+from schema.records import Agency, ChildRef
 from schema.vocabulary import AgencyKind
-from tests.faults.matrix import WELL, Deed, Misbehaving
+from tests.faults.connecting import RigConnector
+from tests.faults.matrix import ANOTHER_CHILD, WELL, Deed, Misbehaving
 from tests.fixtures.certificates import Authority, server_context
 from tests.fixtures.fault_server import FaultServer
-from tests.fixtures.sources import known, row
 from tests.fixtures.world import Told, World, running_world
 
 SECONDS = 0.5  # what a source may take, in place of a second and a half
@@ -47,83 +41,12 @@ SOURCES = {
     "school": AgencyKind.SCHOOL,
 }
 # this proof is about what each fault reads as; a breaker would soon answer in the sources' place
-_NEVER_OPEN = BreakerRules(least_calls=10**9, failing_in_a_row=10**9)
+NEVER_OPEN = BreakerRules(least_calls=10**9, failing_in_a_row=10**9)
 
 
-class _Row(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
-    name: str
-    register: str | None
-    phone: str
+class Unspent(RetryBudget):
+    """More answers are repeated here than a tenth: what the budget refuses is tested apart."""
 
-
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    complete: bool
-    count: int
-    nhs_number: str
-    date_of_birth: date
-    family_name: str
-    involvements: list[_Row]
-    as_of: datetime | None = None
-
-
-class RigConnector:
-    """Asks one child at a time, on the shipped client, at whichever address the child's deed is done."""
-
-    def __init__(self, manifest: Manifest, ways: Mapping[str, SourceClient], doing: Misbehaving) -> None:
-        self.manifest = manifest
-        self._ways = ways
-        self._doing = doing
-
-    async def involvements(
-        self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
-    ) -> Mapping[SubjectRef, Answer]:
-        async def answer(subject: SubjectRef) -> Answer:
-            assert isinstance(subject, ChildRef)
-            try:
-                return await self._answer(subject, ask)
-            except SourceFailed as failure:
-                return answers.no_answer(subject, failure)
-
-        return await one_by_one(subjects, answer)
-
-    async def _answer(self, child: ChildRef, ask: Ask) -> Answer:
-        client = self._ways[self._doing.deeds.get(child.nhs_number, WELL).way]
-        reply = await client.request(
-            "GET",
-            f"/children/{child.nhs_number}",
-            deadline=ask.deadline,
-            request_id=ask.request_id,
-            decode=_Envelope,
-        )
-        told: _Envelope = reply.json
-        if not told.complete or told.count != len(told.involvements):
-            raise SourceFailed(FaultCode.SCHEMA)
-        if told.nhs_number != child.nhs_number:
-            raise SourceFailed(FaultCode.MISMATCH)
-        claim = IdentityClaim(told.date_of_birth, (told.family_name,))
-        rows = (_row(each, claim) for each in told.involvements)
-        return replace(known(child, *rows), as_of=told.as_of)
-
-    async def health(self, ask: Ask) -> bool:
-        return True
-
-    async def shields(self, ask: Ask) -> None:
-        return None
-
-    async def aclose(self) -> None:
-        for client in self._ways.values():
-            await client.aclose()
-
-
-def _row(told: _Row, claim: IdentityClaim) -> Involvement:
-    made = row(told.id, name=told.name, identity=claim, team=None, service=None)
-    assert made.practitioner is not None
-    registration = Registration("SWE", told.register) if told.register else None
-    return replace(made, practitioner=replace(made.practitioner, registration=registration, phone=told.phone))
-
-
-class _Unspent(RetryBudget):
     def spend(self) -> bool:
         return True
 
@@ -139,8 +62,7 @@ class Rig:
     made: int = 0
     again: int = 0
     _number: int = field(default=0)
-    _headers: dict[str, str] = field(default_factory=dict)
-    _until: float = 0.0
+    _signed_in: dict[str, tuple[float, dict[str, str]]] = field(default_factory=dict)
 
     def child(self) -> NHSNumber:
         """Return a child whom nobody has been asked about."""
@@ -148,7 +70,7 @@ class Rig:
             self._number += 1
             digits = f"99900{self._number % 10_000:04}"
             check = (11 - sum(int(d) * (10 - i) for i, d in enumerate(digits)) % 11) % 11
-            if check != 10:
+            if check != 10 and f"{digits}{check}" != ANOTHER_CHILD:
                 return NHSNumber(f"{digits}{check}")
 
     def forget(self) -> None:
@@ -188,16 +110,17 @@ class Rig:
             doing.asked.pop(child, None)
         self.made += 1
         started = time.monotonic()
-        answer = await self.world.ask(child, headers=self._signed_in())
+        answer = await self.world.ask(child, headers=self.signed_in())
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - started)
         return answer
 
-    def _signed_in(self) -> dict[str, str]:
+    def signed_in(self, person: str = "amber-worker-17") -> dict[str, str]:
         """Return the headers of one person, whose token is another one each minute."""
-        if time.monotonic() >= self._until:
-            self._until = time.monotonic() + 60.0
-            self._headers = self.world.headers()
-        return self._headers
+        until, headers = self._signed_in.get(person, (0.0, {}))
+        if time.monotonic() >= until:
+            headers = self.world.headers(sub=person)
+            self._signed_in[person] = (time.monotonic() + 60.0, headers)
+        return headers
 
     async def _findings(self, deeds: Mapping[str, Deed], delays: Mapping[str, float]) -> list[str]:
         child = self.child()
@@ -235,58 +158,79 @@ class Rig:
                 found.append(f"{source} was asked {doing.asked[child]} times")
         return found
 
-    def records(self) -> dict[str, list[str]]:
-        """Return the kinds of the records of every request, in order."""
-        kinds: dict[str, list[str]] = {}
-        for record in self.world.records(EventKind.INTENT, EventKind.OUTCOME, EventKind.DENIED):
-            assert record.payload is not None
-            kinds.setdefault(record.payload["request"], []).append(record.kind.value)
-        return kinds
+
+class Made(Protocol):
+    """Lookups that were made on a gateway."""
+
+    world: World
+    made: int
+
+
+def unrecorded(lookups: Made) -> list[str]:
+    """Return what is wrong with the records of the lookups that were made: each has one INTENT, then one OUTCOME."""
+    records: dict[str, list[str]] = {}
+    for record in lookups.world.records(EventKind.INTENT, EventKind.OUTCOME, EventKind.DENIED):
+        assert record.payload is not None
+        records.setdefault(record.payload["request"], []).append(record.kind.value)
+    found = [f"records are {kinds}" for kinds in records.values() if kinds != ["INTENT", "OUTCOME"]]
+    if len(records) != lookups.made:
+        found.append(f"{len(records)} of {lookups.made} lookups are on record")
+    return found
 
 
 @asynccontextmanager
 async def running_rig(
-    *, rules: BreakerRules = _NEVER_OPEN, sections: Mapping[str, Any] = MappingProxyType({})
+    *,
+    rules: BreakerRules = NEVER_OPEN,
+    sections: Mapping[str, Any] = MappingProxyType({}),
+    limits: Mapping[str, Any] = MappingProxyType({}),
+    connects: type[RigConnector] = RigConnector,
+    misbehaves: type[Misbehaving] = Misbehaving,
+    asks: type[Upstream] = Upstream,
 ) -> AsyncIterator[Rig]:
     """Start the gateway, its four sources, and the places at which they cannot be reached.
 
-    `sections` of the configuration stand over those that are usual here.
+    `sections` of the configuration, and its `limits`, stand over those that are usual here. `connects`, `misbehaves`
+    and `asks` are other sources than those that are asked about one child at a time.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        doing = {source: Misbehaving(source) for source in SOURCES}
+        doing = {source: misbehaves(source) for source in SOURCES}
         tls = server_context(Authority(folder).issue("stranger"))
         sources, servers = [], []
         for name, kind in SOURCES.items():
             server = await stack.enter_async_context(FaultServer(doing[name]))
             stranger = await stack.enter_async_context(FaultServer(doing[name], tls=tls))
             servers += [server, stranger]
-            ways = {
-                "good": SourceClient(server.url, allow_private=False),
-                "stranger": SourceClient(stranger.url, allow_private=False, ssl_context=_trusting(folder)),
-                "refused": SourceClient(f"http://127.0.0.1:{_unused_port()}", allow_private=False),
-                "nowhere": SourceClient("https://agency.example", allow_private=False, lookup=_nowhere),
-                "inside": SourceClient("https://agency.example", allow_private=False, lookup=_inside),
-            }
+            ways = {"good": SourceClient(server.url, allow_private=False), **wrong_ways(stranger.url, folder)}
             for client in ways.values():
-                # more of these answers are repeated than a tenth: what the budget refuses is tested apart
-                vars(client)["_retries"] = _Unspent()
-            source = Source(RigConnector(_manifest(name, kind), ways, doing[name]), enabled=True, broker=None)
-            vars(source)["upstream"] = Upstream(source.connector, rules=rules)
+                vars(client)["_retries"] = Unspent()
+            manifest = replace(_manifest(name, kind), can_batch=connects.can_batch)
+            source = Source(connects(manifest, ways, doing[name]), enabled=True, broker=None)
+            vars(source)["upstream"] = asks(source.connector, rules=rules)
             sources.append(source)
-        unlimited = {"minute": 10**9, "hour": 10**9, "day": 10**9}
-        limits = {
-            "total_seconds": TOTAL_SECONDS,
-            "source_seconds": SECONDS,
-            "reserve_seconds": 0.25,
-            **{
-                f"{who}_{what}": unlimited
-                for who in ("person", "client", "organisation")
-                for what in ("lookups", "misses")
-            },
-        }
-        world = await stack.enter_async_context(running_world(folder, *sources, limits=limits, sections=sections))
+        world = await stack.enter_async_context(
+            running_world(folder, *sources, limits=usual_limits() | dict(limits), sections=sections)
+        )
         yield Rig(world, doing, servers)
+
+
+def usual_limits() -> dict[str, Any]:
+    """Return the limits of the configuration: short times, and no budget that runs dry."""
+    unlimited = {"minute": 10**9, "hour": 10**9, "day": 10**9}
+    times = {"total_seconds": TOTAL_SECONDS, "source_seconds": SECONDS, "reserve_seconds": 0.25}
+    people = ("person", "client", "organisation")
+    return times | {f"{who}_{what}": unlimited for who in people for what in ("lookups", "misses")}
+
+
+def wrong_ways(stranger: str, folder: Path) -> dict[str, SourceClient]:
+    """Return a client for each way on which a source is not reached; `stranger` is where another's certificate is."""
+    return {
+        "stranger": SourceClient(stranger, allow_private=False, ssl_context=_trusting(folder)),
+        "refused": SourceClient(f"http://127.0.0.1:{_unused_port()}", allow_private=False),
+        "nowhere": SourceClient("https://agency.example", allow_private=False, lookup=_nowhere),
+        "inside": SourceClient("https://agency.example", allow_private=False, lookup=_inside),
+    }
 
 
 def _manifest(name: str, kind: AgencyKind) -> Manifest:

@@ -15,7 +15,7 @@ import pytest
 
 from schema.identifiers import NHSNumber
 from tests.faults.matrix import DEEDS, spread
-from tests.faults.rig import SOURCES, Rig, running_rig
+from tests.faults.rig import SOURCES, Rig, running_rig, unrecorded
 from tests.progress import Progress
 from tests.prove import PROOFS
 
@@ -50,15 +50,6 @@ async def tried(rig: Rig, some: Sequence[Combination]) -> list[str]:
         return [f"{dict(combination)}: {each}" for each in found]
 
     return [each for found in await asyncio.gather(*map(one, some)) for each in found]
-
-
-def unrecorded(rig: Rig) -> list[str]:
-    """Return what is wrong with the records of the lookups that were made: each has one INTENT, then one OUTCOME."""
-    records = rig.records()
-    found = [f"records are {kinds}" for kinds in records.values() if kinds != ["INTENT", "OUTCOME"]]
-    if len(records) != rig.made:
-        found.append(f"{len(records)} of {rig.made} lookups are on record")
-    return found
 
 
 def test_every_fault_of_one_source_and_every_pair_of_two_reads_as_it_must(

@@ -20,8 +20,8 @@ from gateway.upstream import Upstream
 from schema.records import ChildRef
 from schema.vocabulary import AgencyKind, SourceReason, SourceStatus
 from tests.faults.matrix import DEEDS
-from tests.faults.rig import TOTAL_SECONDS, running_rig
-from tests.faults.test_fault_matrix import differing, unrecorded
+from tests.faults.rig import TOTAL_SECONDS, running_rig, unrecorded
+from tests.faults.test_fault_matrix import differing
 from tests.fixtures.sources import CHILD, OTHER_CHILD, Remembering, SlowSource, known, row, source
 from tests.gateway.test_batching import MASK, an_ask
 
