@@ -66,6 +66,29 @@ class Frontier:
         self.size += 1
         return completed
 
+    def extend(self, leaves: Sequence[bytes]) -> list[tuple[int, int, list[bytes]]]:
+        """Add leaf hashes, level by level; return what `append` would, as (level, ix of the first, hashes) by level."""
+        completed: list[tuple[int, int, list[bytes]]] = []
+        left_over: list[bytes] = []
+        nodes: Sequence[bytes] = leaves
+        ix, level = self.size, 0
+        while nodes:
+            if ix & 1:
+                ix -= 1
+                nodes = [self._peaks.pop(), *nodes]
+            if len(nodes) & 1:
+                left_over.append(nodes[-1])
+            pairs = iter(nodes)
+            above = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+            ix >>= 1
+            level += 1
+            if above:
+                completed.append((level, ix, above))
+            nodes = above
+        self._peaks += reversed(left_over)
+        self.size += len(leaves)
+        return completed
+
     def root(self) -> bytes:
         if not self._peaks:
             return EMPTY_ROOT

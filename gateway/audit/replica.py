@@ -5,16 +5,15 @@ A bit that flips between memory and disk would else be signed, and could never b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.audit import merkle
 from gateway.audit.errors import AuditDamaged
 from gateway.audit.leaves import leaf_bytes, parse_leaf, payload_hash
-from gateway.audit.verification.reading import NODES, RECORDS
-from gateway.storage.engine import is_postgresql
+from gateway.audit.verification.reading import Reader
+from gateway.audit.verification.sound import AT_ONCE, sound_rows
 
 _CHUNK: Final = 1024
 
@@ -36,23 +35,40 @@ class Replica:
     def advance(self, connection: sa.Connection, size: int) -> None:
         """Read the leaves up to `size` and recompute them, their payloads and the nodes that they complete.
 
-        Raises AuditDamaged when anything does not fit, with the tree as it was.
+        Raises AuditDamaged when anything does not fit, with the tree as it was; and the driver's errors.
         """
+        # one transaction, as SQLAlchemy would begin it: the driver's cursor begins none
+        if not connection.in_transaction():
+            connection.begin()
+        reader = Reader(connection.connection, connection.dialect.name)
         tree = self._tree.copy()
         while tree.size < size:
             first = tree.size
             end = min(size, first + _CHUNK)
-            computed: set[tuple[int, int, bytes]] = set()
-            for hashed in self._hashes(connection, first, end):
-                computed.update(tree.append(hashed))
-            if computed != self._stored(connection, first, end):
-                raise AuditDamaged("a node of the tree is not what its leaves give")
+            hashes = self._sound_hashes(reader, first, end)
+            if hashes is None or len(hashes) != end - first:
+                hashes = self._hashes(reader, first, end)
+            for level, from_ix, nodes in tree.extend(hashes):
+                stored = reader.nodes(self.shard, level, from_ix, from_ix + len(nodes))
+                if stored != list(enumerate(nodes, start=from_ix)):
+                    raise AuditDamaged("a node of the tree is not what its leaves give")
         self._tree = tree
 
-    def _hashes(self, connection: sa.Connection, first: int, end: int) -> list[bytes]:
+    def _sound_hashes(self, reader: Reader, first: int, end: int) -> list[bytes] | None:
+        """Return the leaf hashes if every row is as it should be and none has been purged, which is nearly always."""
+        hashes: list[bytes] = []
+        for of_leaves, of_payloads in reader.leaves_and_payloads(self.shard, first, end, AT_ONCE):
+            rows = sound_rows(self.shard, first + len(hashes), of_leaves, of_payloads)
+            if rows is None:
+                return None
+            hashes += rows.hashes
+        return hashes
+
+    def _hashes(self, reader: Reader, first: int, end: int) -> list[bytes]:
+        """Return the leaf hashes, each row looked at by itself. Raises AuditDamaged for the first that does not fit."""
         shard = self.shard
         hashes: list[bytes] = []
-        for seq, body, stored, salt, payload in _rows(connection, RECORDS, (shard, first, end)):
+        for seq, body, stored, salt, payload in reader.records(shard, first, end):
             if not isinstance(body, bytes):
                 raise AuditDamaged("a record is not stored as bytes")
             try:
@@ -73,20 +89,3 @@ class Replica:
         if len(hashes) != end - first:
             raise AuditDamaged("leaves are missing")
         return hashes
-
-    def _stored(self, connection: sa.Connection, first: int, end: int) -> set[tuple[int, int, bytes]]:
-        """Return the stored nodes that leaves [first, end) complete."""
-        found: set[tuple[int, int, bytes]] = set()
-        for level in range(1, end.bit_length()):
-            from_ix, to_ix = first >> level, end >> level
-            if from_ix == to_ix:
-                continue
-            stored = _rows(connection, NODES, (self.shard, level, from_ix, to_ix))
-            found.update([(level, ix, hashed) for ix, hashed in stored])
-        return found
-
-
-def _rows(connection: sa.Connection, statement: str, parameters: tuple[str | int, ...]) -> Sequence[Any]:
-    if is_postgresql(connection.engine):
-        statement = statement.replace("?", "%s")
-    return connection.exec_driver_sql(statement, parameters).all()

@@ -58,9 +58,10 @@ class Writing:
             return
         # connected before it is its turn: the log waits for as long as the turn lasts
         with (
-            self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection,
+            self.engine.connect() as connection,
             turn(self.engine, BUSY_MILLISECONDS / 1000) as begun,
-            connection.begin(),
+            # of the connection: to make an engine with the option costs as much as the transaction
+            connection.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin(),
         ):
             begun()
             yield connection

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -29,7 +31,7 @@ from gateway.audit.recovery import origin_of
 from gateway.audit.sealed import frontier_at, stored_nodes
 from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_checkpoint, audit_shard
-from gateway.storage.engine import writing
+from gateway.storage.engine import is_postgresql, writing
 from tests.audit.rewriting import rewrite
 
 pytestmark = pytest.mark.anyio
@@ -314,6 +316,40 @@ async def test_a_master_log_that_is_damaged_again_at_once_stops_the_process_and_
 
     told = (log.shard, ShardEvent.CHECKPOINT, 2) in events(engine)
     assert (told, log.failed) == ((True, False) if times == 1 else (False, True))
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("table", ["audit_leaf", "audit_payload", "audit_node"])
+async def test_a_disk_that_fails_under_what_a_checkpoint_reads_stops_the_process_and_freezes_nothing(
+    engine: sa.Engine,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
+    before_statement: Callable[[Callable[[str], None]], None],
+    table: str,
+    busy: bool,
+) -> None:
+    """What is busy, or a server that went away, stops nothing: what it means, the writer says."""
+    failing = False
+
+    def flaw(statement: str) -> None:
+        if failing and statement.startswith("SELECT") and f"FROM {table} WHERE" in statement:
+            if is_postgresql(engine):
+                raise psycopg.OperationalError("the connection is lost")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY if busy else sqlite3.SQLITE_IOERR
+            raise error
+
+    before_statement(flaw)
+    log = open_log()
+    signing = checkpointer(log)
+    signing.checkpoint()
+    await log.append(EventKind.DENIED, {})
+    failing = True
+    signing.close()
+    failing = False
+
+    assert log.failed == (not busy and not is_postgresql(engine))
+    assert ShardEvent.FROZEN not in {event for _, event, _ in events(engine)}
 
 
 async def test_a_shard_that_has_ended_stays_so(engine: sa.Engine, open_log: OpenLog) -> None:

@@ -112,6 +112,22 @@ def test_a_frontier_goes_on_from_its_stored_peaks(size: int) -> None:
     assert tree.root() == STORED.roots[LARGEST]
 
 
+@pytest.mark.parametrize("size", range(LARGEST + 1))
+def test_many_leaves_at_once_give_the_tree_and_the_subtrees_that_they_give_one_by_one(size: int) -> None:
+    """From any size to any other: what was complete before is not told again."""
+    hashes = [STORED.fetch(0, ix) for ix in range(LARGEST)]
+    peaks = [STORED.fetch(level, ix) for level, ix in merkle.peak_positions(size)]
+    for larger in range(size, LARGEST + 1):
+        tree = merkle.Frontier(size, peaks)
+        completed = tree.extend(hashes[size:larger])
+
+        told = {(level, ix): node for level, first, nodes in completed for ix, node in enumerate(nodes, start=first)}
+        expected = [(level, ix) for level in range(1, 8) for ix in range(size >> level, larger >> level)]
+        assert (tree.size, tree.root()) == (larger, STORED.roots[larger])
+        assert told == {place: STORED.nodes[place] for place in expected}
+        assert tree.peaks() == [STORED.fetch(level, ix) for level, ix in merkle.peak_positions(larger)]
+
+
 def test_a_copy_of_a_frontier_grows_alone() -> None:
     tree = merkle.Frontier()
     tree.append(merkle.leaf_hash(b"a"))

@@ -5,9 +5,10 @@ Which row fails is of no interest here. That makes each check one comparison of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from operator import sub
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -27,20 +28,17 @@ def sound_leaves(reader: Reader, shard: str, stretch: Stretch) -> list[bytes] | 
 
     What has been noted by then is worth nothing.
     """
-    # as `leaf_bytes` writes it, which escapes nothing
-    if type(shard) is not str or _encoder.encode(shard) != f'"{shard}"'.encode():
-        return None
     hashes: list[bytes] = []
     times: list[int] = []
-    for leaves, payloads in reader.leaves_and_payloads(shard, stretch.first, stretch.end, AT_ONCE):
-        try:
-            more = _checked(shard, stretch, stretch.first + len(hashes), leaves, payloads)
-        except (ValueError, RecursionError):
+    for of_leaves, of_payloads in reader.leaves_and_payloads(shard, stretch.first, stretch.end, AT_ONCE):
+        first = stretch.first + len(hashes)
+        rows = sound_rows(shard, first, of_leaves, of_payloads)
+        if rows is None:
             return None
-        if more is None:
-            return None
-        hashes += more[0]
-        times += more[1]
+        hashes += rows.hashes
+        times += [leaf.t for leaf in rows.leaves]
+        stretch.intents.update([leaf.seq for leaf in rows.leaves if leaf.kind == INTENT])
+        _note(stretch, first, [leaf.seq for leaf in rows.leaves if leaf.kind in LINKING], rows.payloads)
     if len(hashes) != stretch.end - stretch.first:
         return None
     stretch.opened_at, stretch.closed_at, stretch.payloads = times[0], times[-1], len(times)
@@ -51,12 +49,23 @@ def sound_leaves(reader: Reader, shard: str, stretch: Stretch) -> list[bytes] | 
     return hashes
 
 
-def _checked(
-    shard: str, stretch: Stretch, first: int, of_leaves: list[tuple[Any, ...]], of_payloads: list[tuple[Any, ...]]
-) -> tuple[list[bytes], list[int]] | None:
-    """Return the leaf hashes and times of rows from `first` on. Raises ValueError for what is no leaf."""
+class Rows(NamedTuple):
+    """What rows give of which each is as it should be."""
+
+    hashes: list[bytes]
+    leaves: list[Leaf]
+    payloads: tuple[bytes, ...]
+
+
+def sound_rows(
+    shard: str, first: int, of_leaves: Sequence[tuple[Any, ...]], of_payloads: Sequence[tuple[Any, ...]]
+) -> Rows | None:
+    """Return what rows from `first` on give, as `Reader.leaves_and_payloads` reads them; None if one is not sound."""
     count = len(of_leaves)
     if len(of_payloads) != count:
+        return None
+    # as `leaf_bytes` writes it, which escapes nothing
+    if type(shard) is not str or _encoder.encode(shard) != f'"{shard}"'.encode():
         return None
     places = tuple(range(first, first + count))
     seqs, bodies, stored = zip(*of_leaves, strict=True)
@@ -69,7 +78,10 @@ def _checked(
     if tuple(hashes) != stored:
         return None
     text = b"\n".join(bodies)
-    leaves = _parse_leaves(text)
+    try:
+        leaves = _parse_leaves(text)
+    except (ValueError, RecursionError):
+        return None
     # Written again from its parts, so that its place, its version and its form are checked in one. As many lines as
     # bodies, and no line that is written has another line in it: so each body is a line, and that of its leaf.
     if len(leaves) != count or _encoder.encode_lines(leaves) != text + b"\n":
@@ -81,9 +93,7 @@ def _checked(
     bound = [sha256(salt + payload).hexdigest() for salt, payload in zip(salts, payloads, strict=True)]
     if bound != [leaf.ph for leaf in leaves]:
         return None
-    stretch.intents.update([leaf.seq for leaf in leaves if leaf.kind == INTENT])
-    _note(stretch, first, [leaf.seq for leaf in leaves if leaf.kind in LINKING], payloads)
-    return hashes, [leaf.t for leaf in leaves]
+    return Rows(hashes, leaves, payloads)
 
 
 def _note(stretch: Stretch, first: int, linking: list[int], payloads: tuple[bytes, ...]) -> None:
