@@ -18,9 +18,12 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from gateway.__main__ import main as contactpoint
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record
+from gateway.demo.personas import PERSONAS
 from tests.end_to_end.load import Load, log_of, records_at, unrecorded, write_config
 from tests.end_to_end.test_serve import REPOSITORY, process
 from tests.end_to_end.world import DemoWorld, RunningGateway
@@ -28,6 +31,7 @@ from tests.fixtures.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.network
 
+REVOKED = "probation-officer"
 SERVE = ("-m", "gateway", "serve", "--config")
 
 
@@ -118,6 +122,37 @@ def test_two_workers_on_one_file_share_the_load_and_one_that_is_killed_is_starte
     found = verified(config)
     assert (found["exit"], found["openIntents"]) == (0, open_intents(records))
     assert of_what_was_killed >= known
+
+
+def test_who_is_revoked_is_refused_by_both_workers_within_seconds_and_nobody_else_is(
+    world: DemoWorld, tmp_path: Path
+) -> None:
+    port = free_port()
+    config = write_config(world.settings, tmp_path)
+    load = Load(world, f"http://127.0.0.1:{port}", connections_kept=0)
+
+    def asked(persona: str) -> int:
+        # on a connection of its own, which either worker may take
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            return load.look_up(client, world.token(persona), "ordinary")
+
+    def workers(kind: EventKind, code: str | None) -> int:
+        of_kind = [r for r in log_of(tmp_path) if r.kind is kind and r.payload and r.payload.get("code") == code]
+        return len({record.shard for record in of_kind})
+
+    def both(kind: EventKind, persona: str, status: int, code: str | None = None) -> None:
+        until(lambda: asked(persona) == status and workers(kind, code) == 2)
+
+    with process(*SERVE, str(config), "--port", str(port), "--workers", "2", port=port, log=tmp_path / "log"):
+        both(EventKind.INTENT, REVOKED, 200)
+        revoke = ["revoke", "person", "-", "--config", str(config)]
+        told = CliRunner().invoke(contactpoint, revoke, input=PERSONAS[REVOKED].subject)
+        assert told.exit_code == 0, told.output
+        both(EventKind.DENIED, REVOKED, 401, "TOKEN REVOKED")
+        refused = {asked(REVOKED) for _ in range(12)}
+        others = {asked("social-worker") for _ in range(12)}
+
+    assert (refused, others) == ({401}, {200})
 
 
 def test_workers_that_cannot_go_on_end_the_whole_with_a_failure(world: DemoWorld, tmp_path: Path) -> None:
