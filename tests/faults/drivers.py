@@ -54,6 +54,11 @@ class DriverDeed:
     path: str = ""  # only to requests whose path holds this
     tells: bool = True  # what it answers with is what the agency holds
 
+    @property
+    def of_a_record(self) -> bool:
+        """Whether it shows only where a record is asked for, and so not in the call on the agency's health."""
+        return bool(self.path) or self.fault in {Fault.WRONG_PERSON, Fault.PARTIAL_PAGE}
+
 
 _ON_THE_WAY = {name: DriverDeed(deed.reason, deed) for name, deed in DEEDS.items() if deed.body is None}
 _INVALID = SourceReason.INVALID_ANSWER
@@ -196,8 +201,10 @@ class Drivers:
         deeds = {source: deeds_of(source)[name] for source, name in does.items()}
         data = await self._told(deeds)
         reasons = {source: deeds[source].reason if source in deeds else None for source in DRIVERS}
-        # who could have named an adult did not answer: nobody can say that all were asked about
-        reasons["probation"] = reasons["probation"] or reasons["cs"]
+        spared = reasons["cs"] is not None and "probation" in deeds and deeds["probation"].of_a_record
+        if reasons["cs"] and (spared or not reasons["probation"]):
+            # who could have named an adult did not answer: nobody can say that all were asked about
+            reasons["probation"] = reasons["cs"]
         found = []
         for line in data["sources"]:
             wanted = reasons[line["agency"]["id"]]
@@ -211,13 +218,9 @@ class Drivers:
         if _entries(data) != wanted_entries:
             found.append(f"practitioners are {_entries(data)}, not {wanted_entries}")
         for source, deed in deeds.items():
-            if not self.between[source].met and deed.deed.way == "good" and not self._spared(source, deeds):
+            if not self.between[source].met and deed.deed.way == "good" and not (spared and source == "probation"):
                 found.append(f"{source} met no {does[source]}")
         return found + [each for between in self.between.values() for each in between.too_often()]
-
-    def _spared(self, source: str, deeds: Mapping[str, DriverDeed]) -> bool:
-        """Whether a path is not asked: no adult was named."""
-        return bool(deeds[source].path) and "cs" in deeds and source == "probation"
 
     async def _told(self, deeds: Mapping[str, DriverDeed]) -> Mapping[str, Any]:
         for source, between in self.between.items():

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from connectors import batches
-from gateway import batching
 from gateway.batching import Batches
 from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.lookup import Lookups
@@ -230,7 +229,13 @@ def ends_with_any_asker(patch: pytest.MonkeyPatch) -> None:
 
 def first_deadline(patch: pytest.MonkeyPatch) -> None:
     """A shared call ends when the first of its askers waits no more."""
-    patch.setattr(batching, "_moment", lambda deadline: -deadline.at)
+    run = Batches._run
+
+    async def hurried(self: Batches, batch: Any) -> None:
+        batch.deadline = min((ask.deadline for ask in batch.asks), key=lambda deadline: deadline.at)
+        await run(self, batch)
+
+    patch.setattr(Batches, "_run", hurried)
 
 
 Defect = Callable[[pytest.MonkeyPatch], None]
