@@ -7,13 +7,27 @@ NaN and Infinity, numbers out of range, invalid UTF-8, a byte order mark, lone s
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
 MAX_DEPTH = 32
 
+_FLAT = (
+    inspect.StrType,
+    inspect.IntType,
+    inspect.FloatType,
+    inspect.BoolType,
+    inspect.NoneType,
+    inspect.DateType,
+    inspect.DateTimeType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +46,7 @@ def decode(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise NotStrictJSON("not JSON") from None
     _refuse_duplicates(body, value)
-    if not _few_brackets(body, max_depth):
+    if body.count(b"{") + body.count(b"[") > max_depth:  # fewer brackets are not nested deeply, however they stand
         _refuse_depth(value, max_depth)
     return value
 
@@ -42,17 +56,33 @@ def decode_as(body: bytes, expected: type, *, max_depth: int = MAX_DEPTH) -> Any
 
     None says nothing of the bytes: `decode` does.
     """
+    read, depth = _reading(expected)
     try:
-        value = _decoder_of(expected)(body)
+        value = read(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     # what is written is strict: were a member named twice, or one that is not known, the bytes would not come back
-    return value if _encode(value) == body and _few_brackets(body, max_depth) else None
+    if _encode(value) != body:
+        return None
+    return value if depth <= max_depth or body.count(b"{") + body.count(b"[") <= max_depth else None
 
 
 @cache
-def _decoder_of(expected: type) -> Any:
-    return msgspec.json.Decoder(expected).decode
+def _reading(expected: type) -> tuple[Callable[[bytes], Any], float]:
+    return msgspec.json.Decoder(expected).decode, _deepest(inspect.type_info(expected), ())
+
+
+def _deepest(kind: inspect.Type, around: tuple[type, ...]) -> float:
+    """Return how deeply a value of a type can be nested: infinitely if the type does not say."""
+    if isinstance(kind, inspect.StructType):
+        if kind.cls in around:
+            return math.inf
+        return 1 + max((_deepest(field.type, (*around, kind.cls)) for field in kind.fields), default=0)
+    if isinstance(kind, inspect.ListType):
+        return 1 + _deepest(kind.item_type, around)
+    if isinstance(kind, inspect.UnionType):
+        return max(_deepest(each, around) for each in kind.types)
+    return 0 if isinstance(kind, _FLAT) else math.inf
 
 
 def _refuse_duplicates(body: bytes, value: Any) -> None:
@@ -69,11 +99,6 @@ def _refuse_duplicates(body: bytes, value: Any) -> None:
         _pairs.decode(body.decode())
     except RecursionError:
         raise NotStrictJSON("nested too deeply") from None
-
-
-def _few_brackets(body: bytes, max_depth: int) -> bool:
-    """Return whether there are too few brackets to be nested deeply, however they stand."""
-    return body.count(b"{") + body.count(b"[") <= max_depth
 
 
 def _refuse_depth(value: Any, max_depth: int) -> None:

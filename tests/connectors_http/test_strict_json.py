@@ -135,3 +135,25 @@ def test_an_answer_as_it_is_written_is_told_at_a_glance() -> None:
 )
 def test_what_is_not_so_at_a_glance_is_read_with_care(body: bytes) -> None:
     assert decode_as(body, Row) is None
+
+
+class Nested(msgspec.Struct):
+    inner: list[Nested]
+
+
+class Names(msgspec.Struct):
+    names: list[list[str]]
+
+
+def test_many_brackets_that_are_not_deep_are_told_at_a_glance_where_the_type_bounds_them() -> None:
+    body = b'{"names":[' + b",".join([b'["a"]'] * MAX_DEPTH) + b"]}"
+    assert decode_as(body, Names) == Names([["a"]] * MAX_DEPTH)
+
+
+def test_a_type_that_bounds_no_depth_is_read_with_care_where_there_are_many_brackets() -> None:
+    deep = MAX_DEPTH // 2 + 1
+    body = b'{"inner":[' * deep + b"]}" * deep
+    assert msgspec.json.encode(msgspec.json.decode(body, type=Nested)) == body
+    assert decode_as(body, Nested) is None
+    with pytest.raises(NotStrictJSON):
+        decode(body)
