@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from connectors.addresses import Address, CheckedResolver, ForbiddenAddress, LookupFailed, literal_address
 from connectors.faults import FaultCode, SourceFailed
 from connectors.transport import lines_of
-from connectors.wire_connection import Connection, WireAnswer
+from connectors.wire_answer import WireAnswer
+from connectors.wire_connection import Connection
 
 CONNECT_SECONDS = 0.3
 _NEXT_ADDRESS_SECONDS = CONNECT_SECONDS / 3

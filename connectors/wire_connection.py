@@ -13,131 +13,19 @@ import math
 import select
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import cast
 
 import httptools
 
 from connectors.faults import FaultCode, SourceFailed
-from connectors.plain_answers import fields_of, plain_answer
+from connectors.plain_answers import plain_answer
+from connectors.wire_answer import WireAnswer
 
 MOST_HEADER_BYTES = 8190
 MOST_HEADERS = 64
 _MOST_HEAD_BYTES = 64 * 1024  # and of anything else that is no body
 _MOST_UNREAD_BYTES = 256 * 1024
-
-
-class Headers(Mapping[str, str]):
-    """The headers of an answer, looked up without regard to case; of one that stands twice, the first."""
-
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self._raw = raw
-
-    def __getitem__(self, name: str) -> str:
-        wanted = name.lower().encode("latin-1")
-        for each, value in self._raw:
-            if each.lower() == wanted:
-                return value.decode("latin-1")
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._raw))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-class WireAnswer:
-    """An answer as it arrives: the head first, then the body, whole or in parts."""
-
-    __slots__ = (
-        "_connection",
-        "_failure",
-        "_head",
-        "_more",
-        "complete",
-        "content_type",
-        "parts",
-        "plain_length",
-        "raw",
-        "size",
-        "status",
-    )
-
-    def __init__(self, connection: Connection) -> None:
-        self.status = 0
-        self.raw: list[tuple[bytes, bytes]] | None = []
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.complete = False
-        self.plain_length: int | None = None
-        self.content_type: bytes | None = None
-        self._head = b""  # of a plain answer
-        self._connection: Connection | None = connection
-        self._failure: FaultCode | None = None
-        self._more: asyncio.Future[None] | None = None
-
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers as they came."""
-        if self.raw is None:
-            self.raw = fields_of(self._head)
-        return self.raw
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, looked up without regard to case."""
-        return Headers(self.raw_headers)
-
-    def whole(self) -> bytes | None:
-        """Return the body if all of it has come."""
-        return b"".join(self.parts) if self.complete else None
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises SourceFailed."""
-        while True:
-            if self.parts:
-                data, self.parts, self.size = b"".join(self.parts), [], 0
-                yield data
-                continue
-            if self.complete:
-                return
-            if self._failure is not None:
-                raise SourceFailed(self._failure)
-            if self._connection is not None:
-                self._connection.resume()
-            self._more = asyncio.get_running_loop().create_future()
-            await self._more
-
-    async def release(self) -> None:
-        """Let the connection go: kept for the next call if all of the answer has arrived, else closed."""
-        if self._connection is not None:
-            self._connection.abort()
-
-    # What follows is called by the connection.
-
-    def plainly(self, status: int, head: bytes, body: bytes, content_type: bytes) -> None:
-        """Take the whole of a plain answer. Nobody waits for more of it: its head has not been told yet."""
-        self._connection, self.complete = None, True
-        self.status = status
-        self._head, self.raw = head, None
-        self.parts.append(body)
-        self.plain_length = len(body)
-        self.content_type = content_type
-
-    def told(self) -> None:
-        """Wake who waits for more."""
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
-
-    def ended(self, failure: FaultCode | None) -> None:
-        """Note that nothing more comes: the answer is complete, or failed."""
-        self._connection = None
-        self.complete = failure is None
-        self._failure = failure
-        self.told()
 
 
 class Connection(asyncio.Protocol):

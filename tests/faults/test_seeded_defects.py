@@ -11,7 +11,7 @@ import pytest
 
 from connectors import http
 from connectors.faults import FaultCode, SourceFailed
-from connectors.wire_connection import WireAnswer
+from connectors.wire_answer import WireAnswer
 from gateway import fanout
 from gateway.batching import Batches
 from gateway.breaker import BreakerRules
