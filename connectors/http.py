@@ -183,10 +183,9 @@ class SourceClient:
             raise SourceFailed(FaultCode.DEADLINE)
         if self._free <= 0:
             raise SourceFailed(FaultCode.BULKHEAD_FULL)
-        target = self._target(path, params)
-        sent = f"{_accepting(accept)}X-Request-ID: {_header_token(request_id)}\r\n"
-        if traceparent is not None:
-            sent = f"{sent}traceparent: {_header_token(traceparent)}\r\n"
+        # most paths have nothing encoded and no dots after a slash: one look tells
+        target = self._prefix + path if not params and _PLAIN_PATH.fullmatch(path) else self._target(path, params)
+        sent = _lines_of_ask(accept, request_id, traceparent)
         if headers:
             sent += lines_of(headers)
         content = None
@@ -216,8 +215,7 @@ class SourceClient:
             await self._auth.aclose()
 
     def _target(self, path: str, params: Mapping[str, str] | None) -> str:
-        # most paths have nothing encoded and no dots after a slash: one look tells
-        if not _PLAIN_PATH.fullmatch(path) and (not _PATH.fullmatch(path) or _PATH_TRICKS.search(path)):
+        if not _PATH.fullmatch(path) or _PATH_TRICKS.search(path):
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
@@ -235,19 +233,27 @@ class SourceClient:
         return await self._once(call, lines, asyncio.get_running_loop().time())
 
     async def _repeated(self, call: _Call, lines: str, now: float) -> _Received:
-        if call.repeated:
-            return await self._once(call, lines, now)
-        self._retries.earn()
+        if not call.repeated:
+            self._retries.earn()
         try:
             return await self._once(call, lines, now)
         except SourceFailed as failure:
-            loop = asyncio.get_running_loop()
-            pause = call.rule.pause_before(failure, call.deadline, took_seconds=loop.time() - now)
-            if pause is None or not self._retries.spend():
-                raise
+            pause = self._pause_before(call, failure, now)
+        return await self._once_more(call, lines, pause)
+
+    def _pause_before(self, call: _Call, failure: SourceFailed, began: float) -> float:
+        """Return the seconds after which to make a failed call once more; raises the failure if that may not be."""
+        if not call.repeated:
+            took = asyncio.get_running_loop().time() - began
+            pause = call.rule.pause_before(failure, call.deadline, took_seconds=took)
+            if pause is not None and self._retries.spend():
+                return pause
+        raise failure
+
+    async def _once_more(self, call: _Call, lines: str, pause: float) -> _Received:
         call.repeated = True
         await asyncio.sleep(pause)
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         if call.deadline.at <= now:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
         try:
@@ -258,7 +264,7 @@ class SourceClient:
 
     async def _once(self, call: _Call, lines: str, now: float) -> _Received:
         at = call.deadline.at
-        left = int(max(0.0, at - now) * 1000)
+        left = int((at - now) * 1000) if at > now else 0
         answer = await self._exchange.send(call.method, call.target, f"{lines}{_BUDGET}{left}\r\n", call.content, at)
         whole = answer.whole()
         length = answer.plain_length
@@ -317,9 +323,14 @@ def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, Addres
     return origin, prefix, rule
 
 
-@lru_cache(maxsize=64)
-def _accepting(accept: str | tuple[str, ...]) -> str:
-    return lines_of({"Accept": accept if isinstance(accept, str) else ", ".join(accept)})
+@lru_cache(maxsize=64)  # a lookup asks several sources in one turn, and most of them alike
+def _lines_of_ask(accept: str | tuple[str, ...], request_id: str, traceparent: str | None) -> str:
+    told = {"Accept": accept if isinstance(accept, str) else ", ".join(accept), "X-Request-ID": request_id}
+    if traceparent is not None:
+        told["traceparent"] = traceparent
+    if not _TOKEN.fullmatch(request_id) or (traceparent is not None and not _TOKEN.fullmatch(traceparent)):
+        raise ValueError("a request id or traceparent is letters, digits, dots and dashes")
+    return lines_of(told)
 
 
 def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, str]:
@@ -327,9 +338,3 @@ def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, str]:
     if form is not None:
         return urlencode(form).encode(), "Content-Type: application/x-www-form-urlencoded\r\n"
     return msgspec.json.encode(json), "Content-Type: application/json\r\n"
-
-
-def _header_token(value: str) -> str:
-    if not _TOKEN.fullmatch(value):
-        raise ValueError("a request id or traceparent is letters, digits, dots and dashes")
-    return value

@@ -128,17 +128,13 @@ def parse(answer: Answer, body: bytes, decode: type | None) -> Any:
         content_type = answer.headers.get("Content-Type", "").encode("latin-1")
     if not _is_json(content_type):
         raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.CONTENT_TYPE)
-    if decode is not None and 200 <= status < 300:
-        return _as_type(body, decode)
-    return _strict(body)
-
-
-def _as_type(body: bytes, expected: type) -> Any:
-    told = strict_json.decode_as(body, expected)
+    if decode is None or not 200 <= status < 300:
+        return _strict(body)
+    told = strict_json.decode_as(body, decode)
     if told is not None:
         return told
     try:
-        return msgspec.convert(_strict(body), expected)
+        return msgspec.convert(_strict(body), decode)
     except msgspec.ValidationError:
         raise SourceFailed(FaultCode.SCHEMA) from None
 

@@ -28,7 +28,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """Count one call."""
-        self._saved = min(_MOST_SAVED, self._saved + self._share)
+        if self._saved < _MOST_SAVED:
+            self._saved = min(_MOST_SAVED, self._saved + self._share)
 
     def spend(self) -> bool:
         """Return whether one more repetition is paid for, and take it if it is."""

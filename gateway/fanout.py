@@ -184,16 +184,19 @@ class FanOut:
 
     def _as(self, upstream: Upstream, now: float, known: Ask | None = None) -> Ask:
         """Return the ask of a source from now on: `known`, another source's, if it is the same."""
-        usual = min(self.source_seconds, upstream.manifest.timeout_seconds)
+        manifest = upstream.manifest
+        usual = min(self.source_seconds, manifest.timeout_seconds)
         own = now + usual
         at = min(self.deadline.at, own)
         hurried = own - at > usual * _MOST_TAKEN
-        asker = self.asker if upstream.manifest.answers_depend_on_asker else None
+        asker = self.asker if manifest.answers_depend_on_asker else None
         silent = upstream.source in self.silent
         if (
             known is not None
-            and (known.deadline.at, known.deadline.hurried) == (at, hurried)
-            and (known.asker is asker and known.silent is silent)
+            and known.deadline.at == at
+            and known.deadline.hurried is hurried
+            and known.asker is asker
+            and known.silent is silent
         ):
             return known
         return Ask(

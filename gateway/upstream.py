@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from connectors import answers
 from connectors.base import Ask, Connector, Deadline, FieldMask
@@ -77,8 +78,7 @@ class Upstream:
         loop = asyncio.get_running_loop()
         ticket, bearing = self.enter(loop.time()), _NONE
         try:
-            told = _dated(await self._connector.involvements(subjects, mask, ask))
-            bearing = _bearing(told, ask.deadline)
+            told, bearing = _weighed(await self._connector.involvements(subjects, mask, ask), ask.deadline)
         except BaseException as fault:
             bearing = _of_fault(fault, ask.deadline, loop.time())
             raise
@@ -113,33 +113,31 @@ def _of_fault(fault: BaseException, deadline: Deadline, now: float) -> Bearing:
     return Bearing.NONE
 
 
-def _dated(told: Mapping[SubjectRef, Answer]) -> Mapping[SubjectRef, Answer]:
-    """Return the answers without those of the future; one that was so a while ago says since when."""
-    if type(told) is dict or isinstance(told, Mapping):
-        for answer in told.values():
-            if isinstance(answer, Answered) and answer.as_of is not None:
-                latest = datetime.now(UTC) + _AHEAD
-                return {subject: _until(latest, answer) for subject, answer in told.items()}
-    return told
+def _weighed(told: Any, deadline: Deadline) -> tuple[Mapping[SubjectRef, Answer], Bearing]:
+    """Return the answers without those of the future, and what they say of the source.
+
+    It is sound if it could answer about anybody. An answer that was so a while ago says since when.
+    """
+    if type(told) is not dict and not isinstance(told, Mapping):
+        return told, _NONE
+    bearing = _NONE
+    dated = False
+    for answer in told.values():
+        if isinstance(answer, Answered):
+            bearing = _SOUND
+            dated = dated or answer.as_of is not None
+        elif isinstance(answer, NoAnswer) and bearing is not _SOUND:
+            bearing = max(bearing, _of_code(answer.code, deadline))
+    if dated:
+        latest = datetime.now(UTC) + _AHEAD
+        told = {subject: _until(latest, answer) for subject, answer in told.items()}
+    return told, bearing
 
 
 def _until(latest: datetime, answer: Answer) -> Answer:
     if isinstance(answer, Answered) and answer.as_of is not None and answer.as_of > latest:
         return answers.invalid(answer.subject, FaultCode.SCHEMA)
     return answer
-
-
-def _bearing(told: object, deadline: Deadline) -> Bearing:
-    """Return what an answer says of the source: sound if it could answer about anybody."""
-    if type(told) is not dict and not isinstance(told, Mapping):
-        return Bearing.NONE
-    bearing = _NONE
-    for answer in told.values():
-        if isinstance(answer, Answered):
-            return _SOUND
-        if isinstance(answer, NoAnswer):
-            bearing = max(bearing, _of_code(answer.code, deadline))
-    return bearing
 
 
 def _of_code(code: str, deadline: Deadline) -> Bearing:
