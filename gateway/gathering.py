@@ -102,11 +102,11 @@ class Gathering:
         self._keys = keys
         self._caller = caller
         self.key = key
-        self._today = today
+        self.today = today
         self.started = time.monotonic()
         self.plan = plan
         self.outcomes: dict[str, SourceOutcome] = {}
-        self._entry_id: Callable[..., str] | None = None
+        self._entry_id: Callable[[str, str], str] | None = None
         self.standing = plan.entitlements.floor
         self.relationship_shown_by: str | None = None  # the custodian whose entry makes the relationship
         self.held_back: HeldBackRows = {}
@@ -173,17 +173,21 @@ class Gathering:
 
     async def _unread(self) -> frozenset[str]:
         """Sources that list their shields, whose list has never been read and that do not answer now: presumed to."""
-        listing = (s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields)
-        answered = {s for s, outcome in self.outcomes.items() if outcome.status is SourceStatus.ANSWERED}
+        listing = [s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields]
         try:
-            return await self._shields.never_read(listing) - answered
+            unread = await self._shields.never_read(listing) if listing else frozenset()
         except ShieldsUnreadable:
             raise Overloaded(1) from None
+        return unread - {s for s in unread if self._answers(s)}
+
+    def _answers(self, source: str) -> bool:
+        outcome = self.outcomes.get(source)
+        return outcome is not None and outcome.status is SourceStatus.ANSWERED
 
     async def _disclosed(self) -> Disclosed:
         facts = self._facts()
         entitlements = self.plan.entitlements
-        if not corroborated(facts, entitlements, self.key.date_of_birth, self.key.family_name, self._today):
+        if not corroborated(facts, entitlements, self.key.date_of_birth, self.key.family_name, self.today):
             self.identity = UNCORROBORATED
             return nothing(facts, HeldBack.UNCORROBORATED)
         self.identity = CORROBORATED
@@ -208,16 +212,16 @@ class Gathering:
             facts = self._facts()
             if self._hidden():
                 return nothing(facts, HeldBack.SHIELDED)
-        viewer = Viewer(self._caller, self._opaque_id)
-        return disclose(facts, entitlements, self.standing, viewer, self._today)
+        viewer = Viewer(self._caller, self._opaque_ids())
+        return disclose(facts, entitlements, self.standing, viewer, self.today)
 
     def _stood_in(self, stand_in: StandIn) -> list[types.Involvement]:
         """Return stale entries, decided about anew by what is known without them; they come last."""
         facts = stand_in.facts(self.outcomes, shielded=bool(self.shielded_by))
         if not facts or self.identity != CORROBORATED:
             return []
-        viewer = Viewer(self._caller, self._opaque_id)
-        disclosed = disclose(facts, self.plan.entitlements, self.standing, viewer, self._today)
+        viewer = Viewer(self._caller, self._opaque_ids())
+        disclosed = disclose(facts, self.plan.entitlements, self.standing, viewer, self.today)
         self.held_back = {**self.held_back, **disclosed.held_back}
         return in_order(disclosed.rows)
 
@@ -225,7 +229,7 @@ class Gathering:
         """Keep for later what was told of these entries, as OUTCOME has them; a shielded child's are not kept."""
         if not self.shielded_by:
             live = {entry["entry"] for entry in entries if "staleAsOf" not in entry}
-            stand_in.note_told(self.outcomes, live, self._opaque_id)
+            stand_in.note_told(self.outcomes, live, self._opaque_ids())
 
     def _hidden(self) -> bool:
         if not self.shielded_by:
@@ -251,11 +255,12 @@ class Gathering:
             log.warning("entries_about_somebody_else", source=source)
         return kept
 
-    def _opaque_id(self, custodian: str, local_id: str) -> str:
+    def _opaque_ids(self) -> Callable[[str, str], str]:
+        """Return what makes the ids of entries, by custodian and local id: this caller's, for this child."""
         if self._entry_id is None:
             caller = self._caller
             self._entry_id = self._keys.opaque_ids("entry", caller.issuer, caller.person, self.key.nhs_number)
-        return self._entry_id(custodian, local_id)
+        return self._entry_id
 
     def _selected(self, sections: Mapping[str, Any]) -> dict[str, Any]:
         """Leave out a section of which nothing selected has a value: a source may tell more than it was asked."""

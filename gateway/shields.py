@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -169,16 +171,20 @@ class DatabaseShields:
 
         A source that does not say (None, or no answer) neither adds nor removes.
         """
-        pseudonym = self._keys.pseudonym(nhs_number)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         # 2 is neither added nor removed: the statement runs all the same. What was not on record is not removed: a
         # lookup beside this one may have put it there since, and its removal would be on no record.
         lifted = {source for source, shielded in said.items() if shielded is False and source in on_record}
-        flags = {source: 1 if shielded else 0 if source in lifted else 2 for source, shielded in sorted(said.items())}
-        parameters = {"pseudonym": pseudonym, "since": now, "said": _json(flags)}
+        flags = tuple(
+            [(source, 1 if shielded else 0 if source in lifted else 2) for source, shielded in sorted(said.items())]
+        )
+        parameters = {
+            "pseudonym": self._keys.pseudonym(nhs_number),
+            "since": _moment(int(time.time())),
+            "said": _said_in_json(flags),
+        }
         return ShieldWrite(
             statements=[(statement, parameters) for statement in self._observed] if flags else [],
-            added=tuple(sorted(s for s, shielded in said.items() if shielded and s not in on_record)),
+            added=tuple(sorted([s for s, shielded in said.items() if shielded and s not in on_record])),
             removed=tuple(sorted(lifted)),
         )
 
@@ -188,7 +194,7 @@ class DatabaseShields:
         `replace` also lifts the shields of that source that the list lacks: for the load command, which is somebody's
         decision; a list that a source gave at start-up only adds.
         """
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        now = _moment(int(time.time()))
         rows = [{"source": source, "pseudonym": self._keys.pseudonym(n), "since": now} for n in set(children)]
         statements: Statements = [(_READ, {"source": source, "since": now})]
         if replace:
@@ -213,6 +219,18 @@ def _tell(told: asyncio.Future[frozenset[str]], found: frozenset[str] | Exceptio
         told.set_exception(found)
     else:
         told.set_result(found)
+
+
+@lru_cache(maxsize=1)
+def _moment(second: int) -> str:
+    """Return a second of the time of day as the register has it; most lookups end in that of the one before."""
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=256)
+def _said_in_json(flags: tuple[tuple[str, int], ...]) -> str:
+    """Return what sources said as an object; of lookups that were shielded nowhere it is the same."""
+    return _json(dict(flags))
 
 
 def _json(value: object) -> str:

@@ -57,7 +57,7 @@ def _places(run: Gathering) -> dict[str, int]:
     for outcome in run.outcomes.values():
         for answer in outcome.answers:
             for row in answer.involvements:
-                found[run._opaque_id(outcome.source, row.local_id)] = len(found)
+                found[run._opaque_ids()(outcome.source, row.local_id)] = len(found)
     return found
 
 
@@ -127,7 +127,7 @@ def _for_anybody(honest: Any) -> Any:
 
 
 def _local(honest: Any) -> Any:
-    return lambda self, custodian, local_id: f"{custodian}/{local_id}"
+    return lambda self: lambda custodian, local_id: f"{custodian}/{local_id}"
 
 
 def _typename(of: str, instead: str, when: Any) -> Any:
@@ -225,7 +225,7 @@ MUTANTS = (
         "the-source's-own-id",
         9,
         "An id is the source's own key of the record.",
-        wrapping(Gathering, "_opaque_id", _local),
+        wrapping(Gathering, "_opaque_ids", _local),
         SeenBy.PROBE,
     ),
     Mutant(
