@@ -47,7 +47,8 @@ from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
-from gateway.lookup import Lookups, legal_today
+from gateway.legal_day import legal_today
+from gateway.lookup import Lookups
 from gateway.lookup_budgets import LookupBudgets
 from gateway.metrics import note_commit, show_now, watch_log
 from gateway.migrate import migrate

@@ -7,8 +7,9 @@ from datetime import date
 
 from auth.appointments import AppointmentRegister, AppointmentsUnreadable
 from auth.caller import Caller
+from auth.entitlements import Entitlements
 from auth.sharing import AgreementSet
-from auth.standing import NO_STANDING, Standing, standing_of
+from auth.standing import NO_STANDING, standing_of
 from gateway.asked import Access, Key
 from gateway.errors import Overloaded
 from gateway.plan import Planner
@@ -19,9 +20,9 @@ from schema.vocabulary import Relationship
 @made_quickly
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The standing from which a lookup starts, and the appointment that it rests on, if any."""
+    """What is open with the standing from which a lookup starts, and the appointment that it rests on, if any."""
 
-    standing: Standing
+    entitlements: Entitlements
     appointment: str | None
 
 
@@ -34,17 +35,18 @@ async def floor_of(
     key: Key,
     today: date,
 ) -> Floor:
-    """Return the standing from which a lookup starts. Raises Overloaded if the register cannot be read.
+    """Return from where a lookup starts. Raises Overloaded if the register of appointments cannot be read.
 
     It is read only for callers to whom an appointment could open something: for all others a lookup costs no more.
     """
     held = standing_of(Relationship.OVERRIDE) if access.justification is not None else NO_STANDING
     ordinary = planner.entitlements(agreements, caller, access.purpose, today, held)
     if not ordinary.may_be_appointed:
-        return Floor(held, None)
+        return Floor(ordinary, None)
     if (found := await appointment_of(register, caller, access, key, today)) is not None:
-        return Floor(standing_of(*held, Relationship.APPOINTED), found)
-    return Floor(held, None)
+        appointed = standing_of(*held, Relationship.APPOINTED)
+        return Floor(planner.entitlements(agreements, caller, access.purpose, today, appointed), found)
+    return Floor(ordinary, None)
 
 
 async def appointment_of(

@@ -9,9 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -43,6 +41,7 @@ from gateway.exhaustion import EXHAUSTION
 from gateway.floor import appointment_of, floor_of
 from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
+from gateway.legal_day import legal_today
 from gateway.lookup_budgets import LookupBudgets
 from gateway.lookup_record import LookupRecord, document_of
 from gateway.metrics import note_lookup
@@ -57,13 +56,6 @@ from schema.made_quickly import made_quickly
 from schema.vocabulary import LookupOutcome, Purpose, Relationship
 
 log = structlog.get_logger("gateway.lookup")
-
-_LEGAL_TIME = ZoneInfo("Europe/London")  # birthdays, review dates and commencement turn at midnight here
-
-
-def legal_today() -> date:
-    """Return the date that counts in law."""
-    return datetime.now(_LEGAL_TIME).date()
 
 
 @made_quickly
@@ -138,7 +130,7 @@ class Lookups:
         # 3. The plan: before anything is executed or asked.
         floor = await floor_of(self.planner, self.appointments, agreements, caller, access, key, today)
         record = self._record(caller, access, key, operation, request_id, floor.appointment, started)
-        plan = self.planner.plan(operation, variables, agreements, caller, access.purpose, today, floor.standing)
+        plan = self.planner.plan(operation, variables, floor.entitlements)
         # 4. Budgets.
         charge = await self.budgets.charge(record, agreements)
         # 5. May this caller, for this purpose, look up a child at all?
@@ -159,7 +151,7 @@ class Lookups:
             run.stand_in = self.stand_ins.of(caller, access, key, plan)
         left = "FAILED"
         try:
-            encoded, left = await self._run(record, intent, run, charge, encode)
+            encoded, left = await self._run(record, intent, run, charge, agreements, encode)
             return Answer(encoded.body, None if limits is self.limits else within)
         finally:
             # after the hold: who reads the metrics would else see how long it took to find nothing
@@ -171,6 +163,7 @@ class Lookups:
         intent: int,
         run: Gathering,
         charge: Charge,
+        agreements: AgreementSet,
         encode: Callable[[Any, dict[str, Any]], Encoded],
     ) -> tuple[Encoded, str]:
         """Return the response and the outcome once OUTCOME is durable; what ends without a disclosure is held."""
@@ -181,7 +174,7 @@ class Lookups:
             tree = await run.tree(record.receipt)
             await self._alarm(run)
             encoded = encode(tree, _extensions(run.plan))
-            await self._recheck(record.caller, record.access, run.key, run.plan, run)
+            await self._recheck(record.caller, record.access, run.key, run.plan, run, agreements)
         except BaseException as fault:
             await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
             if not isinstance(fault, Exception):
@@ -213,17 +206,22 @@ class Lookups:
         payload = record.override(intent, item.id, item.due_at)
         return await self._append(EventKind.OVERRIDE, payload, item.statements(self.log.shard))
 
-    async def _recheck(self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering) -> None:
-        """Raise if the token, what the agreements open or an appointment ended meanwhile: then nothing leaves."""
+    async def _recheck(
+        self, caller: Caller, access: Access, key: Key, plan: Plan, run: Gathering, began_with: AgreementSet
+    ) -> None:
+        """Raise if the token, what the agreements open or an appointment ended meanwhile: then nothing leaves.
+
+        `began_with` are the agreements of the plan. What is open hangs on them, on the date and on the token's claims.
+        """
         self.recheck(caller)
-        now = self.planner.entitlements(
-            self.agreements(), caller, access.purpose, legal_today(), plan.entitlements.floor
-        )
-        if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
-            raise Overloaded(1)
+        agreements, today = self.agreements(), legal_today()
+        if agreements is not began_with or today != run.today:
+            now = self.planner.entitlements(agreements, caller, access.purpose, today, plan.entitlements.floor)
+            if now is not plan.entitlements and not now.still_opens(plan.entitlements, run.standing):
+                raise Overloaded(1)
         if Relationship.APPOINTED not in plan.entitlements.floor:
             return
-        if await appointment_of(self.appointments, caller, access, key, legal_today()) is None:
+        if await appointment_of(self.appointments, caller, access, key, today) is None:
             raise Overloaded(1)
 
     async def _quiet(self, run: Gathering) -> None:

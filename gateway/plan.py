@@ -94,7 +94,7 @@ class Planner:
         self._custodians = tuple(custodians)
         self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered, counted_as="entitlements")
         self._plans: Remembered[Hashable, Plan] = Remembered(remembered, counted_as="plans")
-        self._selecting = SelectionKeys(remembered)
+        self._selecting = SelectionKeys()
 
     def entitlements(
         self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, floor: Standing = NO_STANDING
@@ -107,25 +107,17 @@ class Planner:
             self._entitlements.keep(key, found)
         return found
 
-    def plan(
-        self,
-        operation: Operation,
-        variables: Mapping[str, Any],
-        agreements: AgreementSet,
-        caller: Caller,
-        purpose: Purpose,
-        today: date,
-        floor: Standing = NO_STANDING,
-    ) -> Plan:
-        """Return the plan; from memory if nothing that decides it differs."""
+    def plan(self, operation: Operation, variables: Mapping[str, Any], entitlements: Entitlements) -> Plan:
+        """Return the plan; from memory if nothing that decides it differs: what is selected, and these entitlements."""
         selecting = self._selecting.of(operation, variables)
-        key = (selecting, _circumstances(agreements, caller, purpose, today, floor))
-        found = None if selecting is None else self._plans.get(key)
+        if selecting is None:
+            return _plan(select(operation, variables), entitlements)
+        # the entitlements of the same circumstances are one object, which its plan keeps: no other can have its id
+        key = (selecting, id(entitlements))
+        found = self._plans.get(key)
         if found is None:
-            entitlements = self.entitlements(agreements, caller, purpose, today, floor)
             found = _plan(select(operation, variables), entitlements)
-            if selecting is not None:
-                self._plans.keep(key, found)
+            self._plans.keep(key, found)
         return found
 
 

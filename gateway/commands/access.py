@@ -24,7 +24,7 @@ from gateway.commands.access_sheet import sheet_of
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.settings_file import loaded
 from gateway.explaining import explain_child
-from gateway.lookup import legal_today
+from gateway.legal_day import legal_today
 from gateway.settings import Settings
 from schema.access_types import ChildState
 from schema.vocabulary import AgencyKind, Assurance, Purpose, Relationship, Role, Scope

@@ -28,7 +28,7 @@ from gateway.commands.settings_file import loaded
 from gateway.detection.feeds import FeedFault, check_feeds
 from gateway.early_refusals import refusing_early
 from gateway.graphql.query import sdl
-from gateway.lookup import legal_today
+from gateway.legal_day import legal_today
 from gateway.migrate import grant, grant_purging, is_behind
 from gateway.migrate import migrate as upgrade
 from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file

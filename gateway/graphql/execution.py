@@ -30,7 +30,8 @@ from gateway.graphql.endpoint import ExecutedAnswer, RequestContext
 from gateway.graphql.query import GRAPHQL_SCHEMA, ExecutionContext
 from gateway.graphql.root_fields import LOOKUP_FIELDS
 from gateway.graphql.selection import SelectionKeys, lookup_fields
-from gateway.lookup import Encoded, Lookups, legal_today
+from gateway.legal_day import legal_today
+from gateway.lookup import Encoded, Lookups
 from gateway.lookup_record import document_of
 from gateway.register_requests import RegisterRequest
 from gateway.registers import Registers
@@ -53,6 +54,15 @@ _STANDINGS = (
 @dataclass(frozen=True, slots=True)
 class _Asking:
     caller: Caller
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownLookup:
+    """What answers a lookup, worked out once for an operation and the variables that select."""
+
+    compiled: CompiledLookup
+    node: FieldNode
+    arguments: Mapping[str, str] | None  # by the name of each, the variable that it is; None if some are not
 
 
 def _root_scopes() -> dict[str, Scope]:
@@ -80,7 +90,7 @@ class Execution:
             lookups.agreements, legal_today, {source.id: source.custodian.kind for source in lookups.sources}
         )
         self._keys = SelectionKeys()
-        self._compiled: Remembered[Hashable, CompiledLookup] = Remembered(1024, counted_as="compiled")
+        self._compiled: Remembered[Hashable, _KnownLookup] = Remembered(1024, counted_as="compiled")
 
     async def answer(
         self, caller: Caller, operation: Operation, variables: Mapping[str, Any], context: RequestContext
@@ -89,16 +99,19 @@ class Execution:
         await self._check_scopes(caller, operation, context)
         if operation.register_node is not None:
             return await self._register(caller, operation, operation.register_node, variables, context)
-        nodes = lookup_fields(operation, variables) if operation.lookup_field else []
-        if not nodes:
+        known = self._known_lookup(operation, variables) if operation.lookup_field else None
+        if known is None:
             return ExecutedAnswer(body=_body(self._executed(caller, operation, context, None), None))
-        compiled = self._compile(operation, variables)
+        compiled = known.compiled
 
         def encode(tree: Any, extensions: dict[str, Any]) -> Encoded:
             data = compiled.shape(tree) if compiled.shape else self._executed(caller, operation, context, tree)
             return Encoded(_body(data, extensions), *disclosed_fields(compiled, data, tree))
 
-        arguments = _arguments(nodes[0], variables)
+        if known.arguments is None:
+            arguments = _arguments(known.node, variables)
+        else:
+            arguments = {name: variables[variable] for name, variable in known.arguments.items()}
         answer = await self._lookups.answer(
             caller, operation, variables, arguments, context.request_id, encode, within=context.wait_seconds
         )
@@ -132,11 +145,15 @@ class Execution:
     def _request(self, caller: Caller, operation: Operation, context: RequestContext) -> RegisterRequest:
         return RegisterRequest(caller, context.request_id, document_of(operation, self._lookups.keys))
 
-    def _compile(self, operation: Operation, variables: Mapping[str, Any]) -> CompiledLookup:
+    def _known_lookup(self, operation: Operation, variables: Mapping[str, Any]) -> _KnownLookup | None:
+        """Return what answers the operation's lookup; None where `@skip` or `@include` leave it out."""
         key = self._keys.of(operation, variables)
         found = None if key is None else self._compiled.get(key)
         if found is None:
-            found = compile_lookup(operation, variables)
+            nodes = lookup_fields(operation, variables)
+            if not nodes:
+                return None
+            found = _KnownLookup(compile_lookup(operation, variables), nodes[0], _variables_of(nodes[0]))
             if key is not None:
                 self._compiled.keep(key, found)
         return found
@@ -200,11 +217,15 @@ def _body(data: Mapping[str, Any], extensions: dict[str, Any] | None) -> bytes:
     return _encode({"data": data, "extensions": extensions} if extensions else {"data": data})
 
 
+def _variables_of(node: FieldNode) -> Mapping[str, str] | None:
+    """Return the variable of each argument; None unless each is one, as is usual: those are coerced already."""
+    given = {argument.name.value: argument.value for argument in node.arguments or ()}
+    found = {name: value.name.value for name, value in given.items() if isinstance(value, VariableNode)}
+    return found if len(found) == len(given) else None
+
+
 def _arguments(node: FieldNode, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the coerced arguments of the lookup field; the usual ones are variables, which are coerced already."""
-    given = {a.name.value: a.value for a in node.arguments or ()}
-    if all(isinstance(value, VariableNode) for value in given.values()):
-        return {name: variables[value.name.value] for name, value in given.items() if isinstance(value, VariableNode)}
+    """Return the coerced arguments of a lookup field."""
     query = GRAPHQL_SCHEMA.query_type
     if query is None:
         raise TypeError("the schema has no query type")

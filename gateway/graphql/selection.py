@@ -22,7 +22,7 @@ from graphql import (
 )
 
 from gateway.graphql.documents import Operation
-from gateway.remembered import Remembered
+from gateway.remembered import ByIdentity
 from schema.sections import SECTIONS
 from schema.vocabulary import AgencyKind, InvolvementStatus
 
@@ -141,19 +141,21 @@ def selecting_variables(operation: Operation) -> frozenset[str]:
 class SelectionKeys:
     """What two requests must share to select the same: the text, the operation, the values of selecting variables."""
 
-    def __init__(self, remembered: int = 1024) -> None:
-        self._names: Remembered[Hashable, tuple[str, ...]] = Remembered(remembered)
+    def __init__(self, remembered: int = 512) -> None:
+        # of each operation, the key without values, and the names of what selects in it
+        self._known: ByIdentity[Operation, tuple[Hashable, tuple[str, ...]]] = ByIdentity(remembered)
 
     def of(self, operation: Operation, variables: Variables) -> Hashable | None:
         """Return the key; None for an operation of which nothing may be kept."""
         if not operation.may_be_kept:
             return None
-        text = (operation.document_sha256, operation.node.name.value if operation.node.name else None)
-        names = self._names.get(text)
-        if names is None:
-            names = tuple(sorted(selecting_variables(operation)))
-            self._names.keep(text, names)
-        return text, tuple(_frozen(variables.get(name)) for name in names)
+        text, names = self._known.of(operation, lambda: _selecting(operation))
+        return (text, tuple([_frozen(variables.get(name)) for name in names])) if names else text
+
+
+def _selecting(operation: Operation) -> tuple[Hashable, tuple[str, ...]]:
+    text = (operation.document_sha256, operation.node.name.value if operation.node.name else None)
+    return text, tuple(sorted(selecting_variables(operation)))
 
 
 def _frozen(value: Any) -> Hashable:

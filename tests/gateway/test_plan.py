@@ -183,7 +183,8 @@ def plan(
 ) -> Plan:
     made = planner or Planner([custodian(), custodian("b"), custodian("c")])
     asked = operation(selection, variables)
-    return made.plan(asked, values or {}, agreements, caller(**who), Purpose.CP_S47, TODAY, floor)
+    entitlements = made.entitlements(agreements, caller(**who), Purpose.CP_S47, TODAY, floor)
+    return made.plan(asked, values or {}, entitlements)
 
 
 def test_a_source_is_asked_for_what_is_both_open_and_wanted() -> None:
@@ -268,7 +269,7 @@ def test_the_plan_of_a_text_that_may_hold_an_identifier_is_not_remembered() -> N
     asked = DOCUMENTS.prepare(GraphQLRequest(text, None, {}), may_introspect=False)
 
     def made() -> Plan:
-        return planner.plan(asked, {}, OPEN, caller(), Purpose.CP_S47, TODAY)
+        return planner.plan(asked, {}, planner.entitlements(OPEN, caller(), Purpose.CP_S47, TODAY))
 
     assert made() is not made()
     assert made().masks == made().masks
