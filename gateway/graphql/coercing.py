@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLLeafType,
@@ -31,6 +32,8 @@ def reader_of(kind: GraphQLInputType, within: frozenset[str] = frozenset()) -> R
     """
     if isinstance(kind, GraphQLNonNull):
         return _required(reader_of(kind.of_type, within))
+    if isinstance(kind, GraphQLEnumType):
+        return _word(kind)
     if is_leaf_type(kind):
         return _leaf(kind)
     if isinstance(kind, GraphQLInputObjectType) and kind.name not in within and _is_plain(kind):
@@ -63,6 +66,17 @@ def _leaf(kind: GraphQLLeafType) -> Read:
             return Undefined  # as the library does: what a type raises says that it takes no such value
 
     return read
+
+
+def _word(kind: GraphQLEnumType) -> Read:
+    read = _leaf(kind)
+    words = {name: read(name) for name in kind.values}
+
+    def read_word(value: Any) -> Any:
+        known = words.get(value, Undefined) if type(value) is str else Undefined
+        return read(value) if known is Undefined else known
+
+    return read_word
 
 
 def _object(kind: GraphQLInputObjectType, within: frozenset[str]) -> Read:

@@ -113,20 +113,25 @@ class Documents:
         # apart, so that a client that errs again and again cannot push out what others use
         self._refused: Remembered[_Key, _Refusal] = Remembered(remembered)
 
-    def check_source(self, request: GraphQLRequest) -> None:
-        """Raise LimitExceeded for a text beyond the lexical limits; before anybody is known to have sent it."""
+    def check_source(self, request: GraphQLRequest) -> bytes:
+        """Return the SHA-256 of the text.
+
+        Raises LimitExceeded for one beyond the lexical limits; before anybody is known to have sent it.
+        """
         # only what an authenticated caller has sent is remembered
         digest = hashlib.sha256(_bytes(request.query)).digest()
         if (digest, False) not in self._accepted and (digest, True) not in self._accepted:
             check_source(request.query, self._limits)
+        return digest
 
-    def prepare(self, request: GraphQLRequest, *, may_introspect: bool) -> Operation:
-        """Return the operation that the request names, or the only one.
+    def prepare(self, request: GraphQLRequest, *, may_introspect: bool, sha256: bytes | None = None) -> Operation:
+        """Return the operation that the request names, or the only one. `sha256`: of its text, if that is known.
 
         Raises ParseFailed, LimitExceeded, ValidationFailed, and BadUserInput for a literal that its type does not take.
         For a caller who may not introspect, `__schema` and `__type` are fields that do not exist.
         """
-        operations = self._examined(request.query, may_introspect)
+        digest = hashlib.sha256(_bytes(request.query)).digest() if sha256 is None else sha256
+        operations = self._examined(request.query, digest, may_introspect)
         if request.operation_name is None:
             if len(operations) > 1:
                 raise ValidationFailed("Name the operation to run in `operationName`.")
@@ -160,8 +165,7 @@ class Documents:
             raise MemoryError
         return values.coerced
 
-    def _examined(self, text: str, may_introspect: bool) -> _Examined:
-        digest = hashlib.sha256(_bytes(text)).digest()
+    def _examined(self, text: str, digest: bytes, may_introspect: bool) -> _Examined:
         key = (digest, may_introspect)
         known = self._accepted.get(key)
         if known is not None:

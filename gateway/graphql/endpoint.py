@@ -183,17 +183,20 @@ class GraphQLEndpoint(Generic[Caller]):
         asking: _Asking,
     ) -> ExecutedAnswer:
         method: str = scope["method"]
-        context = RequestContext(request_id, method, time.monotonic(), {})
+        started = time.monotonic()
         try:
-            request = await self._read(scope, method, receive, headers)
+            if method == "POST":
+                request = parse_body(await read_body(receive, headers, self._limits), self._limits)
+            else:
+                request = self._read_url(scope, method, headers)
         except GatewayError as refusal:
-            await self._refused(refusal, None, None, context)
+            await self._refused(refusal, None, None, RequestContext(request_id, method, started, {}))
             raise
         place = self._admission.enter(priority_of(request.query, request.variables))
         try:
             if place is not None:
                 await place
-            context = RequestContext(request_id, method, context.started, request.variables, wait_of(headers))
+            context = RequestContext(request_id, method, started, request.variables, wait_of(headers))
             return await self._admitted(request, headers, context, asking)
         finally:
             self._admission.leave(place)
@@ -204,10 +207,11 @@ class GraphQLEndpoint(Generic[Caller]):
         caller: Caller | None = None
         operation: Operation | None = None
         try:
-            self._documents.check_source(request)
+            sha256 = self._documents.check_source(request)
             credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
             caller = await self._authenticate(credentials)
-            operation = self._documents.prepare(request, may_introspect=self._may_introspect(caller))
+            may_introspect = self._may_introspect(caller)
+            operation = self._documents.prepare(request, may_introspect=may_introspect, sha256=sha256)
             asking.operation = operation.counted_as
             if context.method == "GET" and (operation.is_for_post_alone or not operation.is_query):
                 # identifiers do not go in URLs, and a GET changes nothing
@@ -218,11 +222,7 @@ class GraphQLEndpoint(Generic[Caller]):
             raise
         return await self._to_its_end(self._answer(caller, operation, variables, context), context.request_id)
 
-    async def _read(
-        self, scope: Scope, method: str, receive: Receive, headers: list[tuple[bytes, bytes]]
-    ) -> GraphQLRequest:
-        if method == "POST":
-            return parse_body(await read_body(receive, headers, self._limits), self._limits)
+    def _read_url(self, scope: Scope, method: str, headers: list[tuple[bytes, bytes]]) -> GraphQLRequest:
         if method != "GET":
             raise MethodNotAllowed("GET, POST")
         if not any(name == b"graphql-require-preflight" for name, _ in headers):
@@ -233,7 +233,8 @@ class GraphQLEndpoint(Generic[Caller]):
     async def _to_its_end(self, answer: Coroutine[Any, Any, ExecutedAnswer], request_id: str) -> ExecutedAnswer:
         """Return the answer; when this request is cancelled, the answer still runs on to its own end."""
         loop = asyncio.get_running_loop()
-        task, ended = loop.create_task(answer), loop.create_future()
+        task: asyncio.Task[ExecutedAnswer] = loop.create_task(answer)
+        ended: asyncio.Future[None] = loop.create_future()
         self._answering.add(task)
         task.add_done_callback(partial(self._ended, ended))
         try:

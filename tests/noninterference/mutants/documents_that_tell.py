@@ -18,8 +18,8 @@ from tests.noninterference.mutants.tampering import known, together, wrapping
 
 
 def _for_everybody(honest: Any) -> Any:
-    def prepare(self: Documents, request: Any, *, may_introspect: bool) -> Any:
-        return honest(self, request, may_introspect=True)
+    def prepare(self: Documents, request: Any, *, may_introspect: bool, **more: Any) -> Any:
+        return honest(self, request, may_introspect=True, **more)
 
     return prepare
 
@@ -60,9 +60,9 @@ def _key_told(honest: Any) -> Any:
 
 
 def _operation_told(honest: Any) -> Any:
-    def prepare(self: Documents, request: Any, *, may_introspect: bool) -> Any:
+    def prepare(self: Documents, request: Any, **given: Any) -> Any:
         try:
-            return honest(self, request, may_introspect=may_introspect)
+            return honest(self, request, **given)
         except ValidationFailed as refused:
             refused.sentence = f"No operation {request.operation_name}."
             raise
