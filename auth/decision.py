@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from schema.made_quickly import made_quickly
@@ -21,6 +22,12 @@ class Permit:
 
     def __bool__(self) -> bool:
         return True
+
+
+@lru_cache(maxsize=256)  # the names of rules are few, and none is a caller's
+def permit(rule: str) -> Permit:
+    """Return the permission by a rule, which is the same for everybody: each lookup has one of every rule."""
+    return Permit(rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class AllOf(Generic[A]):
             if not (decision := rule.decide(asked)):
                 return decision
         # A policy with no rules must not read as "everything is allowed".
-        return Permit(self.name) if self.rules else Deny(self.name, "NO_RULE")
+        return permit(self.name) if self.rules else Deny(self.name, "NO_RULE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from auth.caller import Caller
-from auth.decision import Decision, Deny, Permit
+from auth.decision import Decision, Deny, permit
 from auth.entitlements import Entitlements
 from schema.made_quickly import made_quickly
 from schema.vocabulary import Assurance, Purpose, Relationship, Scope
@@ -66,7 +66,7 @@ class HasScope:
     def decide(self, asked: OfACaller) -> Decision:
         """Deny MISSING_SCOPE without it."""
         if self.scope in asked.caller.scopes:
-            return Permit(f"has-scope {self.scope}")
+            return permit(f"has-scope {self.scope}")
         return Deny(f"has-scope {self.scope}", Refusal.MISSING_SCOPE)
 
 
@@ -78,7 +78,7 @@ class NamesAPractitioner:
         """Deny NO_PRACTITIONER for client credentials that name nobody."""
         if asked.caller.is_machine:
             return Deny("names-a-practitioner", Refusal.NO_PRACTITIONER)
-        return Permit("names-a-practitioner")
+        return permit("names-a-practitioner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class TokenIsForThisPurpose:
             d.purpose in (None, asked.purpose) and d.case_reference in (None, asked.case_reference) for d in details
         )
         if not details or fits:
-            return Permit("token-is-for-this-purpose")
+            return permit("token-is-for-this-purpose")
         return Deny("token-is-for-this-purpose", Refusal.OTHER_PURPOSE)
 
 
@@ -104,14 +104,14 @@ class OverrideIsJustified:
         """Permit an ordinary lookup; deny an override that lacks one of the three."""
         name = "override-is-justified"
         if not asked.override:
-            return Permit(name)
+            return permit(name)
         if Scope.OVERRIDE not in asked.caller.scopes:
             return Deny(name, Refusal.OVERRIDE_NOT_GRANTED)
         if asked.caller.assurance is not Assurance.STRONG:
             return Deny(name, Refusal.STEP_UP_REQUIRED)
         if not asked.accepts_review:
             return Deny(name, Refusal.REVIEW_NOT_ACCEPTED)
-        return Permit(name)
+        return permit(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class SignedInLately:
         if not asked.override or (
             since is not None and since - _CLOCKS_DIFFER_SECONDS <= asked.now <= since + self.max_age_seconds
         ):
-            return Permit(f"signed-in-lately {self.max_age_seconds}")
+            return permit(f"signed-in-lately {self.max_age_seconds}")
         return Deny(f"signed-in-lately {self.max_age_seconds}", Refusal.SIGN_IN_TOO_OLD)
 
 
@@ -141,7 +141,7 @@ class SomethingIsOpen:
         the caller in particular.
         """
         if asked.entitlements.opens_default() or not asked.entitlements.by_custodian:
-            return Permit("something-is-open")
+            return permit("something-is-open")
         if asked.entitlements.default_at_strong():
             return Deny("something-is-open", Refusal.STEP_UP_REQUIRED)
         if asked.entitlements.may_be_appointed and Relationship.APPOINTED not in asked.entitlements.floor:
@@ -159,4 +159,4 @@ class PreviousAloneIsGranted:
         """Deny PREVIOUS_NOT_GRANTED when nothing but PREVIOUS is asked for and nobody opens it."""
         if asked.previous_alone and asked.entitlements.withheld(self.previous_path):
             return Deny("previous-alone-is-granted", Refusal.PREVIOUS_NOT_GRANTED)
-        return Permit("previous-alone-is-granted")
+        return permit("previous-alone-is-granted")
