@@ -11,7 +11,10 @@ from typing import Final
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.whole_answers import WholeAnswer
 
 HEAD_BYTES: Final = 32 * 1024
 """The most bytes of a request line with its header fields: four times the longest token that is read."""
@@ -67,6 +70,10 @@ class BoundedHeads(HttpToolsProtocol):
             # no answer is under way to what could not be begun
             self.cycle = under_way
             raise
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        answer = WholeAnswer(cycle)
+        super()._start_asgi_task(cycle, lambda scope, receive, _: app(scope, receive, answer.send))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed; what could be, and failed in our own hands, is no bad request (RFC 9110, 15.6).
