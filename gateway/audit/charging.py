@@ -7,9 +7,8 @@ them; a record whose count would pass its limit is not written, and nothing of i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final, Protocol
 
 Slot = tuple[str, str, int]
@@ -52,22 +51,34 @@ class Charging(Protocol):
     charges: Sequence[Count]
 
 
-def total(batch: Sequence[Charging]) -> dict[Slot, tuple[int, int]]:
-    """Return what a batch adds to each slot, sorted: two processes then take the rows in one order."""
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What a batch adds."""
+
+    added: Counts
+    """By slot, sorted: two processes then take the rows in one order."""
+    counts: Sequence[Count]
+    """Each count that stands in the batch, once."""
+
+
+def total(batch: Sequence[Charging]) -> Total:
+    """Return what a batch adds to each slot."""
+    times = _times(batch)
     added: dict[Slot, tuple[int, int]] = {}
-    for count, times in _distinct(batch):
+    for count, often in times:
         lookups, misses = added.get(count.slot, (0, 0))
-        added[count.slot] = lookups + times * count.lookups, misses + times * count.misses
-    return dict(sorted(added.items()))
+        added[count.slot] = lookups + often * count.lookups, misses + often * count.misses
+    return Total(dict(sorted(added.items())), [count for count, _ in times])
 
 
-def passed_limits(batch: Sequence[Charging], added: Counts, after: Counts) -> dict[int, Passed]:
-    """Return which records of a batch may not be written, by index, if `after` stands when all of it is `added`.
+def passed_limits(batch: Sequence[Charging], charged: Total, after: Counts) -> dict[int, Passed]:
+    """Return which records of a batch may not be written, by index, if `after` stands when all of it is added.
 
     In the order of the batch: a record that is refused takes nothing from those behind it.
     """
-    if all(_within(count, *after[count.slot]) for count, _ in _distinct(batch)):
+    if all(_within(count, *after[count.slot]) for count in charged.counts):
         return {}
+    added = charged.added
     standing = {slot: (lookups - added[slot][0], misses - added[slot][1]) for slot, (lookups, misses) in after.items()}
     refused: dict[int, Passed] = {}
     for index, record in enumerate(batch):
@@ -89,12 +100,22 @@ def counts_of(rows: Sequence[Sequence[Any]]) -> dict[Slot, tuple[int, int]]:
     return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
 
 
-def _distinct(batch: Sequence[Charging]) -> Iterator[tuple[Count, int]]:
-    """Yield each count that stands in a batch, and how often: a client's are the same objects for all of its users."""
-    counts = list(chain.from_iterable([record.charges for record in batch]))
-    times = Counter(map(id, counts))
-    for key, count in dict(zip(map(id, counts), counts, strict=True)).items():
-        yield count, times[key]
+def _times(batch: Sequence[Charging]) -> list[tuple[Count, int]]:
+    """Return each count that stands in a batch, and how often.
+
+    Lookups of one person carry the same sequence, and those of one client the same objects for all of its users.
+    """
+    carried = [record.charges for record in batch]
+    often = Counter(map(id, carried))
+    times: dict[int, int] = {}
+    counts: dict[int, Count] = {}
+    for key, charges in dict(zip(map(id, carried), carried, strict=True)).items():
+        here = often[key]
+        for count in charges:
+            known = id(count)
+            times[known] = times.get(known, 0) + here
+            counts[known] = count
+    return [(counts[known], here) for known, here in times.items()]
 
 
 def _within(count: Count, lookups: int, misses: int) -> bool:

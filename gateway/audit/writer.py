@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import sqlalchemy as sa
 
-from gateway.audit.charging import Count, Counts, passed_limits, total
+from gateway.audit.charging import Count, Counts, Total, passed_limits, total
 from gateway.audit.errors import AlongsideRefused, AuditUnavailable, ChargesRefused
 from gateway.audit.events import EventKind
 from gateway.audit.leaves import SALT_SIZE, leaf_bytes
@@ -89,7 +89,7 @@ class ShardWriter(ABC):
         while True:
             try:
                 self._begin()
-                if charges:
+                if charges.added:
                     self._charge(batch, charges)
                 self._insert(rows)
                 self._write_alongside(batch)
@@ -151,9 +151,9 @@ class ShardWriter(ABC):
     def _is_fault_of_a_statement(self, error: Exception) -> bool:
         """Say whether an error comes from the statement rather than from storage. In doubt it comes from storage."""
 
-    def _charge(self, batch: Sequence[Recordable], charges: Counts) -> None:
+    def _charge(self, batch: Sequence[Recordable], charges: Total) -> None:
         try:
-            counted = self._count(charges)
+            counted = self._count(charges.added)
         except Exception as error:
             if self._is_busy(error) or not self._is_fault_of_a_statement(error):
                 raise
@@ -178,21 +178,27 @@ class ShardWriter(ABC):
                     raise AlongsideRefused("what was to be written with the record is at fault", index) from None
 
     def _rows(self, batch: Sequence[Recordable], now: int) -> Batch:
-        shard = self._shard
+        shard, first = self._shard, self._tree.size
         tree = self._tree.copy()
         leaves: list[tuple[str, int, bytes, bytes]] = []
         payloads: list[tuple[str, int, bytes, bytes]] = []
-        nodes: list[tuple[str, int, int, bytes]] = []
+        hashes: list[bytes] = []
         salts = os.urandom(SALT_SIZE * len(batch))
-        for seq, record in enumerate(batch, start=tree.size):
-            offset = SALT_SIZE * (seq - self._tree.size)
-            salt = salts[offset : offset + SALT_SIZE]
-            leaf = leaf_bytes(shard, seq, now, record.kind.value, sha256(salt + record.body).hexdigest())
+        offset = 0
+        for seq, record in enumerate(batch, start=first):
+            salt = salts[offset : (offset := offset + SALT_SIZE)]
+            body = record.body
+            leaf = leaf_bytes(shard, seq, now, record.kind.value, sha256(salt + body).hexdigest())
             hashed = sha256(b"\x00" + leaf).digest()
-            payloads.append((shard, seq, salt, record.body))
+            payloads.append((shard, seq, salt, body))
             leaves.append((shard, seq, leaf, hashed))
-            nodes.extend((shard, level, ix, node) for level, ix, node in tree.append(hashed))
-        return Batch(now if self._tree.size == 0 else None, tree, payloads, leaves, nodes)
+            hashes.append(hashed)
+        nodes = [
+            (shard, level, ix, node)
+            for level, from_ix, completed in tree.extend(hashes)
+            for ix, node in enumerate(completed, start=from_ix)
+        ]
+        return Batch(now if first == 0 else None, tree, payloads, leaves, nodes)
 
 
 def driver_error_of(error: BaseException) -> BaseException | None:
