@@ -50,6 +50,10 @@ class Credentials(Protocol):
     bulkhead, while a token comes from another host under rules of its own.
     """
 
+    def at_hand(self) -> Mapping[str, str] | None:
+        """Return the headers to send if nothing has to be waited for, else None."""
+        ...
+
     async def headers(self) -> Mapping[str, str]:
         """Return the headers to send. Raises SourceFailed; is awaited within the caller's deadline."""
         ...
@@ -71,6 +75,9 @@ class StaticHeaders:
 
     def __repr__(self) -> str:
         return "StaticHeaders(...)"  # the values are secrets
+
+    def at_hand(self) -> Mapping[str, str]:
+        return self.values
 
     async def headers(self) -> Mapping[str, str]:
         return self.values
@@ -197,6 +204,8 @@ class SourceClient:
         try:
             if self._auth is None and self._exchange.keeps_time:
                 answer, body = await self._repeated(call, sent, now)
+            elif self._auth is not None and self._exchange.keeps_time and (identity := self._auth.at_hand()):
+                answer, body = await self._shown(call, sent, now, self._auth, identity)
             else:
                 async with asyncio.timeout_at(deadline.at):
                     answer, body = await self._authenticated(call, sent, now)
@@ -220,17 +229,25 @@ class SourceClient:
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
     async def _authenticated(self, call: _Call, lines: str, now: float) -> _Received:
-        if self._auth is None:
+        auth = self._auth
+        if auth is None:
             return await self._repeated(call, lines, now)
-        identity = await self._auth.headers()
+        identity = await auth.headers()
+        return await self._shown(call, lines, asyncio.get_running_loop().time(), auth, identity)
+
+    async def _shown(
+        self, call: _Call, lines: str, now: float, auth: Credentials, identity: Mapping[str, str]
+    ) -> _Received:
+        """Return what a call with these credentials is answered, or one more with others if they are refused."""
         try:
-            return await self._repeated(call, lines + lines_of(identity), asyncio.get_running_loop().time())
+            return await self._repeated(call, lines + lines_of(identity), now)
         except Unauthenticated:
             # once more in all, whatever was wrong with the first
-            if not self._auth.refused(identity) or call.repeated:
+            if not auth.refused(identity) or call.repeated:
                 raise
-        lines += lines_of(await self._auth.headers())
-        return await self._once(call, lines, asyncio.get_running_loop().time())
+        async with asyncio.timeout_at(call.deadline.at):
+            lines += lines_of(await auth.headers())
+            return await self._once(call, lines, asyncio.get_running_loop().time())
 
     async def _repeated(self, call: _Call, lines: str, now: float) -> _Received:
         if not call.repeated:

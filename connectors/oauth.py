@@ -164,9 +164,24 @@ class ClientCredentials(httpx.Auth):
         self._renew_not_before = 0.0
         self._refuse_not_before = 0.0
 
+    def at_hand(self) -> Mapping[str, str] | None:
+        """Return the Authorization header of a token that is still good; None if one has to be waited for."""
+        now = asyncio.get_running_loop().time()
+        token = self._token
+        if token is None or now >= token.ends_at:
+            return None
+        if now >= token.renew_at and now >= self._renew_not_before:
+            self._renew_not_before = now + _BETWEEN_EARLY_RENEWALS_SECONDS
+            self._fetch()  # ahead of its end, and nobody waits for it
+        return {"Authorization": f"Bearer {token.value}"}
+
     async def headers(self) -> Mapping[str, str]:
         """Return the Authorization header. Raises SourceFailed, with `during_sign_in`, if no token is to be had."""
-        return {"Authorization": f"Bearer {await self._bearer()}"}
+        at_hand = self.at_hand()
+        if at_hand is not None:
+            return at_hand
+        # shielded: a caller whose deadline ends must not take the fetch away from those who still wait
+        return {"Authorization": f"Bearer {(await asyncio.shield(self._fetch())).value}"}
 
     def refused(self, headers: Mapping[str, str]) -> bool:
         """Forget the token that these headers carried, unless it has been replaced already.
@@ -198,17 +213,6 @@ class ClientCredentials(httpx.Auth):
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
         await self._server.aclose()
-
-    async def _bearer(self) -> str:
-        now = asyncio.get_running_loop().time()
-        token = self._token
-        if token is not None and now < token.ends_at:
-            if now >= max(token.renew_at, self._renew_not_before):
-                self._renew_not_before = now + _BETWEEN_EARLY_RENEWALS_SECONDS
-                self._fetch()  # ahead of its end, and nobody waits for it
-            return token.value
-        # shielded: a caller whose deadline ends must not take the fetch away from those who still wait
-        return (await asyncio.shield(self._fetch())).value
 
     def _fetch(self) -> asyncio.Task[_Token]:
         if self._fetching is None:

@@ -228,7 +228,8 @@ class Connection(asyncio.Protocol):
         self._free()
 
     def _free(self) -> None:
-        if self.usable:
+        transport = self._transport
+        if transport is not None and not self._spoiled and not transport.is_closing():
             self.since = self._now()
             self._idle(self)
         else:

@@ -72,12 +72,12 @@ class Breaker:
             return
         if bearing is _NONE:
             return
-        failed = bearing is _FAILING
-        slot = self._slots[int(now) % len(self._slots)]
-        if slot[0] != int(now):
-            slot[:] = (int(now), 0, 0)
+        second = int(now)
+        slot = self._slots[second % len(self._slots)]
+        if slot[0] != second:
+            slot[:] = (second, 0, 0)
         slot[1] += 1
-        if not failed:
+        if bearing is not _FAILING:
             self._in_a_row = 0
             return
         slot[2] += 1

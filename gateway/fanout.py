@@ -164,6 +164,7 @@ class FanOut:
             return _none(source, SourceReason.TIMEOUT, "DEADLINE", started)
         except Exception as fault:
             return _ours(source, fault, started)
+        spent = round((loop.time() - started) * 1000)
         answered: list[Answered] = []
         trouble: NoAnswer | None = None
         for subject in subjects:
@@ -174,13 +175,12 @@ class FanOut:
                 trouble = trouble or answer
             else:
                 trouble = trouble or NoAnswer(subject, SourceReason.INVALID_ANSWER, FaultCode.MISMATCH)
-        status, reason, code = (
-            (_ANSWERED, None, None)
-            if trouble is None
-            else (SourceStatus.NO_ANSWER, trouble.reason, _of_the_list(trouble.code))
+        if trouble is None:
+            return SourceOutcome(source, _ANSWERED, None, None, tuple(answered), spent, 0, said.shared_call)
+        code = _of_the_list(trouble.code)
+        return SourceOutcome(
+            source, SourceStatus.NO_ANSWER, trouble.reason, code, tuple(answered), spent, 0, said.shared_call
         )
-        spent = round((loop.time() - started) * 1000)
-        return SourceOutcome(source, status, reason, code, tuple(answered), spent, 0, said.shared_call)
 
     def _as(self, upstream: Upstream, now: float, known: Ask | None = None) -> Ask:
         """Return the ask of a source from now on: `known`, another source's, if it is the same."""

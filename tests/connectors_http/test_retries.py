@@ -171,6 +171,9 @@ class SlowCredentials:
     def __init__(self) -> None:
         self._refusals = 0
 
+    def at_hand(self) -> None:
+        return None
+
     async def headers(self) -> Mapping[str, str]:
         await asyncio.sleep(0.1)
         return {"Authorization": "Bearer a"}
