@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,7 @@ from tests.fixtures.world import World, configured, running_world
 DRIVERS: Final = {"cs": "childrens_services", "police": "police", "health": "health", "probation": "probation"}
 _KINDS = {"cs": "CHILDRENS_SERVICES", "police": "POLICE", "health": "HEALTH", "probation": "PROBATION"}
 _PREFIX = {"cs": "/northshire", "police": "", "health": health.BASE, "probation": ""}
+LEARNS = 5  # a busy machine makes a good source late
 # one health call for each call of an ask, all alike
 _ALIKE = {"/v1/status": 3}
 
@@ -183,7 +185,10 @@ class Drivers:
 
     async def learn(self) -> None:
         """Note what is told when all is well. Raises AssertionError if some source does not count."""
-        data = await self._told({})
+        for _ in range(LEARNS):
+            data = await self._told({})
+            if data["complete"]:
+                break
         assert data["complete"], data["sources"]
         self.usual = _entries(data)
         assert {source for source, _ in self.usual} == set(DRIVERS), self.usual
@@ -275,7 +280,7 @@ async def running_drivers() -> AsyncIterator[Drivers]:
             stranger = await stack.enter_async_context(FaultServer(it, tls=tls))
             ways = {"good": registry.build(_entry(source, agency, server.url))}
             for way, client in wrong_ways(stranger.url, folder).items():
-                ways[way] = registry.build(_entry(source, agency, server.url))
+                ways[way] = copy(ways["good"])
                 vars(ways[way])["_client"] = client
             for connector in ways.values():
                 vars(vars(connector)["_client"])["_retries"] = Unspent()

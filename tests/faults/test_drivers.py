@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from connectors.probation import client as probation
 from gateway.fanout import FanOut
 from schema.vocabulary import SourceStatus
-from tests.faults.drivers import DRIVERS, deeds_of, running_drivers
+from tests.faults.drivers import DRIVERS, Drivers, deeds_of, running_drivers
 from tests.faults.rig import unrecorded
 from tests.faults.test_seeded_defects import swallowed_timeout
 from tests.progress import Progress
@@ -52,16 +53,18 @@ async def tried(some: Sequence[Case]) -> dict[str, Any]:
     found: list[str] = []
     totals = {"lookups": 0, "again": 0}
 
-    async def on_one(mine: Sequence[Case]) -> None:
-        async with running_drivers() as rig:
-            for case in mine:
-                found.extend(f"{dict(case)}: {each}" for each in await rig.findings(case))
-            found.extend(unrecorded(rig))
-            totals["lookups"] += rig.made
-            totals["again"] += rig.again
+    async def on_one(rig: Drivers, mine: Sequence[Case]) -> None:
+        for case in mine:
+            found.extend(f"{dict(case)}: {each}" for each in await rig.findings(case))
+        found.extend(unrecorded(rig))
+        totals["lookups"] += rig.made
+        totals["again"] += rig.again
 
-    rigs = max(1, min(RIGS, len(some) // 16))
-    await asyncio.gather(*(on_one(some[place::rigs]) for place in range(rigs)))
+    async with AsyncExitStack() as stack:
+        # one after another: what starts would make the sources of another late
+        count = max(1, min(RIGS, len(some) // 16))
+        rigs = [await stack.enter_async_context(running_drivers()) for _ in range(count)]
+        await asyncio.gather(*(on_one(rig, some[place::count]) for place, rig in enumerate(rigs)))
     return {"found": found, **totals}
 
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -73,18 +74,20 @@ async def tried(some: Sequence[Case]) -> dict[str, Any]:
     found: list[str] = []
     totals = {"lookups": 0, "again": 0, "shared": 0}
 
-    async def on_one(mine: Sequence[Case]) -> None:
-        async with running_sharing() as rig:
-            for doing, leaves in mine:
-                wrong = await Group(rig, doing, leaves).findings()
-                found.extend(f"{dict(doing)}, {leaves} leaves: {each}" for each in wrong)
-            found.extend(await settled(rig))
-            totals["lookups"] += rig.made
-            totals["again"] += rig.again
-            totals["shared"] += sum(len(call) > 1 for calls in calls_of(rig) for call in calls)
+    async def on_one(rig: Rig, mine: Sequence[Case]) -> None:
+        for doing, leaves in mine:
+            wrong = await Group(rig, doing, leaves).findings()
+            found.extend(f"{dict(doing)}, {leaves} leaves: {each}" for each in wrong)
+        found.extend(await settled(rig))
+        totals["lookups"] += rig.made
+        totals["again"] += rig.again
+        totals["shared"] += sum(len(call) > 1 for calls in calls_of(rig) for call in calls)
 
-    rigs = max(1, min(RIGS, len(some) // 8))
-    await asyncio.gather(*(on_one(some[place::rigs]) for place in range(rigs)))
+    async with AsyncExitStack() as stack:
+        # one after another: what starts would make the sources of another late
+        count = max(1, min(RIGS, len(some) // 8))
+        rigs = [await stack.enter_async_context(running_sharing()) for _ in range(count)]
+        await asyncio.gather(*(on_one(rig, some[place::count]) for place, rig in enumerate(rigs)))
     return {"found": found, **totals}
 
 
