@@ -33,7 +33,7 @@ from schema.identifiers import NHSNumber
 from schema.records import Answer, SubjectRef
 from schema.vocabulary import SourceReason
 from tests.faults.matrix import DEEDS, WELL, Deed
-from tests.faults.rig import MOST_ASKED, NEVER_OPEN, Unspent, usual_limits, wrong_ways
+from tests.faults.rig import MOST_ASKED, NEVER_OPEN, Unspent, port_where_nobody_listens, usual_limits, wrong_ways
 from tests.fixtures.certificates import Authority, server_context
 from tests.fixtures.fault_server import FaultServer, Received
 from tests.fixtures.world import World, configured, running_world
@@ -265,6 +265,7 @@ async def running_drivers() -> AsyncIterator[Drivers]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         tls = server_context(Authority(folder).issue("stranger"))
+        refusing = stack.enter_context(port_where_nobody_listens())
         agencies = {
             "cs": childrens_services.app(world),
             "police": police.app(world),
@@ -279,7 +280,7 @@ async def running_drivers() -> AsyncIterator[Drivers]:
             server = await stack.enter_async_context(FaultServer(it))
             stranger = await stack.enter_async_context(FaultServer(it, tls=tls))
             ways = {"good": registry.build(_entry(source, agency, server.url))}
-            for way, client in wrong_ways(stranger.url, folder).items():
+            for way, client in wrong_ways(stranger.url, refusing, folder).items():
                 ways[way] = copy(ways["good"])
                 vars(ways[way])["_client"] = client
             for connector in ways.values():

@@ -7,8 +7,8 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -197,12 +197,13 @@ async def running_rig(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         doing = {source: misbehaves(source) for source in SOURCES}
         tls = server_context(Authority(folder).issue("stranger"))
+        refusing = stack.enter_context(port_where_nobody_listens())
         sources, servers = [], []
         for name, kind in SOURCES.items():
             server = await stack.enter_async_context(FaultServer(doing[name]))
             stranger = await stack.enter_async_context(FaultServer(doing[name], tls=tls))
             servers += [server, stranger]
-            ways = {"good": SourceClient(server.url, allow_private=False), **wrong_ways(stranger.url, folder)}
+            ways = {"good": SourceClient(server.url, allow_private=False), **wrong_ways(stranger.url, refusing, folder)}
             for client in ways.values():
                 vars(client)["_retries"] = Unspent()
             manifest = replace(_manifest(name, kind), can_batch=connects.can_batch)
@@ -223,11 +224,23 @@ def usual_limits() -> dict[str, Any]:
     return times | {f"{who}_{what}": unlimited for who in people for what in ("lookups", "misses")}
 
 
-def wrong_ways(stranger: str, folder: Path) -> dict[str, SourceClient]:
-    """Return a client for each way on which a source is not reached; `stranger` is where another's certificate is."""
+@contextmanager
+def port_where_nobody_listens() -> Iterator[int]:
+    """Give a port of ours that refuses connections. One that was only free before could be anybody's by and by."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        yield port
+
+
+def wrong_ways(stranger: str, refusing: int, folder: Path) -> dict[str, SourceClient]:
+    """Return a client for each way on which a source is not reached.
+
+    `stranger` is where another's certificate is, and `refusing` a port where nobody listens.
+    """
     return {
         "stranger": SourceClient(stranger, allow_private=False, ssl_context=_trusting(folder)),
-        "refused": SourceClient(f"http://127.0.0.1:{_unused_port()}", allow_private=False),
+        "refused": SourceClient(f"http://127.0.0.1:{refusing}", allow_private=False),
         "nowhere": SourceClient("https://agency.example", allow_private=False, lookup=_nowhere),
         "inside": SourceClient("https://agency.example", allow_private=False, lookup=_inside),
     }
@@ -251,13 +264,6 @@ def _manifest(name: str, kind: AgencyKind) -> Manifest:
 def _trusting(folder: Path) -> ssl.SSLContext:
     (folder / "another").mkdir(exist_ok=True)
     return trust_context(str(Authority(folder / "another").file))
-
-
-def _unused_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 async def _nowhere(host: str) -> Sequence[str]:
