@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from connectors.faults import FaultCode
-from gateway.tallies import Counts, Distribution, Durations, Folding, Memories, Memory
+from gateway.tallies import Answers, Counts, Distribution, Durations, Folding, Memories, Memory
 from gateway.workers import METRICS_VARIABLE
 from schema.vocabulary import SourceStatus
 
@@ -279,8 +279,7 @@ def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) 
     _lookups(outcome)
     _seconds(seconds)
     for source in sources:
-        _sources(source.source, source.status, source.code or "")
-        _source_seconds(source.milliseconds / 1000, source.source)
+        _source_answers(source.source, source.status, source.code or "", source.milliseconds)
 
 
 def _counts(counter: Counter) -> Callable[..., None]:
@@ -301,7 +300,7 @@ _answered = _counts(_ANSWERED)
 _request_seconds = _durations(_REQUEST_SECONDS)
 _lookups = _counts(_LOOKUPS)
 _seconds = _durations(_SECONDS, labelled=False)
-_sources = _counts(_SOURCES)
-_source_seconds = _durations(_SOURCE_SECONDS)
+_FOLDING.watch(_of_sources := Answers(_SOURCES, _SOURCE_SECONDS, _BOUNDS))
+_source_answers = _of_sources.add
 # To find a series by its labels costs more than to count in it. The labels are of closed lists: none is a caller's.
 _batches = cache(_BATCHES.labels)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from weakref import WeakSet
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics_core import Metric
+
+_MOST_ANSWERS: Final = 4096  # that differ, until they are put together: nobody may ever read the metrics
 
 
 class Tally(Protocol):
@@ -30,9 +32,9 @@ class Counts:
         self._counter = counter
         self._held: dict[tuple[str, ...], int] = {}
 
-    def add(self, *labels: str) -> None:
-        """Count one under these labels."""
-        self._held[labels] = self._held.get(labels, 0) + 1
+    def add(self, *labels: str, count: int = 1) -> None:
+        """Count so many under these labels."""
+        self._held[labels] = self._held.get(labels, 0) + count
 
     def fold(self) -> None:
         """Put into the counter what was added since the last time."""
@@ -63,14 +65,14 @@ class Durations:
         self._counts: dict[tuple[str, ...], list[int]] = {}
         self._totals: dict[tuple[str, ...], float] = {}
 
-    def add(self, seconds: float, *labels: str) -> None:
-        """Observe one duration under these labels."""
+    def add(self, seconds: float, *labels: str, count: int = 1) -> None:
+        """Observe a duration so many times under these labels."""
         counts = self._counts.get(labels)
         if counts is None:
             counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
             self._totals[labels] = 0.0
-        counts[bisect_left(self._bounds, seconds)] += 1
-        self._totals[labels] += seconds
+        counts[bisect_left(self._bounds, seconds)] += count
+        self._totals[labels] += seconds * count
 
     def fold(self) -> None:
         """Put into the distribution what was added since the last time."""
@@ -79,6 +81,36 @@ class Durations:
         for labels, held in counts.items():
             series = self._distribution.labels(*labels) if self._labelled else self._distribution
             series.take(held, totals[labels])
+
+
+class Answers:
+    """What a counter and a distribution will hold of what sources did: one number for both, whatever the source."""
+
+    def __init__(self, counter: Counter, distribution: Distribution, bounds: Sequence[float]) -> None:
+        """`counter` has the labels of source, status and code, `distribution` that of source; `bounds` are its own."""
+        self._counter = Counts(counter)
+        self._durations = Durations(distribution, bounds)
+        self._held: dict[tuple[str, str, str, int], int] = {}
+
+    def add(self, source: str, status: str, code: str, milliseconds: int) -> None:
+        """Count one answer that took so long."""
+        key = (source, status, code, milliseconds)
+        known = self._held.get(key)
+        if known is None and len(self._held) >= _MOST_ANSWERS:
+            self._take()
+        self._held[key] = (known or 0) + 1
+
+    def fold(self) -> None:
+        """Put into both what was added since the last time."""
+        self._take()
+        self._counter.fold()
+        self._durations.fold()
+
+    def _take(self) -> None:
+        held, self._held = self._held, {}
+        for (source, status, code, milliseconds), count in held.items():
+            self._counter.add(source, status, code, count=count)
+            self._durations.add(milliseconds / 1000, source, count=count)
 
 
 class Memory(Protocol):

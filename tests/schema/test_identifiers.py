@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import nhs_number
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -51,6 +52,18 @@ def test_a_valid_text_becomes_its_normal_form(kind: type[NHSNumber], text: str, 
     assert made == normalised
     assert type(made) is kind
     assert kind(made) is made
+
+
+@given(nine=st.integers(0, 999_999_999))
+def test_of_ten_digits_those_are_a_number_of_which_the_library_says_so(nine: int) -> None:
+    for check in range(10):
+        digits = f"{nine:09}{check}"
+        try:
+            accepted = bool(NHSNumber(digits))
+        except InvalidIdentifier:
+            accepted = False
+
+        assert accepted == nhs_number.is_valid(digits)
 
 
 INVALID = [
