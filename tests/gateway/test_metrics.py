@@ -17,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.base import Ask, FieldMask
 from connectors.faults import FaultCode, SourceFailed
+from gateway import tallies
 from gateway.audit.events import EventKind
-from gateway.tallies import Counts, Distribution, Durations
+from gateway.tallies import Answers, Counts, Distribution, Durations
 from gateway.workers import METRICS_VARIABLE
 from schema.records import Answer, NoAnswer, SubjectRef
 from schema.vocabulary import SourceReason
@@ -213,6 +214,35 @@ def test_what_is_folded_is_what_would_have_been_counted() -> None:
 
     assert text[1] == pytest.approx(text[0])
     assert len(text[0]) > 20
+
+
+@pytest.mark.parametrize("most", [3, 4096])
+def test_what_sources_did_and_took_is_what_would_have_been_counted_of_each(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallies, "_MOST_ANSWERS", most)
+    random = Random(7)
+    bounds = (0.005, 0.01, 0.1, 2.5)
+    text = []
+    values = [(random.choice("ab"), random.choice("cd"), random.choice([0, 5, 6, 100, 3000])) for _ in range(400)]
+    for folded in (False, True):
+        registry = CollectorRegistry()
+        counter = Counter("did", "Did", ["source", "status", "code"], registry=registry)
+        histogram = Distribution("took", "Took", ["source"], buckets=bounds, registry=registry)
+        answers = Answers(counter, histogram, bounds)
+        for number, (who, status, milliseconds) in enumerate(values):
+            if folded:
+                answers.add(who, status, "", milliseconds)
+                if number % 100 == 99:
+                    answers.fold()
+            else:
+                counter.labels(who, status, "").inc()
+                histogram.labels(who).observe(milliseconds / 1000)
+        found = samples(generate_latest(registry).decode())
+        text.append({key: v for key, v in found.items() if not key[0].endswith("_created")})
+
+    assert text[1] == pytest.approx(text[0])
+    assert len(text[0]) > 15
 
 
 _WORKER = """
