@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import psycopg
 import sqlalchemy as sa
 
 from gateway.audit.checkpoints import Checkpoint
@@ -32,7 +31,6 @@ from gateway.audit.sealed import checkpoint_sizes, store_note, verified_frontier
 from gateway.audit.signing import LogSigner
 from gateway.audit.sqlite_writer import is_busy
 from gateway.audit.tables import audit_cosignature, audit_leaf
-from gateway.audit.writer import driver_error_of
 from gateway.storage.engine import writing
 
 CHECKPOINT_SECONDS: Final = 1.0
@@ -106,15 +104,14 @@ class Checkpointer:
             self._seal(last=last)
         except AuditDamaged as damage:
             self._fail(str(damage))
-        except (sa.exc.OperationalError, sqlite3.OperationalError, psycopg.OperationalError) as error:
-            cause = driver_error_of(error)
-            if isinstance(cause, sqlite3.Error) and not is_busy(error):
+        except sa.exc.OperationalError as error:
+            if isinstance(error.orig, sqlite3.Error) and not is_busy(error):
                 # the disk fails under this thread: the next to acknowledge something on it would be the writer
-                _logger.critical("storage failed under a checkpoint: %s", type(cause).__name__)
+                _logger.critical("storage failed under a checkpoint: %s", type(error.orig).__name__)
                 self._log.fail()
                 return
             # busy, or a server that went away: the writer, whom callers wait for, decides what that means
-            _logger.warning("no checkpoint could be made: %s", type(cause).__name__)
+            _logger.warning("no checkpoint could be made: %s", type(error.orig).__name__)
         except Exception as error:
             # not its text, which may hold parameters
             self._fail(f"a checkpoint failed: {type(error).__name__}")

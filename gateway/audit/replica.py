@@ -5,8 +5,10 @@ A bit that flips between memory and disk would else be signed, and could never b
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
+import psycopg
 import sqlalchemy as sa
 
 from gateway.audit import merkle
@@ -35,8 +37,15 @@ class Replica:
     def advance(self, connection: sa.Connection, size: int) -> None:
         """Read the leaves up to `size` and recompute them, their payloads and the nodes that they complete.
 
-        Raises AuditDamaged when anything does not fit, with the tree as it was; and the driver's errors.
+        Raises AuditDamaged when anything does not fit, and sqlalchemy errors; with the tree as it was.
         """
+        try:
+            self._tree = self._read(connection, size)
+        except (sqlite3.Error, psycopg.Error) as error:
+            # it was read below SQLAlchemy; whoever calls knows the errors of the database by its names
+            raise sa.exc.DBAPIError.instance(None, None, error, Exception) from error
+
+    def _read(self, connection: sa.Connection, size: int) -> merkle.Frontier:
         # one transaction, as SQLAlchemy would begin it: the driver's cursor begins none
         if not connection.in_transaction():
             connection.begin()
@@ -52,7 +61,7 @@ class Replica:
                 stored = reader.nodes(self.shard, level, from_ix, from_ix + len(nodes))
                 if stored != list(enumerate(nodes, start=from_ix)):
                     raise AuditDamaged("a node of the tree is not what its leaves give")
-        self._tree = tree
+        return tree
 
     def _sound_hashes(self, reader: Reader, first: int, end: int) -> list[bytes] | None:
         """Return the leaf hashes if every row is as it should be and none has been purged, which is nearly always."""

@@ -346,6 +346,8 @@ async def test_a_disk_that_fails_under_what_a_checkpoint_reads_stops_the_process
     signing.checkpoint()
     await log.append(EventKind.DENIED, {})
     failing = True
+    with pytest.raises(sa.exc.OperationalError):
+        signing.checkpoint()
     signing.close()
     failing = False
 
