@@ -11,6 +11,7 @@ from gateway.commands.listening import KEEP_ALIVE_SECONDS, server_for
 from gateway.settings import ServerSection
 
 LONGEST_OF_THE_USUAL_PROXIES = 600
+ASKED = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
 
 async def answering(scope: Any, receive: Any, send: Any) -> None:
@@ -25,6 +26,10 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.later: list[tuple[float, str]] = []
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         self.later.append((delay, getattr(callback, "__name__", "")))
@@ -37,18 +42,30 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)})
         self.sent = b""
+        self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += data
 
     def is_closing(self) -> bool:
-        return False
+        return self.closed
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.closed = True
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+
+def connected(**how: int) -> tuple[Any, Wire, set[asyncio.Task[None]]]:
+    """Return the server's end of a connection, what it writes to, and the tasks that answer."""
+    server = server_for(answering, "127.0.0.1", 0, **how)  # type: ignore[arg-type]
+    server.config.load()
+    connection: Any = server.config.http_protocol_class(server.config, server.server_state, {})  # type: ignore[call-arg]
+    wire = Wire()
+    connection.connection_made(wire)
+    return connection, wire, server.server_state.tasks
 
 
 def kept_for(**how: int) -> float:
@@ -56,13 +73,9 @@ def kept_for(**how: int) -> float:
     loop = Loop()
 
     async def one_request() -> None:
-        server = server_for(answering, "127.0.0.1", 0, **how)  # type: ignore[arg-type]
-        server.config.load()
-        connection = server.config.http_protocol_class(server.config, server.server_state, {})  # type: ignore[call-arg]
-        wire = Wire()
-        connection.connection_made(wire)
-        connection.data_received(b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n")
-        await asyncio.gather(*server.server_state.tasks)
+        connection, wire, tasks = connected(**how)
+        connection.data_received(ASKED)
+        await asyncio.gather(*tasks)
         assert wire.sent.startswith(b"HTTP/1.1 204 ")
         connection.connection_lost(None)
 
@@ -80,3 +93,46 @@ def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(seconds: int
 
 def test_by_default_it_is_kept_for_longer_than_a_usual_proxy_keeps_it() -> None:
     assert kept_for() == ServerSection().keep_alive_seconds == KEEP_ALIVE_SECONDS > LONGEST_OF_THE_USUAL_PROXIES
+
+
+def test_a_connection_is_closed_when_it_was_idle_for_so_long_and_not_before() -> None:
+    loop = Loop()
+
+    async def used() -> None:
+        connection, wire, tasks = connected(keep_alive_seconds=100)
+
+        async def after(seconds: float, asked: bytes = b"") -> bool:
+            loop.ahead += seconds
+            for _ in range(3):
+                await asyncio.sleep(0)  # what is due is called
+            if asked:
+                connection.data_received(asked)
+                await asyncio.gather(*tasks)
+            return wire.closed
+
+        # asked each minute it stays, also when the first of its timers is due
+        assert [await after(seconds, ASKED) for seconds in (0, 60, 60, 60)] == [False] * 4
+        assert not await after(99)
+        assert await after(2)
+
+    try:
+        loop.run_until_complete(used())
+    finally:
+        loop.close()
+
+
+def test_a_connection_that_is_gone_is_held_by_no_timer() -> None:
+    loop = Loop()
+
+    async def gone(lost: Exception | None) -> None:
+        connection, _, tasks = connected(keep_alive_seconds=100)
+        connection.data_received(ASKED)
+        await asyncio.gather(*tasks)
+        connection.connection_lost(lost)
+        assert connection.timeout_keep_alive_task is None
+
+    try:
+        loop.run_until_complete(gone(None))
+        loop.run_until_complete(gone(ConnectionResetError()))
+    finally:
+        loop.close()

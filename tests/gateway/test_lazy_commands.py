@@ -38,7 +38,8 @@ OF_A_WITNESS = {
     *("gateway.audit.witnessing.server", "gateway.audit.witnessing.store"),
     *("gateway.commands.audit", "gateway.commands.audit_witness", "gateway.commands.errors"),
     *("gateway.commands.lazy", "gateway.commands.listening"),
-    *("gateway.__main__", "gateway.request_heads", "gateway.stopping", "gateway.whole_answers", "gateway.workers"),
+    *("gateway.__main__", "gateway.idle_connections", "gateway.request_heads", "gateway.stopping"),
+    *("gateway.whole_answers", "gateway.workers"),
 }
 
 

@@ -1,0 +1,48 @@
+"""Connections that lie idle are closed, by one timer for each connection and not one for each answer."""
+
+from __future__ import annotations
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class ClosedWhenIdle(HttpToolsProtocol):
+    """Closes a connection on which nothing was asked for `timeout_keep_alive` seconds after its last answer.
+
+    uvicorn cancels a timer with each request and begins another with each answer. Here the timer stays, and looks when
+    it is due how long the connection has been idle.
+    """
+
+    _idle_since: float | None = None  # since its last answer, by the loop's clock; None while something is asked
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        super()._unset_keepalive_if_required()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_in(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough, else look again when it could be."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # something is asked; its answer begins anew
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_in(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
