@@ -28,8 +28,13 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "front: request to operation": ("gateway/asgi", "gateway/graphql/endpoint", "gateway/graphql/body", "gateway/shed"),
     "front: headers": ("gateway/graphql/negotiation", "gateway/graphql/preferences"),
     "guard, variables, input": ("gateway/graphql/", "gateway/asked", "schema/identifiers", "nhs_number", "<operation>"),
-    "token and revocation": ("auth/tokens", "auth/claims", "gateway/app", "gateway/refused_tokens", "auth/keys"),
-    "plan and policy": ("gateway/plan", "auth/", "gateway/floor", "gateway/agreements", "gateway/registers"),
+    "token and revocation": (
+        *("auth/tokens", "auth/claims", "auth/keys"),
+        *("gateway/app", "gateway/authentication", "gateway/clock", "gateway/refused_tokens", "gateway/revocations"),
+    ),
+    "plan and policy": (
+        *("auth/", "gateway/plan", "gateway/floor", "gateway/legal_day", "gateway/agreements", "gateway/registers"),
+    ),
     "budgets": ("gateway/budgets", "gateway/audit/charging"),
     "steps of a lookup": ("gateway/lookup", "gateway/graphql/execution"),
     "asking: tasks, bulkhead, breaker": ("gateway/fanout", "gateway/upstream", "gateway/batching", "gateway/breaker"),
@@ -41,11 +46,12 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "shape and recorded fields": ("gateway/graphql/compiled", "gateway/graphql/leaves", "gateway/disclosed_fields"),
     "INTENT and OUTCOME": ("gateway/lookup_record", "gateway/planned_words"),
     "canonical form": ("gateway/audit/canonical",),
-    "log: queue and waking": ("gateway/audit/",),
+    "log: queue and waking": ("gateway/audit/", "gateway/waking"),
     "opaque ids, random bytes": ("gateway/audit/keys", "gateway/randomness"),
     "memories": ("gateway/remembered",),
     "metrics and request lines": ("gateway/metrics", "gateway/tallies", "gateway/request_lines"),
-    "records made": ("<record>", "schema/"),
+    "records made": ("<record>", "<string>", "schema/"),
+    "what sends the lookups": ("bench/in_process",),
 }
 """Area -> how the paths of its modules begin; where several fit, the longest."""
 

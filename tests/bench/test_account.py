@@ -15,8 +15,8 @@ from bench.account import AREAS, LIBRARIES, LOG, LOOP, THREADS, account, account
 from schema.identifiers import NHSNumber
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = {"<operation>", "<record>", "nhs_number"}
-"""What is compiled while it runs, and a library."""
+ELSEWHERE = {"<operation>", "<record>", "<string>", "nhs_number"}
+"""What is compiled while it runs, as what `dataclass` generates, and a library."""
 NAMES = {*AREAS, LIBRARIES, LOOP, LOG, THREADS}
 
 
