@@ -60,7 +60,6 @@ class Admission:
         self._turn = 0.0  # how long one waits for its turn, smoothed
         self._measuring = False
         self._next_step = 0.0
-        self._refusing = False  # whether any was refused since the last step
         self._pressed = False  # whether more would be at work but for the pace
         self._second, self._refused, self._refused_before = 0, 0, 0  # in this second, and in the one before it
         watch_requests(self)
@@ -97,7 +96,7 @@ class Admission:
 
     def refusal(self, priority: Priority) -> Overloaded:
         """Return what a request is told that is not let in, and count it."""
-        self._pressed = self._refusing = waking().few = True
+        self._pressed = True
         note_shed(priority.name)
         return Overloaded(self._seconds_to_wait(priority))
 
@@ -145,7 +144,6 @@ class Admission:
             self._pace = min(self._most, self._pace + _MORE)
             self._call_in()
         self._pressed = bool(self._waiting)
-        waking().few, self._refusing = self._refusing, False
 
 
 def priority_of(query: str, variables: Mapping[str, Any]) -> Priority:

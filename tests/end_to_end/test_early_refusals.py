@@ -22,7 +22,6 @@ from gateway.commands.listening import server_for
 from gateway.early_refusals import EarlyRefusals, refusing_early
 from gateway.shedding import Admission, Priority, priority_at_most, priority_of
 from gateway.stopping import Stopping
-from gateway.waking import AT_ONCE
 from tests.fixtures.sources import CHILD, SlowSource, known, row, source
 from tests.fixtures.world import running_world
 
@@ -279,7 +278,7 @@ def test_a_refusal_waits_for_few_of_those_whom_one_commit_wakes(served: Served) 
         while len(refused_before) < len(entries):
             time.sleep(0.005)
 
-    assert refused_before.count(1) <= 2 * AT_ONCE
+    assert refused_before.count(1) <= 10
     assert refused_before[-1] == 2
 
 

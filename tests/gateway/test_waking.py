@@ -51,7 +51,6 @@ def a_commit() -> tuple[list[asyncio.Future[Receipt]], Callable[[], None]]:
 
 async def woken_in_turns(waiting: Sequence[Awaitable[Any]], *answers: Callable[[], object]) -> list[tuple[int, int]]:
     """Return who was woken, and in which turn, in the order in which they were; these are called once all wait."""
-    waking().few = True
     turn = Turn()
     woken: list[tuple[int, int]] = []
 
@@ -87,29 +86,6 @@ async def test_whom_one_commit_answers_are_woken_a_few_in_a_turn_and_in_their_or
     assert most_in_a_turn(woken) == AT_ONCE
 
 
-async def test_while_nobody_is_refused_all_are_woken_at_once() -> None:
-    called: list[int] = []
-    waking().add((called.append, number) for number in range(MANY))
-
-    assert called == list(range(MANY))
-
-
-async def test_whoever_is_refused_has_others_woken_a_few_in_a_turn_and_only_for_as_long_as_any_is() -> None:
-    clock = Clock()
-    door = Admission(10_000, clock)
-    places = let_in(door, Priority.LOOKUP)  # until one is refused
-    seen = [waking().few]
-    give_up(door, places)
-    for _ in range(3):
-        clock.now += 0.11
-        give_up(door, [door.enter(Priority.LOOKUP)])
-        await turns(2)
-        seen.append(waking().few)
-
-    assert seen[0]
-    assert not seen[-1]
-
-
 async def test_a_commit_s_waiters_come_after_those_of_the_commit_before_it() -> None:
     (first, commit), (second, next_commit) = a_commit(), a_commit()
     woken = await woken_in_turns([*first, *second], commit, next_commit)
@@ -143,7 +119,6 @@ async def test_a_fault_in_one_wake_keeps_nobody_else_waiting() -> None:
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     called: list[int] = []
-    waking().few = True
 
     def call(number: int) -> None:
         if number == AT_ONCE + 1:
