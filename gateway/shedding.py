@@ -1,11 +1,11 @@
 """Refuses work that there is no room for, before any is done: 503 within milliseconds, not late answers for all.
 
 How much is worked on at once is found by additive increase and multiplicative decrease. What it goes by is how long a
-lookup that could go on waits for its turn in this process: the latency that our own load makes. Neither a slow agency
+callback that is ready waits for its turn in this process: the latency that our own load makes. Neither a slow agency
 nor the beat at which an answer without a disclosure leaves is in it, so that what is shed tells nothing of a child.
 
-A few more than are worked on are let in and wait, which costs nothing a turn of the loop. `LEAST` are let in however
-late the turns come.
+A refusal, too, waits for its turn, so turns are kept short: a few more than are worked on are let in and wait, which
+costs nothing a turn. `LEAST` are let in however slow the turns.
 
 Who goes first: break-glass has room of its own above the limit, lookups have all of it, everything else three quarters.
 Break-glass is taken at its word here, before the token is read; the word buys a place in the queue and nothing else.
@@ -24,16 +24,15 @@ from typing import Any
 
 from gateway.errors import Overloaded
 from gateway.metrics import note_shed, watch_requests
-from gateway.waking import waking
 
 LEAST = 128
 _LEAST_AT_WORK = 48  # with fewer, a commit of the log is shared by too few: of 32, a lookup costs a tenth more
 _REFUSALS_A_SECOND = 200  # of which each costs a tenth of a lookup: what more would come back in a second comes later
 _LONGEST_RETRY_SECONDS = 30
-_TURN_SECONDS = 0.004  # who could go on may wait so long for its turn, in the middle of many
+_TURN_SECONDS = 0.004  # a refusal may wait for two turns, and one turn in a hundred is several times as long as most
 _STEP_SECONDS = 0.1
 _MORE, _FEWER = 8, 0.9
-_LATEST = 0.2  # the weight of one measured wait
+_LATEST = 0.2  # the weight of one measured turn
 
 
 class Priority(Enum):
@@ -57,7 +56,7 @@ class Admission:
         self._at_work = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._waiting_to_break_glass: deque[asyncio.Future[None]] = deque()
-        self._turn = 0.0  # how long one waits for its turn, smoothed
+        self._turn = 0.0  # how long a turn takes, smoothed
         self._measuring = False
         self._next_step = 0.0
         self._pressed = False  # whether more would be at work but for the pace
@@ -128,10 +127,6 @@ class Admission:
                     place.set_result(None)
 
     def _turned(self, since: float) -> None:
-        # a turn of the loop is short: who could go on waits for those woken before it, too
-        waking().add([(self._measured, since)])
-
-    def _measured(self, since: float) -> None:
         self._measuring = False
         now = self._clock()
         self._turn += _LATEST * (now - since - self._turn)

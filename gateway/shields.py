@@ -28,7 +28,6 @@ from gateway.storage.engine import awaited, is_postgresql, reading
 from gateway.storage.postgresql import psycopg_of
 from gateway.storage.sqlite import sqlite_of
 from gateway.storage.tables import shield, shield_list
-from gateway.waking import waking
 from schema.identifiers import NHSNumber
 from schema.made_quickly import made_quickly
 
@@ -99,18 +98,14 @@ class DatabaseShields:
     async def shielding(self, nhs_number: NHSNumber) -> frozenset[str]:
         """Return the ids of the sources whose shield is on record, as any process has committed it.
 
-        Who asks in the same turn of the event loop, or before it was this read's turn, is told by one read, begun after
-        all of them have asked: each read after a commit of the log's reads pages anew. Raises ShieldsUnreadable.
+        Who asks in the same turn of the event loop is told by one read, begun after all of them have asked: each read
+        after a commit of the log's reads pages anew. Raises ShieldsUnreadable.
         """
         told: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
         if not self._asked:
-            asyncio.get_running_loop().call_soon(self._read_in_turn)
+            asyncio.get_running_loop().call_soon(self._begin_reading)
         self._asked.append((self._keys.pseudonym(nhs_number), told))
         return await told
-
-    def _read_in_turn(self) -> None:
-        # after the lookups that are to be woken: what they ask is told by the same read
-        waking().add([(self._begin_reading,)])
 
     def _begin_reading(self) -> None:
         task = asyncio.get_running_loop().create_task(self._tell(self._asked))
@@ -127,10 +122,13 @@ class DatabaseShields:
             failure = ShieldsUnreadable("the shield register cannot be read")
         except Exception as fault:
             failure = fault  # each lookup ends with it, as with any fault of ours
-        waking().add(
-            (_tell, told, failure if failure is not None else found.get(pseudonym, frozenset()))
-            for pseudonym, told in asked
-        )
+        for pseudonym, told in asked:
+            if told.done():
+                continue  # nobody waits any more
+            if failure is not None:
+                told.set_exception(failure)
+            else:
+                told.set_result(found.get(pseudonym, frozenset()))
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """As `shielding`, blocking."""
@@ -210,15 +208,6 @@ class DatabaseShields:
 def lists_read(connection: sa.Connection) -> frozenset[str]:
     """Return the sources whose full list of shields has been read. Raises sqlalchemy errors."""
     return frozenset(connection.execute(sa.select(shield_list.c.source)).scalars())
-
-
-def _tell(told: asyncio.Future[frozenset[str]], found: frozenset[str] | Exception) -> None:
-    if told.done():
-        return  # nobody waits any more
-    if isinstance(found, Exception):
-        told.set_exception(found)
-    else:
-        told.set_result(found)
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,6 @@ from gateway.audit.charging import Count
 from gateway.audit.errors import AlongsideRefused, AuditClosed, AuditError, AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.writer import Alongside
-from gateway.waking import Wake, waking
 from schema.made_quickly import made_quickly
 
 
@@ -50,30 +49,27 @@ def refusal_of(kind: type[AuditError]) -> AuditError:
     return kind("the log is closed" if kind is AuditClosed else "the log has failed; this process must stop")
 
 
-def answer(batch: Sequence[Entry], answers: Sequence[Receipt | AuditError] | type[AuditError]) -> None:
-    """Wake every waiter of the batch: one call into its event loop, of which there is nearly always just one.
+_Answer = Receipt | AuditError | type[AuditError]
 
-    There they are woken a few in a turn, in the order of their records.
-    """
-    by_loop: dict[asyncio.AbstractEventLoop, list[Wake]] = {}
+
+def answer(batch: Sequence[Entry], answers: Sequence[Receipt | AuditError] | type[AuditError]) -> None:
+    """Wake every waiter of the batch: one call into its event loop, of which there is nearly always just one."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Receipt], _Answer]]] = {}
     for index, entry in enumerate(batch):
         if entry.loop is not None and entry.future is not None:
             told = answers if isinstance(answers, type) else answers[index]
-            by_loop.setdefault(entry.loop, []).append((_settle, entry.future, told))
-    for loop, wakes in by_loop.items():
+            by_loop.setdefault(entry.loop, []).append((entry.future, told))
+    for loop, answered in by_loop.items():
         # a closed loop has nobody waiting
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_wake, wakes)
+            loop.call_soon_threadsafe(_settle, answered)
 
 
-def _wake(wakes: Sequence[Wake]) -> None:
-    waking().add(wakes)
-
-
-def _settle(future: asyncio.Future[Receipt], told: Receipt | AuditError | type[AuditError]) -> None:
-    # a waiter that was cancelled no longer asks; its record stands
-    if not future.done():
-        if isinstance(told, Receipt):
-            future.set_result(told)
-        else:
-            future.set_exception(told if isinstance(told, AuditError) else refusal_of(told))
+def _settle(answered: Sequence[tuple[asyncio.Future[Receipt], _Answer]]) -> None:
+    for future, told in answered:
+        # a waiter that was cancelled no longer asks; its record stands
+        if not future.done():
+            if isinstance(told, Receipt):
+                future.set_result(told)
+            else:
+                future.set_exception(told if isinstance(told, AuditError) else refusal_of(told))

@@ -16,8 +16,6 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.audit.events import EventKind
-from gateway.audit.pending import Entry, Receipt, answer
 from gateway.commands.listening import server_for
 from gateway.early_refusals import EarlyRefusals, refusing_early
 from gateway.shedding import Admission, Priority, priority_at_most, priority_of
@@ -51,7 +49,6 @@ class Served:
     door: Admission
     stopping: Stopping
     noted: list[tuple[str, int, str]] = field(default_factory=list)
-    loop: asyncio.AbstractEventLoop | None = None
 
     def shut(self) -> None:
         """Let nobody in but break-glass."""
@@ -82,12 +79,7 @@ def served() -> Iterator[Served]:
     refusals = EarlyRefusals(
         made.door, made.stopping, lambda _, operation, status, code, __: made.noted.append((operation, status, code))
     )
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        made.loop = asyncio.get_running_loop()
-        await answering(scope, receive, send)
-
-    server = server_for(application, "127.0.0.1", 0, protocol=refusing_early(refusals), stopping=made.stopping)
+    server = server_for(answering, "127.0.0.1", 0, protocol=refusing_early(refusals), stopping=made.stopping)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:
@@ -245,41 +237,6 @@ async def test_a_refused_connection_is_read_on_at_once_unless_very_many_are_refu
     async with asyncio.timeout(60):
         while not wire.read:  # noqa: ASYNC110 - there is nothing to be told by
             await asyncio.sleep(0.05)
-
-
-@pytest.mark.network
-def test_a_refusal_waits_for_few_of_those_whom_one_commit_wakes(served: Served) -> None:
-    served.shut()
-    assert served.loop is not None
-    entries = [Entry(EventKind.INTENT, b"{}", ()) for _ in range(100)]
-    working, sent = threading.Event(), threading.Event()
-    refused_before: list[int] = []  # how many were refused when each went on
-
-    def goes_on(_: asyncio.Future[Receipt]) -> None:
-        refused_before.append(len(served.noted))
-        working.set()
-        sent.wait(20)
-
-    def wait() -> None:
-        for entry in entries:
-            entry.loop = served.loop
-            entry.future = asyncio.get_running_loop().create_future()
-            entry.future.add_done_callback(goes_on)
-        answer(entries, [Receipt("s", seq) for seq in range(len(entries))])
-
-    with served.connected() as connection:
-        connection.sendall(post())
-        assert answer_on(connection).startswith(REFUSED)
-        served.loop.call_soon_threadsafe(wait)
-        assert working.wait(20)
-        connection.sendall(post())
-        sent.set()
-        assert answer_on(connection).startswith(REFUSED)
-        while len(refused_before) < len(entries):
-            time.sleep(0.005)
-
-    assert refused_before.count(1) <= 10
-    assert refused_before[-1] == 2
 
 
 def lowered(message: httpx.Request | httpx.Response) -> list[tuple[bytes, bytes]]:
