@@ -14,6 +14,7 @@ from connectors.base import Ask, FieldMask, Manifest
 from connectors.batches import ask_children
 from connectors.faults import FaultCode, SourceFailed
 from connectors.http import SourceClient
+from connectors.retries import Attempt
 from connectors.settings import HTTPSettings, read
 from connectors.sources import source_client
 from schema.identifiers import NHSNumber
@@ -72,18 +73,18 @@ class BenchConnector:
     ) -> Mapping[SubjectRef, Answer]:
         """Return an answer for every child: one GET, or one POST where several are asked about."""
 
-        async def fetch(children: Sequence[ChildRef], again: bool) -> dict[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], attempt: Attempt) -> dict[SubjectRef, Answer]:
             if len(children) == 1:
                 ref = children[0]
-                child = await self._get(ref, ask, again=again)
+                child = await self._get(ref, ask, attempt=attempt)
                 return {ref: _answered(ref, child if child.nhs_number == ref.nhs_number else None, mask)}
-            found = await self._post(children, ask)
+            found = await self._post(children, ask, attempt)
             by_number = {child.nhs_number: child for child in found}
             return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
 
         return await ask_children(subjects, self.manifest, fetch, self._client.retries)
 
-    async def _get(self, ref: ChildRef, ask: Ask, *, again: bool) -> _Child:
+    async def _get(self, ref: ChildRef, ask: Ask, *, attempt: Attempt) -> _Child:
         path = f"/rest/{self._agency}/children/{ref.nhs_number}"
         reply = await self._client.request(
             "GET",
@@ -92,12 +93,12 @@ class BenchConnector:
             request_id=ask.request_id,
             traceparent=ask.traceparent,
             decode=_Child,
-            again=again,
+            attempt=attempt,
         )
         child: _Child = reply.json
         return child
 
-    async def _post(self, children: Sequence[ChildRef], ask: Ask) -> list[_Child]:
+    async def _post(self, children: Sequence[ChildRef], ask: Ask, attempt: Attempt) -> list[_Child]:
         reply = await self._client.request(
             "POST",
             f"/rest/{self._agency}/batch",
@@ -107,6 +108,7 @@ class BenchConnector:
             traceparent=ask.traceparent,
             decode=_Children,
             separable=True,
+            attempt=attempt,
         )
         found: _Children = reply.json
         if not found.complete:
@@ -168,7 +170,7 @@ def from_settings(entry: Mapping[str, Any]) -> BenchConnector:
 class InMemory(BenchConnector):
     """The same answers without a network: what `bench/micro.py` asks."""
 
-    async def _get(self, ref: ChildRef, ask: Ask, *, again: bool) -> _Child:
+    async def _get(self, ref: ChildRef, ask: Ask, *, attempt: Attempt) -> _Child:
         return msgspec.json.decode(CHILD, type=_Child)
 
 

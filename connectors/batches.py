@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from connectors import answers
 from connectors.base import Manifest
 from connectors.faults import REASON_OF, Bearing, FaultCode, SourceFailed, bearing_of
-from connectors.retries import RetryBudget
+from connectors.retries import Attempt, RetryBudget
 from schema.records import Answer, ChildRef, SubjectRef
 from schema.vocabulary import SourceReason
 
-Fetch = Callable[[Sequence[ChildRef], bool], Awaitable[Mapping[SubjectRef, Answer]]]
-"""Asks about these children; told whether it is a repetition, for `SourceClient.request`."""
+Fetch = Callable[[Sequence[ChildRef], Attempt], Awaitable[Mapping[SubjectRef, Answer]]]
+"""Asks about these children in one call, which is this attempt, for `SourceClient.request`."""
 
 _AT_ONCE = 4
 
@@ -54,39 +54,41 @@ async def ask_children(
             told[subject] = answers.not_for_this_source(subject)
     if not children:
         return told
+    attempt = Attempt()
     try:
-        told.update(await fetch(children, False))
+        told.update(await fetch(children, attempt))
     except ToldSingly as word:
-        told.update(await _singly(children, fetch, None, word))
+        told.update(await _singly(children, fetch, None, word, again=attempt.repeated))
     except SourceFailed as failure:
-        if len(children) > 1 and _may_be_one_childs(failure):
-            told.update(await _singly(children, fetch, budget, failure))
+        # nothing is asked a third time
+        if len(children) > 1 and not attempt.repeated and _may_be_one_childs(failure):
+            told.update(await _singly(children, fetch, budget, failure, again=True))
         else:
             told.update({child: answers.no_answer(child, failure) for child in children})
     return told
 
 
 def _may_be_one_childs(failure: SourceFailed) -> bool:
-    # a source that says when to come back speaks for all of it, and nothing is asked a third time
+    # a source that says when to come back speaks for all of it
     speaks_for_all = failure.during_sign_in or failure.retry_after_seconds is not None
-    return failure.code in _SEPARABLE and not speaks_for_all and not failure.repeated
+    return failure.code in _SEPARABLE and not speaks_for_all
 
 
 async def _singly(
-    children: Sequence[ChildRef], fetch: Fetch, budget: RetryBudget | None, together: SourceFailed
+    children: Sequence[ChildRef], fetch: Fetch, budget: RetryBudget | None, together: SourceFailed, *, again: bool
 ) -> dict[SubjectRef, Answer]:
     """Return an answer for each, asked alone; a source that fails for the first ones is not asked for the others.
 
     Until one of them is answered each is a repetition at a source that may be in trouble: one after another, and paid
     for by the budget. Who is not asked about is told `together`, how the call for all of them failed. Without a budget
-    none is a repetition.
+    all are asked. `again`: none of these calls is made once more.
     """
     told: dict[SubjectRef, Answer] = {}
     waiting = list(children)
 
     async def ask(child: ChildRef) -> bool:
         try:
-            told[child] = (await fetch([child], budget is not None))[child]
+            told[child] = (await fetch([child], Attempt(again)))[child]
         except SourceFailed as failure:
             told[child] = answers.no_answer(child, failure)
             return bearing_of(failure.code) is not Bearing.FAILING

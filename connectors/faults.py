@@ -131,4 +131,3 @@ class SourceFailed(Exception):
         self.reason = REASON_OF[code]
         self.retry_after_seconds = retry_after_seconds
         self.during_sign_in = during_sign_in
-        self.repeated = False  # whether what failed was the second attempt

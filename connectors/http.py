@@ -24,7 +24,7 @@ from connectors.addresses import AddressRule, CheckedResolver, Lookup, is_loopba
 from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
-from connectors.retries import Repeating, RetryBudget
+from connectors.retries import Attempt, Repeating, RetryBudget
 from connectors.transport import Answer, Exchange, HttpxExchange, lines_of, require_verifying, system_trust
 from connectors.wire import CONNECT_SECONDS, WireExchange
 
@@ -104,7 +104,14 @@ class _Call:
     deadline: Deadline
     expect: frozenset[int]
     rule: Repeating
+    attempt: Attempt | None
     repeated: bool = False  # whether what is sent next, or was sent last, is a repetition
+
+    def repeat(self) -> None:
+        """Say that what is sent next is a repetition."""
+        self.repeated = True
+        if self.attempt is not None:
+            self.attempt.repeated = True
 
 
 class SourceClient:
@@ -170,7 +177,7 @@ class SourceClient:
         decode: type | None = None,
         repeatable: bool = True,
         separable: bool = False,
-        again: bool = False,
+        attempt: Attempt | None = None,
     ) -> Reply:
         """Return the source's reply if its status is in `expect`; every other one is a failure with its own code.
 
@@ -178,9 +185,8 @@ class SourceClient:
         (see `connectors.retries`) also where the first may have arrived, as when a kept-alive connection ended before
         the first byte of an answer: pass False for what must not arrive twice. `separable`: after a 5xx, or a
         connection that ended without an answer, the caller asks for each subject alone, which is repetition enough.
-        `again`: it is such a repetition, which the caller has taken
-        from `retries`; it is made once, and pays for no other. Redirects are never followed; a 3xx in `expect` is
-        returned for its Location.
+        `attempt` says that it is such a repetition, made once and paying for no other, and is told whether the call
+        was made again. Redirects are never followed; a 3xx in `expect` is returned for its Location.
 
         Raises SourceFailed.
         """
@@ -199,7 +205,8 @@ class SourceClient:
         if json is not None or form is not None:
             content, content_type = _content(json, form)
             sent += content_type
-        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable], again)
+        again = attempt is not None and attempt.again
+        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable], attempt, again)
         self._free -= 1
         try:
             if self._auth is None and self._exchange.keeps_time:
@@ -245,6 +252,7 @@ class SourceClient:
             # once more in all, whatever was wrong with the first
             if not auth.refused(identity) or call.repeated:
                 raise
+        call.repeat()
         async with asyncio.timeout_at(call.deadline.at):
             lines += lines_of(await auth.headers())
             return await self._once(call, lines, asyncio.get_running_loop().time())
@@ -268,16 +276,12 @@ class SourceClient:
         raise failure
 
     async def _once_more(self, call: _Call, lines: str, pause: float) -> _Received:
-        call.repeated = True
+        call.repeat()
         await asyncio.sleep(pause)
         now = asyncio.get_running_loop().time()
         if call.deadline.at <= now:
             raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
-        try:
-            return await self._once(call, lines, now)
-        except SourceFailed as failure:
-            failure.repeated = True
-            raise
+        return await self._once(call, lines, now)
 
     async def _once(self, call: _Call, lines: str, now: float) -> _Received:
         at = call.deadline.at

@@ -39,6 +39,14 @@ class RetryBudget:
         return True
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One call to a source, as its caller sees it: given with the call, and read when that has ended."""
+
+    again: bool = False  # it is a repetition, which the caller has taken from the budget: it is not made once more
+    repeated: bool = False  # the client has made it once more; whoever repeats it now would ask a third time
+
+
 @dataclass(frozen=True, slots=True)
 class Repeating:
     """What may be made once more of one call."""

@@ -14,6 +14,7 @@ from connectors.childrens_services import documents, mapping
 from connectors.childrens_services.messages import Health, Shielded
 from connectors.faults import FaultCode, SourceFailed
 from connectors.http import SourceClient
+from connectors.retries import Attempt
 from connectors.settings import HTTPSettings, read
 from connectors.sources import source_client
 from schema.identifiers import NHSNumber
@@ -47,13 +48,13 @@ class ChildrensServicesConnector:
     ) -> Mapping[SubjectRef, Answer]:
         """Return one answer for every subject; after a call that fails as a whole, see `ask_children`."""
 
-        async def fetch(children: Sequence[ChildRef], again: bool) -> Mapping[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], attempt: Attempt) -> Mapping[SubjectRef, Answer]:
             body = await self._post(
                 documents.children(mask),
                 {"nhsNumbers": [str(child.nhs_number) for child in children]},
                 ask,
                 separable=len(children) > 1,
-                again=again,
+                attempt=attempt,
             )
             return mapping.answers_of(
                 body, children, agency=self._manifest.agency, mask=mask, today=datetime.now(UTC).date()
@@ -90,7 +91,13 @@ class ChildrensServicesConnector:
         await self._client.aclose()
 
     async def _post(
-        self, document: str, variables: Mapping[str, Any], ask: Ask, *, separable: bool = False, again: bool = False
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        ask: Ask,
+        *,
+        separable: bool = False,
+        attempt: Attempt | None = None,
     ) -> Any:
         reply = await self._client.request(
             "POST",
@@ -101,7 +108,7 @@ class ChildrensServicesConnector:
             request_id=ask.request_id,
             traceparent=ask.traceparent,
             separable=separable,
-            again=again,
+            attempt=attempt,
         )
         return reply.json
 

@@ -12,6 +12,7 @@ from connectors.calls import headers_of
 from connectors.http import SourceClient
 from connectors.police import mapping
 from connectors.police.messages import Health
+from connectors.retries import Attempt
 from connectors.settings import HTTPSettings, read
 from connectors.sources import source_client
 from schema.records import Answer, ChildRef, SubjectRef
@@ -43,7 +44,7 @@ class PoliceConnector:
     ) -> Mapping[SubjectRef, Answer]:
         """Return one answer for every subject; after a call that fails as a whole, see `ask_children`."""
 
-        async def fetch(children: Sequence[ChildRef], again: bool) -> Mapping[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], attempt: Attempt) -> Mapping[SubjectRef, Answer]:
             reply = await self._client.request(
                 "POST",
                 "/api/v1/nominals/search",
@@ -51,7 +52,7 @@ class PoliceConnector:
                 headers=headers_of(ask),
                 expect=TOLD_OR_RESTRICTED,
                 separable=len(children) > 1,
-                again=again,
+                attempt=attempt,
                 deadline=ask.deadline,
                 request_id=ask.request_id,
                 traceparent=ask.traceparent,

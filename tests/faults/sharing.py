@@ -19,6 +19,7 @@ from connectors import answers
 from connectors.base import Ask, FieldMask
 from connectors.batches import ask_children
 from connectors.faults import FaultCode, SourceFailed
+from connectors.retries import Attempt
 from gateway.batching import Said
 from gateway.upstream import Upstream
 from schema.identifiers import NHSNumber
@@ -49,7 +50,7 @@ class SharingConnector(RigConnector):
     async def involvements(
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
     ) -> Mapping[SubjectRef, Answer]:
-        async def fetch(children: Sequence[ChildRef], again: bool) -> Mapping[SubjectRef, Answer]:
+        async def fetch(children: Sequence[ChildRef], attempt: Attempt) -> Mapping[SubjectRef, Answer]:
             numbers = [str(child.nhs_number) for child in children]
             assert isinstance(self.doing, Sharing)
             reply = await self.ways[self.doing.of_the_call(numbers).way].request(
@@ -57,7 +58,7 @@ class SharingConnector(RigConnector):
                 "/children",
                 json={"nhsNumbers": numbers},
                 separable=len(children) > 1,
-                again=again,
+                attempt=attempt,
                 deadline=ask.deadline,
                 request_id=ask.request_id,
                 decode=_Envelopes,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from connectors import batches
+from connectors import batches, http
 from gateway.batching import Batches
 from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.lookup import Lookups
@@ -186,11 +186,11 @@ def spread_to_all(patch: pytest.MonkeyPatch) -> None:
 
 def asks_again_and_again(patch: pytest.MonkeyPatch) -> None:
     """A call that was made twice is divided, and so made a third time."""
-    patch.setattr(
-        batches,
-        "_may_be_one_childs",
-        lambda failure: failure.code in batches._SEPARABLE and failure.retry_after_seconds is None,
-    )
+
+    def untold(call: http._Call) -> None:
+        call.repeated = True
+
+    patch.setattr(http._Call, "repeat", untold)
 
 
 def ends_with_its_client(patch: pytest.MonkeyPatch) -> None:

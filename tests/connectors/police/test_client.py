@@ -191,20 +191,29 @@ async def test_after_a_lost_connection_the_whole_is_not_asked_again_since_each_c
     assert codes == ["STATUS_5XX", "RESET", "RESET"]
 
 
-async def test_what_was_asked_twice_for_all_is_asked_about_nobody_alone() -> None:
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (httpx.Response(500), "STATUS_5XX"),
+        (httpx.Response(200, content=b"{}"), "CONTENT_TYPE"),
+        (httpx.Response(200, json={"complete": True}), "SCHEMA"),
+    ],
+)
+async def test_what_was_asked_twice_for_all_is_asked_about_nobody_alone(second: httpx.Response, code: str) -> None:
+    """Whether the client or the driver finds fault with the second answer."""
     busy = httpx.Response(503, headers={"Retry-After": "0"})
 
     def answer(request: httpx.Request) -> httpx.Response:
         if not about(request, ADA):
             return WELL(request)
-        return busy if len(force.asked) == 1 else httpx.Response(500)
+        return busy if len(force.asked) == 1 else second
 
     force = Force(answer)
     await force.save_for(9)
     answers = await force.connector.involvements(EVERYBODY, EVERYTHING, an_ask())
 
     assert list(map(len, force.subjects_asked)) == [3, 3]
-    assert {answer.code for answer in answers.values() if isinstance(answer, NoAnswer)} == {"STATUS_5XX"}
+    assert {answer.code for answer in answers.values() if isinstance(answer, NoAnswer)} == {code}
 
 
 async def test_a_child_asked_about_alone_is_not_asked_about_a_third_time() -> None:
