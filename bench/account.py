@@ -25,31 +25,47 @@ THREADS = "other threads (signing checkpoints)"
 LOG = "the log's thread"
 
 AREAS: Mapping[str, tuple[str, ...]] = {
-    "front: request to operation": ("gateway/asgi", "gateway/graphql/endpoint", "gateway/graphql/body", "gateway/shed"),
+    "front: request to operation": (
+        "gateway/front/asgi",
+        "gateway/graphql/endpoint",
+        "gateway/graphql/body",
+        "gateway/front/shed",
+    ),
     "front: headers": ("gateway/graphql/negotiation", "gateway/graphql/preferences"),
     "guard, variables, input": ("gateway/graphql/", "gateway/asked", "schema/identifiers", "nhs_number", "<operation>"),
     "token and revocation": (
         *("auth/tokens", "auth/claims", "auth/keys"),
-        *("gateway/app", "gateway/authentication", "gateway/clock", "gateway/refused_tokens", "gateway/revocations"),
+        *(
+            "gateway/app",
+            "gateway/front/authentication",
+            "gateway/clock",
+            "gateway/front/refused_tokens",
+            "gateway/revocations",
+        ),
     ),
     "plan and policy": (
         *("auth/", "gateway/plan", "gateway/floor", "gateway/legal_day", "gateway/agreements", "gateway/registers"),
     ),
     "budgets": ("gateway/budgets", "gateway/audit/charging"),
     "steps of a lookup": ("gateway/lookup", "gateway/graphql/execution"),
-    "asking: tasks, bulkhead, breaker": ("gateway/fanout", "gateway/upstream", "gateway/batching", "gateway/breaker"),
+    "asking: tasks, bulkhead, breaker": (
+        "gateway/federation/fanout",
+        "gateway/federation/upstream",
+        "gateway/federation/batching",
+        "gateway/federation/breaker",
+    ),
     "driver and wire": ("connectors/", "bench/driver"),
-    "gathering": ("gateway/gathering", "gateway/corroboration", "gateway/sources"),
+    "gathering": ("gateway/federation/gathering", "gateway/federation/corroboration", "gateway/federation/sources"),
     "shields": ("gateway/shields", "gateway/storage", "auth/shielding"),
     "door": ("auth/disclosure", "auth/entitlements", "auth/standing"),
-    "merge": ("gateway/merge",),
+    "merge": ("gateway/federation/merge",),
     "shape and recorded fields": ("gateway/graphql/compiled", "gateway/graphql/leaves", "gateway/disclosed_fields"),
     "INTENT and OUTCOME": ("gateway/lookup_record", "gateway/planned_words"),
     "canonical form": ("gateway/audit/canonical",),
     "log: queue and waking": ("gateway/audit/", "gateway/waking"),
     "opaque ids, random bytes": ("gateway/audit/keys", "gateway/randomness"),
     "memories": ("gateway/remembered",),
-    "metrics and request lines": ("gateway/metrics", "gateway/tallies", "gateway/request_lines"),
+    "metrics and request lines": ("gateway/metrics", "gateway/tallies", "gateway/front/request_lines"),
     "records made": ("<record>", "<string>", "schema/"),
     "what sends the lookups": ("bench/in_process",),
 }

@@ -33,14 +33,21 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.witnessing.configured import witness_watch
 from gateway.audit.witnessing.watch import WitnessWatch
 from gateway.auditing import AuditEvents
-from gateway.authentication import authenticator, metadata_url, recheck
 from gateway.budgets import Allowance, Budgets, forget_counts
 from gateway.clock import ClockWatch
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
 from gateway.duty import Duty
-from gateway.early_refusals import EarlyRefusals
-from gateway.gathering import Gathering, LookupLimits
+from gateway.federation.gathering import Gathering, LookupLimits
+from gateway.federation.sources import Source
+from gateway.federation.standing_in import StandIns
+from gateway.front.authentication import authenticator, metadata_url, recheck
+from gateway.front.early_refusals import EarlyRefusals
+from gateway.front.refused_tokens import RefusedTokens
+from gateway.front.repeated_refusals import RepeatedRefusals
+from gateway.front.request_lines import RequestLines
+from gateway.front.shedding import Admission
+from gateway.front.stopping import Stopping
 from gateway.graphql.body import BodyLimits
 from gateway.graphql.documents import Documents
 from gateway.graphql.endpoint import GraphQLEndpoint
@@ -53,18 +60,11 @@ from gateway.lookup_budgets import LookupBudgets
 from gateway.metrics import note_commit, show_now, watch_log
 from gateway.migrate import migrate
 from gateway.plan import Planner
-from gateway.refused_tokens import RefusedTokens
 from gateway.registers import Registers
-from gateway.repeated_refusals import RepeatedRefusals
-from gateway.request_lines import RequestLines
 from gateway.reviews import Reviews
 from gateway.revocations import Revocations, forget_revocations
 from gateway.settings import LimitsSection, Settings, audit_key_file
-from gateway.shedding import Admission
 from gateway.shields import DatabaseShields
-from gateway.sources import Source
-from gateway.standing_in import StandIns
-from gateway.stopping import Stopping
 from gateway.storage.engine import is_postgresql, open_engine
 from gateway.storage.postgresql import standing_of_role
 from gateway.tracing.configured import tracing_of

@@ -12,8 +12,8 @@ from auth.keys import KeySource
 from auth.sharing import AgreementSet
 from connectors import registry
 from connectors.settings import ConnectorMisconfigured, ConnectorSettings, read
+from gateway.federation.sources import Source
 from gateway.settings import Settings, SettingsFault
-from gateway.sources import Source
 from schema.records import Agency, Contact
 from schema.vocabulary import ContactMode
 

@@ -21,7 +21,7 @@ from auth.policy import LOOK_UP_A_CHILD
 from auth.rules import LookupRequest
 from auth.sharing import AgreementSet, Custodian, custodian_kind
 from auth.shielding import sees_through
-from gateway.corroboration import corroborated
+from gateway.federation.corroboration import corroborated
 from schema import types
 from schema.access_types import ChildState
 from schema.identifiers import CRN, NHSNumber

@@ -38,8 +38,10 @@ from gateway.errors import (
     Unauthenticated,
 )
 from gateway.exhaustion import EXHAUSTION
+from gateway.federation.gathering import Gathering, LookupLimits
+from gateway.federation.sources import Source
+from gateway.federation.standing_in import StandIns
 from gateway.floor import appointment_of, floor_of
-from gateway.gathering import Gathering, LookupLimits
 from gateway.graphql.documents import Operation
 from gateway.legal_day import legal_today
 from gateway.lookup_budgets import LookupBudgets
@@ -50,8 +52,6 @@ from gateway.randomness import RANDOM
 from gateway.register_requests import RegisterRequest
 from gateway.reviews import Reviews
 from gateway.shields import DatabaseShields
-from gateway.sources import Source
-from gateway.standing_in import StandIns
 from schema.made_quickly import made_quickly
 from schema.vocabulary import LookupOutcome, Purpose, Relationship
 

@@ -13,9 +13,9 @@ from gateway.audit.errors import AuditError
 from gateway.audit.keys import AuditKeys
 from gateway.budgets import Budgets, Charge, Spent
 from gateway.errors import AuditUnavailable, RateLimited
+from gateway.front.repeated_refusals import RepeatedRefusals
 from gateway.lookup_record import LookupRecord
 from gateway.remembered import Remembered
-from gateway.repeated_refusals import RepeatedRefusals
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from auth.standing import Standing
 from gateway.asked import Access, Key
 from gateway.audit.canonical import once
 from gateway.audit.keys import AuditKeys
-from gateway.fanout import SourceOutcome
+from gateway.federation.fanout import SourceOutcome
 from gateway.graphql.documents import Operation
 from gateway.plan import Plan
 from gateway.planned_words import PlannedWords

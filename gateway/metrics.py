@@ -17,7 +17,7 @@ from gateway.workers import METRICS_VARIABLE
 from schema.vocabulary import SourceStatus
 
 if TYPE_CHECKING:
-    from gateway.fanout import SourceOutcome
+    from gateway.federation.fanout import SourceOutcome
 
 ALARMING: Final = (
     FaultCode.AUTH,

@@ -21,8 +21,8 @@ from gateway.audit.errors import AuditError
 from gateway.audit.events_query import NotWhatWasWritten
 from gateway.auditing import AuditEvents
 from gateway.errors import AuditUnavailable, Forbidden, Overloaded
+from gateway.front.repeated_refusals import RepeatedRefusals
 from gateway.register_requests import NotPermitted, RegisterRequest
-from gateway.repeated_refusals import RepeatedRefusals
 from gateway.reviews import Reviews
 from schema.vocabulary import ReviewState
 

@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from gateway import app as wiring
-from gateway import asgi
 from gateway.audit.errors import AuditError
 from gateway.audit.keys import KeyFileRefused
 from gateway.commands.asking import ask, described
@@ -33,7 +32,8 @@ from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import IdentityProvider, identity_provider
 from gateway.demo.personas import PERSONAS
-from gateway.early_refusals import refusing_early
+from gateway.front import asgi
+from gateway.front.early_refusals import refusing_early
 from gateway.settings import SettingsFault
 from gateway.storage.errors import StorageError
 from gateway.telemetry import configure_logs

@@ -10,8 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.commands.errors import CommandError
-from gateway.request_heads import BoundedHeads
-from gateway.stopping import OrderlyServer, Stopping
+from gateway.front.request_heads import BoundedHeads
+from gateway.front.stopping import OrderlyServer, Stopping
 from gateway.workers import DRAIN_SECONDS
 
 _WAITING_CONNECTIONS = 2048

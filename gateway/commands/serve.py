@@ -14,7 +14,7 @@ import uvicorn
 
 from auth.idle_grants import idle_grants
 from gateway import app as wiring
-from gateway import asgi, configured
+from gateway import configured
 from gateway import settings as configuration
 from gateway.allocating import free_into_one_place
 from gateway.audit.claims import is_written_to
@@ -26,7 +26,8 @@ from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.listening import close_all, listening_on, server_for
 from gateway.commands.settings_file import loaded
 from gateway.detection.feeds import FeedFault, check_feeds
-from gateway.early_refusals import refusing_early
+from gateway.front import asgi
+from gateway.front.early_refusals import refusing_early
 from gateway.graphql.query import sdl
 from gateway.legal_day import legal_today
 from gateway.migrate import grant, grant_purging, is_behind

@@ -19,6 +19,8 @@ import structlog
 
 from gateway.errors import GatewayError, InternalServerError, MethodNotAllowed, Overloaded
 from gateway.exhaustion import EXHAUSTION
+from gateway.front.shedding import Admission, priority_of
+from gateway.front.stopping import Stopping
 from gateway.graphql.body import (
     BodyLimits,
     ClientDisconnected,
@@ -32,8 +34,6 @@ from gateway.graphql.documents import Documents, Operation
 from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
 from gateway.graphql.preferences import wait_of
 from gateway.randomness import RANDOM
-from gateway.shedding import Admission, priority_of
-from gateway.stopping import Stopping
 from schema.made_quickly import made_quickly
 
 Scope = MutableMapping[str, Any]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.audit.events import EventKind
-from gateway.fanout import SOURCE_CODES
+from gateway.federation.fanout import SOURCE_CODES
 from schema.vocabulary import SourceStatus
 
 

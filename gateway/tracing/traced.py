@@ -15,13 +15,13 @@ from connectors.faults import FaultCode, SourceFailed
 from gateway.audit.events import EventKind
 from gateway.audit.log import AuditLog
 from gateway.audit.pending import Receipt
-from gateway.batching import Said
-from gateway.fanout import OUR_FAULT
-from gateway.gathering import Gathering
+from gateway.federation.batching import Said
+from gateway.federation.fanout import OUR_FAULT
+from gateway.federation.gathering import Gathering
+from gateway.federation.sources import Source
+from gateway.federation.upstream import Upstream
 from gateway.lookup import Answer, Encoded, Lookups
-from gateway.sources import Source
 from gateway.tracing.spans import CURRENT, Key, Step
-from gateway.upstream import Upstream
 from schema.records import Answered, NoAnswer, SubjectRef
 from schema.vocabulary import SourceStatus
 

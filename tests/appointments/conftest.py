@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from connectors.base import Connector
-from gateway.sources import Source
+from gateway.federation.sources import Source
 from tests.appointments.asking import TO_THE_APPOINTED
 from tests.fixtures.world import World, running_world
 

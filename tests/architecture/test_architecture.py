@@ -53,7 +53,7 @@ FRAME_TYPES = frozenset({"ChildLookup", "SourceAnswer"})
 # the caller's own standing; nothing of any child
 CALLER_TYPES = frozenset({"FieldAccess", "ViewerFacts"})
 DOOR = "auth/disclosure.py"
-FRAME = frozenset({"gateway/gathering.py"})
+FRAME = frozenset({"gateway/federation/gathering.py"})
 
 
 def constructions(module: ast.Module) -> Iterator[tuple[str, int]]:

@@ -169,7 +169,7 @@ def test_who_makes_an_adult_is_seen_under_either_spelling() -> None:
 
 
 def test_no_address_of_the_gateway_holds_an_identifier() -> None:
-    routes = re.findall(r'Route\("([^"]+)"', (ROOT / "gateway" / "operations.py").read_text(encoding="utf-8"))
+    routes = re.findall(r'Route\("([^"]+)"', (ROOT / "gateway" / "front" / "operations.py").read_text(encoding="utf-8"))
 
     assert len(routes) >= 5
     assert [route for route in routes if "{" in route and "well-known" not in route] == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gateway import request_heads
+from gateway.front import request_heads
 from gateway.settings import LimitsSection
 from tests.end_to_end.world import DemoWorld, RunningGateway, demo_world, serving
 

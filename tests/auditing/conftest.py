@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import pytest
 
 from connectors.base import Connector
-from gateway.sources import Source
+from gateway.federation.sources import Source
 from schema.records import IdentityClaim
 from tests.fixtures.sources import BORN, CHILD, FAMILY, known, row, source
 from tests.fixtures.world import Told, World, running_world

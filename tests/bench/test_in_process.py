@@ -13,7 +13,7 @@ import pytest
 
 from bench import in_process
 from bench.agency import CHILD
-from gateway import asgi
+from gateway.front import asgi
 
 pytestmark = pytest.mark.anyio
 

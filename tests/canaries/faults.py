@@ -19,12 +19,13 @@ import pytest
 import structlog
 
 from auth import disclosure
-from gateway import fanout, gathering, lookup, metrics
+from gateway import lookup, metrics
 from gateway.app import Gateway
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
 from gateway.errors import BadUserInput, GatewayError
-from gateway.fanout import FanOut, SourceOutcome
+from gateway.federation import fanout, gathering
+from gateway.federation.fanout import FanOut, SourceOutcome
 from gateway.graphql import endpoint, execution
 from gateway.lookup_budgets import LookupBudgets
 from gateway.lookup_record import LookupRecord
@@ -40,7 +41,7 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 def an_exception_is_logged_with_its_text(patch: pytest.MonkeyPatch) -> None:
     def ours(source: str, fault: Exception, started: float) -> SourceOutcome:
-        structlog.get_logger("gateway.fanout").error("connector_fault", source=source, text=str(fault))
+        structlog.get_logger("gateway.federation.fanout").error("connector_fault", source=source, text=str(fault))
         return fanout._none(source, fanout.SourceReason.PROTOCOL, fanout.OUR_FAULT, started)
 
     patch.setattr(fanout, "_ours", ours)
@@ -82,7 +83,9 @@ def a_metric_is_labelled_with_the_asker(patch: pytest.MonkeyPatch) -> None:
         return await deciding(self, record, *rest)
 
     patch.setattr(LookupBudgets, "charge", charge)
-    patch.setattr("gateway.operations.exposition", lambda: writing() + prometheus_client.generate_latest(registry))
+    patch.setattr(
+        "gateway.front.operations.exposition", lambda: writing() + prometheus_client.generate_latest(registry)
+    )
 
 
 def readiness_tells_of_the_last_lookup(patch: pytest.MonkeyPatch) -> None:

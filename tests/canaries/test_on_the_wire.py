@@ -20,7 +20,7 @@ from gateway.demo.agencies.faults import Fault
 from gateway.demo.families import World
 from gateway.demo.people import Officer, Worker
 from gateway.demo.personas import PERSONAS
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from tests.canaries.marked import Canaries, leaves
 from tests.canaries.sinks import MAY_STAND, Sinks, database_columns, files_under, summary
 from tests.canaries.upstream import AGENCIES, Received, everything_received

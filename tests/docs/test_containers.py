@@ -157,7 +157,7 @@ def test_the_health_check_asks_livez_by_python_that_compiles() -> None:
     assert words[:2] == ["python", "-c"]
     compile(words[2], "healthcheck", "exec")
     assert "'/livez'" in words[2]
-    assert '"/livez"' in text_of("gateway/operations.py")
+    assert '"/livez"' in text_of("gateway/front/operations.py")
     assert of("EXPOSE") == ["8000"]
     assert "8000" in words[2]
 

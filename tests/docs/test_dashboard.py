@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from gateway import operations
+from gateway.front import operations
 from tests.docs.markdown import codes, rows, text_of
 from tests.docs.promql import asked_for, faults, labels_kept, shown, with_variables
 from tests.docs.words_of_metrics import WORDS

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import Gauge
 from prometheus_client.metrics import MetricWrapperBase
 
-from gateway import metrics, operations
+from gateway import metrics
+from gateway.front import operations
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from tests.docs.markdown import codes, rows, text_of
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from gateway import operations
 from gateway.detection.detector import RULES
 from gateway.errors import GatewayError
-from gateway.fanout import SOURCE_CODES
+from gateway.federation.fanout import SOURCE_CODES
+from gateway.front import operations
+from gateway.front.shedding import Priority
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.graphql.root_fields import OTHER_OPERATIONS
-from gateway.shedding import Priority
 from schema.vocabulary import LookupOutcome, SourceStatus
 from tests.docs.promql import Words
 from tests.docs.test_errors_and_records import concrete

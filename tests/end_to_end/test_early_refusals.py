@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from gateway.commands.listening import server_for
-from gateway.early_refusals import EarlyRefusals, refusing_early
-from gateway.shedding import Admission, Priority, priority_at_most, priority_of
-from gateway.stopping import Stopping
+from gateway.front.early_refusals import EarlyRefusals, refusing_early
+from gateway.front.shedding import Admission, Priority, priority_at_most, priority_of
+from gateway.front.stopping import Stopping
 from tests.fixtures.sources import CHILD, SlowSource, known, row, source
 from tests.fixtures.world import running_world
 

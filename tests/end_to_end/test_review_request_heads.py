@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway import request_heads
 from gateway.commands.listening import server_for
+from gateway.front import request_heads
 
 pytestmark = pytest.mark.network
 

@@ -25,9 +25,7 @@ import uvicorn
 from starlette.routing import Mount
 
 from gateway import app as wiring
-from gateway import asgi
 from gateway.audit.records import Record, read_records
-from gateway.breaker import Breaker
 from gateway.commands.listening import server_for
 from gateway.demo.access_tokens import LIFETIME_SECONDS
 from gateway.demo.agencies.server import Agencies
@@ -37,7 +35,9 @@ from gateway.demo.configuration import demo_settings
 from gateway.demo.families import World, make_world
 from gateway.demo.identity_provider import identity_provider
 from gateway.demo.personas import CASE_SYSTEM_CLIENT_ID, CASE_SYSTEM_CLIENT_SECRET
-from gateway.early_refusals import refusing_early
+from gateway.federation.breaker import Breaker
+from gateway.front import asgi
+from gateway.front.early_refusals import refusing_early
 from gateway.settings import Settings, TelemetrySection
 from gateway.telemetry import configure_logs
 from tests.end_to_end.documents import EVERYTHING

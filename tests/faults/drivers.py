@@ -27,8 +27,8 @@ from gateway.demo.agencies.faults import Fault
 from gateway.demo.families import World as Families
 from gateway.demo.families import make_world
 from gateway.demo.people import Child
-from gateway.sources import Source
-from gateway.upstream import Upstream
+from gateway.federation.sources import Source
+from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, SubjectRef
 from schema.vocabulary import SourceReason

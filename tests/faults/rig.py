@@ -19,9 +19,9 @@ from connectors.http import SourceClient
 from connectors.retries import RetryBudget
 from connectors.transport import trust_context
 from gateway.audit.events import EventKind
-from gateway.breaker import BreakerRules
-from gateway.sources import Source
-from gateway.upstream import Upstream
+from gateway.federation.breaker import BreakerRules
+from gateway.federation.sources import Source
+from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Agency, ChildRef
 from schema.vocabulary import AgencyKind

@@ -20,8 +20,8 @@ from connectors.base import Ask, FieldMask
 from connectors.batches import ask_children
 from connectors.faults import FaultCode, SourceFailed
 from connectors.retries import Attempt
-from gateway.batching import Said
-from gateway.upstream import Upstream
+from gateway.federation.batching import Said
+from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, ChildRef, SubjectRef
 from schema.vocabulary import SourceReason

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from connectors import wire
 from gateway.allocating import free_into_one_place
-from gateway.breaker import BreakerRules
+from gateway.federation.breaker import BreakerRules
 from tests.faults.matrix import DEEDS, WELL, Deed
 from tests.faults.rig import SOURCES, Rig, running_rig
 from tests.faults.standing import Standing, grown, kinds_of_objects, make_what_is_made_once

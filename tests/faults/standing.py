@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from gateway.app import Gateway
-from gateway.asgi import timers
+from gateway.front.asgi import timers
 from tests.recorded.listening import compare
 
 MOST_GROWTH = 0.1  # of the memory of the process

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from connectors.probation import client as probation
-from gateway.fanout import FanOut
+from gateway.federation.fanout import FanOut
 from schema.vocabulary import SourceStatus
 from tests.faults.drivers import DRIVERS, Drivers, deeds_of, running_drivers
 from tests.faults.rig import unrecorded

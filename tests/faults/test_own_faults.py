@@ -17,7 +17,7 @@ from gateway.agreements_in_force import AgreementsInForce
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.log import AuditLog
 from gateway.audit.writer import ShardWriter
-from gateway.shedding import Admission
+from gateway.front.shedding import Admission
 from tests.faults import gone
 from tests.faults import own_faults as faults
 
@@ -29,7 +29,7 @@ Defect = Callable[[pytest.MonkeyPatch], None]
 
 def believes_the_future(patch: pytest.MonkeyPatch) -> None:
     """What a source says of tomorrow counts today."""
-    patch.setattr("gateway.upstream._AHEAD", timedelta(days=2))
+    patch.setattr("gateway.federation.upstream._AHEAD", timedelta(days=2))
 
 
 def looks_at_no_clock(patch: pytest.MonkeyPatch) -> None:

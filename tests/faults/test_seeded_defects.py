@@ -12,11 +12,11 @@ import pytest
 from connectors import http
 from connectors.faults import FaultCode, SourceFailed
 from connectors.wire_answer import WireAnswer
-from gateway import fanout
-from gateway.batching import Batches
-from gateway.breaker import BreakerRules
-from gateway.gathering import Gathering
-from gateway.upstream import Upstream
+from gateway.federation import fanout
+from gateway.federation.batching import Batches
+from gateway.federation.breaker import BreakerRules
+from gateway.federation.gathering import Gathering
+from gateway.federation.upstream import Upstream
 from schema.records import ChildRef
 from schema.vocabulary import AgencyKind, SourceReason, SourceStatus
 from tests.faults.matrix import DEEDS
@@ -156,7 +156,7 @@ def test_an_answer_in_the_order_of_arrival_is_found(monkeypatch: pytest.MonkeyPa
         return sorted(facts(self), key=lambda each: places[each.agency.id])
 
     monkeypatch.setattr(Gathering, "_facts", arriving)
-    monkeypatch.setattr("gateway.gathering.merge", list)
+    monkeypatch.setattr("gateway.federation.gathering.merge", list)
 
     async def found() -> list[str]:
         async with running_rig() as rig:

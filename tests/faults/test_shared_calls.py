@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from connectors import batches, http
-from gateway.batching import Batches
+from gateway.federation.batching import Batches
 from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.lookup import Lookups
 from schema.records import Answer, NoAnswer, SubjectRef

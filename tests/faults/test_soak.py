@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from connectors.faults import Bearing
-from gateway import gathering
-from gateway.breaker import Breaker, Circuit
 from gateway.errors import Overloaded
-from gateway.gathering import Gathering
-from gateway.upstream import Upstream
+from gateway.federation import gathering
+from gateway.federation.breaker import Breaker, Circuit
+from gateway.federation.gathering import Gathering
+from gateway.federation.upstream import Upstream
 from tests.faults import soak as soak_of_faults
 from tests.faults.matrix import DEEDS
 from tests.faults.rig import SOURCES

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from connectors.base import Connector
-from gateway.sources import Source
+from gateway.federation.sources import Source
 from tests.fixtures.world import World, running_world
 
 

@@ -10,8 +10,8 @@ from connectors.answers import no_answer
 from connectors.base import Ask, Connector, FieldMask
 from connectors.faults import FaultCode, SourceFailed
 from connectors.memory import MemoryConnector, narrow
-from gateway.sources import Source
-from gateway.stale_answers import StaleAnswers
+from gateway.federation.sources import Source
+from gateway.federation.stale_answers import StaleAnswers
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, SubjectRef
 from tests.fixtures.sources import known

@@ -18,9 +18,9 @@ from auth.agreement_folder import FilesRead, read
 from connectors.base import Ask, Connector, FieldMask
 from gateway import agreements_in_force
 from gateway.agreements_in_force import AgreementsInForce
-from gateway.asgi import every
 from gateway.audit.errors import AuditError
 from gateway.audit.events import EventKind, unlisted_keys
+from gateway.front.asgi import every
 from schema.records import Answer, SubjectRef
 from tests.fixtures.sources import CHILD, Remembering, known, row, source
 from tests.fixtures.world import Terms, World, running_world

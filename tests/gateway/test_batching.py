@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import SourceFailed
-from gateway.batching import WINDOW_SECONDS, Batches, Said
-from gateway.upstream import Upstream
+from gateway.federation.batching import WINDOW_SECONDS, Batches, Said
+from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 from schema.vocabulary import AgencyKind, PurposeClass, SourceReason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.faults import REASON_OF, Bearing, FaultCode, bearing_of
-from gateway.breaker import Breaker, Circuit
+from gateway.federation.breaker import Breaker, Circuit
 from schema.vocabulary import SourceReason
 
 SOUND, FAILING, NONE = Bearing.SOUND, Bearing.FAILING, Bearing.NONE

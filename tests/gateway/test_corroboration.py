@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from auth.disclosure import SourceFacts
 from auth.paths import INVOLVEMENTS, PREVIOUS, SCOPES
-from gateway.corroboration import agrees, contradicts, corroborated, normalised
+from gateway.federation.corroboration import agrees, contradicts, corroborated, normalised
 from schema.records import AdultRef, Agency, IdentityClaim
 from schema.vocabulary import AgencyKind, InvolvementRelationship, InvolvementStatus, RefusalReason, Sensitivity
 from tests.auth.model import TODAY, agreed, agreement, custodian, entitled, grant

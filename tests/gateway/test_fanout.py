@@ -14,9 +14,9 @@ import uvloop
 
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import REASON_OF, FaultCode, SourceFailed
-from gateway.breaker import Circuit
-from gateway.fanout import FanOut, SourceOutcome, linked_adults
-from gateway.upstream import Upstream
+from gateway.federation.breaker import Circuit
+from gateway.federation.fanout import FanOut, SourceOutcome, linked_adults
+from gateway.federation.upstream import Upstream
 from schema.identifiers import CRN
 from schema.records import AdultRef, Answered, ChildRef
 from schema.vocabulary import AgencyKind, InvolvementRelationship, PurposeClass, SourceReason, SourceStatus

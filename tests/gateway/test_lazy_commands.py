@@ -38,15 +38,15 @@ OF_A_WITNESS = {
     *("gateway.audit.witnessing.server", "gateway.audit.witnessing.store"),
     *("gateway.commands.audit", "gateway.commands.audit_witness", "gateway.commands.errors"),
     *("gateway.commands.lazy", "gateway.commands.listening"),
-    *("gateway.__main__", "gateway.idle_connections", "gateway.request_heads", "gateway.stopping"),
-    *("gateway.whole_answers", "gateway.workers"),
+    *("gateway.__main__", "gateway.front.idle_connections", "gateway.front.request_heads", "gateway.front.stopping"),
+    *("gateway.front.whole_answers", "gateway.workers"),
 }
 
 
 def test_a_witness_imports_nothing_of_the_gateway_that_it_watches() -> None:
     found = imported_by("audit", "witness", "--help")
     ours = {name for name in found if name.partition(".")[0] in {"gateway", "auth", "connectors", "schema"}}
-    packages = {"gateway", "gateway.audit", "gateway.audit.witnessing", "gateway.commands"}
+    packages = {"gateway", "gateway.audit", "gateway.audit.witnessing", "gateway.commands", "gateway.front"}
 
     assert ours == OF_A_WITNESS | packages
     assert found & {"strawberry", "graphql", "sqlalchemy", "psycopg", "alembic", "prometheus_client", "httpx"} == set()

@@ -11,7 +11,7 @@ import strawberry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.merge import merge
+from gateway.federation.merge import merge
 from schema import types
 from schema.vocabulary import AgencyKind, ContactMode, InvolvementRelationship, InvolvementStatus
 

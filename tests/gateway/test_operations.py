@@ -14,15 +14,15 @@ import sqlalchemy as sa
 
 from auth.keys import KeysUnavailable
 from gateway import app as wiring
-from gateway import asgi
 from gateway.audit.events import EventKind
 from gateway.audit.index_tables import event_index
-from gateway.authentication import authenticator, metadata_url
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements
 from gateway.demo.configuration import demo_settings
 from gateway.demo.folder import FolderInUse
 from gateway.duty import Duty
 from gateway.errors import Overloaded
+from gateway.front import asgi
+from gateway.front.authentication import authenticator, metadata_url
 from gateway.graphql.query import sdl
 from gateway.settings import Settings, SettingsFault
 from gateway.storage.errors import DurabilityNotMet, StorageError
@@ -66,7 +66,7 @@ async def test_readiness_ends_with_the_log_and_with_durability_and_liveness_does
 
     async with running(council()) as world:
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.operations.assert_durable", not_durable)
+            patched.setattr("gateway.front.operations.assert_durable", not_durable)
             not_durable_now = await world.client.get("/readyz")
         world.gateway.log.close()
         closed = await world.client.get("/readyz")

@@ -12,8 +12,8 @@ from auth.refusals import InvalidRequest, Reason, Unauthenticated
 from gateway import errors
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import PAYLOAD_KEYS, EventKind
+from gateway.front.refused_tokens import PER_MINUTE, PER_SECOND, RefusedTokens
 from gateway.graphql.endpoint import RequestContext
-from gateway.refused_tokens import PER_MINUTE, PER_SECOND, RefusedTokens
 from tests.gateway.conftest import Running
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
-from gateway.repeated_refusals import RepeatedRefusals
+from gateway.front.repeated_refusals import RepeatedRefusals
 from tests.fixtures.sources import CHILD, OTHER_CHILD, known, row, source
 from tests.gateway.conftest import Running
 

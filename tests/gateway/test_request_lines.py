@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.request_lines import RequestLines
+from gateway.front.request_lines import RequestLines
 from gateway.settings import TelemetrySection
 from tests.fixtures.sources import BORN, CHILD, FAMILY, known, row, source
 from tests.gateway.conftest import Running

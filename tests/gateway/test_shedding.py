@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Overloaded
-from gateway.shedding import LEAST, Admission, Priority, priority_of
+from gateway.front.shedding import LEAST, Admission, Priority, priority_of
 from tests.fixtures.sources import CHILD, SlowSource, known, row, source
 from tests.fixtures.world import running_world
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
-from gateway.sources import Source, custodian_of
+from gateway.federation.sources import Source, custodian_of
 from schema.vocabulary import AgencyKind
 from tests.fixtures.sources import source
 

@@ -18,9 +18,9 @@ from connectors.base import Connector
 from connectors.faults import FaultCode
 from connectors.settings import ConnectorMisconfigured
 from gateway.audit.events import EventKind, unlisted_keys
+from gateway.federation.sources import Source
+from gateway.federation.stale_answers import Question, StaleAnswers
 from gateway.lookup_record import LookupRecord
-from gateway.sources import Source
-from gateway.stale_answers import Question, StaleAnswers
 from schema.records import Answered, IdentityClaim, Involvement
 from schema.vocabulary import AgencyKind, InvolvementRelationship, InvolvementStatus, RefusalReason
 from tests.fixtures.sources import BORN, CHILD, FAMILY, OTHER_CHILD, known, row, sensitive, source

@@ -18,9 +18,9 @@ import pytest
 
 from connectors.faults import FaultCode
 from gateway.audit.events import EventKind
-from gateway.gathering import Gathering
-from gateway.stale_answers import Question, Stale, StaleAnswers
-from gateway.standing_in import StandIn
+from gateway.federation.gathering import Gathering
+from gateway.federation.stale_answers import Question, Stale, StaleAnswers
+from gateway.federation.standing_in import StandIn
 from schema.identifiers import NHSNumber
 from schema.vocabulary import AgencyKind, SourceStatus
 from tests.fixtures.sources import known, row, source

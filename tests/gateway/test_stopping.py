@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gateway.stopping import OrderlyServer, Stopping
+from gateway.front.stopping import OrderlyServer, Stopping
 from tests.fixtures.sources import CHILD, known, row, source
 from tests.fixtures.world import running_world
 

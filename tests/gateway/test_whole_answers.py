@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.request_heads import BoundedHeads
+from gateway.front.request_heads import BoundedHeads
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,8 @@ from auth.entitlements import Entitlement, Entitlements
 from auth.paths import SCOPES, SENSITIVE
 from auth.sharing import Agreement, AgreementSet, Custodian
 from auth.standing import Standing, strongest
-from gateway import gathering, plan
+from gateway import plan
+from gateway.federation import gathering
 from schema import types
 from schema.records import Involvement
 from schema.vocabulary import Assurance, HeldBack, Relationship, Scope, Sensitivity, SourceStatus

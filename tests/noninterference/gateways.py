@@ -20,9 +20,9 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway import app as wiring
-from gateway import asgi
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
+from gateway.front import asgi
 from gateway.settings import Settings, audit_key_file, from_values
 from gateway.storage.engine import open_engine
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory

@@ -11,9 +11,9 @@ from typing import Any
 from connectors.base import Ask, FieldMask, Manifest
 from connectors.faults import FaultCode, SourceFailed
 from connectors.memory import narrow
-from gateway.breaker import BreakerRules
-from gateway.sources import Source as Configured
-from gateway.upstream import Upstream
+from gateway.federation.breaker import BreakerRules
+from gateway.federation.sources import Source as Configured
+from gateway.federation.upstream import Upstream
 from schema import records
 from schema.identifiers import CRN, NHSNumber
 from schema.records import AdultRef, Answer, Answered, ChildRef, IdentityClaim, LinkedAdult, NoAnswer, SubjectRef

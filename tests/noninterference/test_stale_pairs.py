@@ -25,9 +25,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.federation.stale_answers import Question
+from gateway.federation.standing_in import StandIn
 from gateway.graphql.selection import Selection
-from gateway.stale_answers import Question
-from gateway.standing_in import StandIn
 from tests.noninterference.comparing import _plain, comparable, observed
 from tests.noninterference.facts import CHILD, Asked, Held, Viewer, World
 from tests.noninterference.gateways import Response, Running, Tokens, body_of, two_gateways

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import pytest
 
 from connectors.base import Connector
-from gateway.sources import Source
+from gateway.federation.sources import Source
 from tests.fixtures.sources import CHILD
 from tests.fixtures.world import Told, World, running_world
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from auth.agreement_files import SHIPPED
 from connectors.base import Ask, FieldMask
 from gateway.audit.events import EventKind
-from gateway.sources import Source
+from gateway.federation.sources import Source
 from schema.records import Answer, NoAnswer, SubjectRef
 from schema.sections import SECTIONS, section_fields
 from schema.vocabulary import ContactMode, Scope, SourceReason

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.base import Ask, Connector, FieldMask
 from gateway.commands.listening import server_for
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from gateway.lookup import Lookups
 from schema.identifiers import CRN, NHSNumber
 from schema.records import AdultRef, Answer, Answered, ChildRef, IdentityClaim, SubjectRef

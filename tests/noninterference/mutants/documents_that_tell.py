@@ -7,7 +7,7 @@ from typing import Any
 from auth import disclosure
 from gateway import lookup
 from gateway.errors import BadUserInput, ValidationFailed
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from gateway.graphql import compiled, documents, guard
 from gateway.graphql.documents import Documents
 from gateway.lookup import Lookups

@@ -7,7 +7,7 @@ from typing import Any
 
 from auth import disclosure
 from auth.disclosure import agency_type
-from gateway import gathering
+from gateway.federation import gathering
 from schema import types
 from schema.vocabulary import ContactMode, DisclosureBasis, HeldBack, Sensitivity
 from tests.noninterference.mutants.errors_that_tell import ASKED_FOR_ALL

@@ -7,10 +7,10 @@ from typing import Any
 
 from auth import disclosure
 from connectors.base import FieldMask
-from gateway import gathering
 from gateway.errors import BadUserInput, Forbidden
-from gateway.fanout import FanOut
-from gateway.gathering import Gathering
+from gateway.federation import gathering
+from gateway.federation.fanout import FanOut
+from gateway.federation.gathering import Gathering
 from schema import types
 from schema.sections import SECTIONS
 from schema.vocabulary import RefusalReason

@@ -6,7 +6,7 @@ from typing import Any
 
 from auth import disclosure
 from auth.disclosure import agency_type
-from gateway import gathering
+from gateway.federation import gathering
 from tests.noninterference.mutants.mutant import Mutant
 from tests.noninterference.mutants.tampering import wrapping
 

@@ -6,9 +6,9 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from auth.disclosure import SourceFacts
-from gateway import corroboration, gathering
-from gateway.corroboration import agrees, normalised
-from gateway.gathering import Gathering
+from gateway.federation import corroboration, gathering
+from gateway.federation.corroboration import agrees, normalised
+from gateway.federation.gathering import Gathering
 from schema.records import IdentityClaim, Involvement
 from schema.vocabulary import InvolvementRelationship, Sensitivity
 from tests.noninterference.mutants.errors_that_tell import ASKED_FOR_ALL

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway import plan
 from gateway.errors import Overloaded
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from gateway.lookup import Lookups
 from tests.noninterference.mutants.mutant import Mutant, SeenBy
 from tests.noninterference.mutants.tampering import (

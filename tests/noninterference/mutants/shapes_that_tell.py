@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from auth import disclosure
-from gateway import gathering
 from gateway.audit.keys import AuditKeys
-from gateway.gathering import Gathering
+from gateway.federation import gathering
+from gateway.federation.gathering import Gathering
 from gateway.graphql import compiled
 from schema.vocabulary import LookupOutcome, Sensitivity
 from tests.noninterference.mutants.mutant import Mutant, SeenBy

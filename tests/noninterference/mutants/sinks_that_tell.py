@@ -9,14 +9,14 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY, Counter
 
-from gateway import fanout, gathering
-from gateway.gathering import Gathering
+from gateway.federation import fanout, gathering
+from gateway.federation.gathering import Gathering
 from gateway.lookup import Lookups
 from gateway.tracing.spans import CURRENT, Step
 from tests.noninterference.mutants.mutant import Mutant, SeenBy
 from tests.noninterference.mutants.tampering import Apply, in_tree, kept_back, unfiltered, wrapping
 
-_log = structlog.get_logger("gateway.gathering")
+_log = structlog.get_logger("gateway.federation.gathering")
 
 
 def _counting(name: str, labels: list[str], count: Callable[[Counter, Gathering], Any]) -> Apply:

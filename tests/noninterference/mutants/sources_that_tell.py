@@ -7,9 +7,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from connectors.base import Connector
-from gateway.fanout import FanOut, SourceOutcome
-from gateway.gathering import Gathering
-from gateway.sources import Source
+from gateway.federation.fanout import FanOut, SourceOutcome
+from gateway.federation.gathering import Gathering
+from gateway.federation.sources import Source
 from schema.records import Answered, ChildRef
 from schema.vocabulary import Sensitivity, SourceReason, SourceStatus
 from tests.noninterference.mutants.mutant import Mutant, SeenBy

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 from unittest.mock import patch
 
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from gateway.graphql import execution
 from gateway.graphql.endpoint import GraphQLEndpoint
 from schema.records import Answered, ChildRef, Involvement

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.audit.events import EventKind
-from gateway.gathering import Gathering
+from gateway.federation.gathering import Gathering
 from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.lookup import Lookups
 from gateway.shields import DatabaseShields, ShieldWrite

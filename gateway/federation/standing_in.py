@@ -17,10 +17,10 @@ from auth.disclosure import SourceFacts
 from connectors.faults import FaultCode
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
-from gateway.fanout import SourceOutcome
+from gateway.federation.fanout import SourceOutcome
+from gateway.federation.sources import Source
+from gateway.federation.stale_answers import Question, Stale, StaleAnswers
 from gateway.plan import Plan
-from gateway.sources import Source
-from gateway.stale_answers import Question, Stale, StaleAnswers
 from schema.records import Answered, ChildRef
 from schema.vocabulary import SourceStatus
 

@@ -28,22 +28,22 @@ from auth.standing import standing_of
 from connectors.base import Asker, Deadline, FieldMask
 from gateway.asked import Access, Key
 from gateway.audit.keys import AuditKeys
-from gateway.corroboration import corroborated, without_others
 from gateway.errors import Overloaded
-from gateway.fanout import FanOut, SourceOutcome
+from gateway.federation.corroboration import corroborated, without_others
+from gateway.federation.fanout import FanOut, SourceOutcome
+from gateway.federation.merge import in_order, merge
+from gateway.federation.sources import Source
+from gateway.federation.standing_in import StandIn
 from gateway.graphql.compiled import matching
-from gateway.merge import in_order, merge
 from gateway.plan import Plan
 from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields, ShieldWrite
-from gateway.sources import Source
-from gateway.standing_in import StandIn
 from schema import types
 from schema.records import Answered, ChildRef
 from schema.sections import SECTIONS
 from schema.vocabulary import HeldBack, LookupOutcome, SourceReason, SourceStatus, purpose_class
 
-log = structlog.get_logger("gateway.gathering")
+log = structlog.get_logger("gateway.federation.gathering")
 
 CORROBORATED, UNCORROBORATED = "CORROBORATED", "UNCORROBORATED"  # `identity` in OUTCOME
 

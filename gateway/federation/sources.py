@@ -8,8 +8,8 @@ from functools import cached_property
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, PRACTITIONER, PREVIOUS, SENSITIVE
 from auth.sharing import Custodian
 from connectors.base import Connector, Manifest
-from gateway.stale_answers import StaleAnswers
-from gateway.upstream import Upstream
+from gateway.federation.stale_answers import StaleAnswers
+from gateway.federation.upstream import Upstream
 from schema.records import Agency, ChildRef
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-log = structlog.get_logger("gateway.stopping")
+log = structlog.get_logger("gateway.front.stopping")
 
 _ACCEPTS_A_TURN: Final = 16
 

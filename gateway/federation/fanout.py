@@ -16,12 +16,12 @@ from auth.paths import INVOLVEMENTS, LINKED_ADULT
 from connectors.answers import SUBJECT_KIND
 from connectors.base import Ask, Asker, Deadline, FieldMask
 from connectors.faults import FaultCode, SourceFailed
-from gateway.upstream import Upstream
+from gateway.federation.upstream import Upstream
 from schema.made_quickly import made_quickly
 from schema.records import AdultRef, Answered, ChildRef, NoAnswer, SubjectRef
 from schema.vocabulary import PurposeClass, SourceReason, SourceStatus
 
-log = structlog.get_logger("gateway.fanout")
+log = structlog.get_logger("gateway.federation.fanout")
 
 OUR_FAULT = "CONNECTOR_FAULT"
 NOT_NAMED = "ADULT_NOT_NAMED"

@@ -14,15 +14,15 @@ import structlog
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.idle_connections import ClosedWhenIdle
-from gateway.whole_answers import WholeAnswer
+from gateway.front.idle_connections import ClosedWhenIdle
+from gateway.front.whole_answers import WholeAnswer
 
 HEAD_BYTES: Final = 32 * 1024
 """The most bytes of a request line with its header fields: four times the longest token that is read."""
 HEAD_SECONDS: Final = 10.0
 """How long a request head may take to arrive, on a new connection too."""
 
-log = structlog.get_logger("gateway.request_heads")
+log = structlog.get_logger("gateway.front.request_heads")
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _UNABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

@@ -19,11 +19,11 @@ from typing import ClassVar, Final, NamedTuple
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.errors import NotAcceptable
+from gateway.front.request_heads import BoundedHeads
+from gateway.front.shedding import Admission, Priority, priority_at_most
+from gateway.front.stopping import Stopping
 from gateway.graphql.endpoint import Noted, encoded_error, joined, request_id_of, response_fields
 from gateway.graphql.negotiation import media_type_of, negotiate, status_of
-from gateway.request_heads import BoundedHeads
-from gateway.shedding import Admission, Priority, priority_at_most
-from gateway.stopping import Stopping
 
 Fields = Sequence[tuple[bytes, bytes]]
 

@@ -15,8 +15,8 @@ from typing import Any
 from connectors import answers
 from connectors.base import Ask, Connector, Deadline, FieldMask
 from connectors.faults import Bearing, FaultCode, SourceFailed, bearing_of
-from gateway.batching import Batches, Said
-from gateway.breaker import Breaker, BreakerRules, Circuit
+from gateway.federation.batching import Batches, Said
+from gateway.federation.breaker import Breaker, BreakerRules, Circuit
 from gateway.metrics import note_batch, watch_source
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 

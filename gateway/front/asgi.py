@@ -18,12 +18,12 @@ from starlette.types import Scope as ConnectionScope
 from gateway import errors
 from gateway.app import Gateway
 from gateway.duty import Work
+from gateway.front.operations import noting, operations_routes, refusal
 from gateway.graphql.endpoint import Noted
 from gateway.metrics import shared_metrics, show_watched
-from gateway.operations import noting, operations_routes, refusal
 from gateway.revocations import READ_SECONDS
 
-log = structlog.get_logger("gateway.asgi")
+log = structlog.get_logger("gateway.front.asgi")
 
 _FORGET_SECONDS = 3600.0
 _SHOW_SECONDS = 1.0
