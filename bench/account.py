@@ -62,7 +62,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "shape and recorded fields": ("gateway/graphql/compiled", "gateway/graphql/leaves", "gateway/disclosed_fields"),
     "INTENT and OUTCOME": ("gateway/lookup_record", "gateway/planned_words"),
     "canonical form": ("gateway/audit/canonical",),
-    "log: queue and waking": ("gateway/audit/", "gateway/waking"),
+    "log: queue and waking": ("gateway/audit/",),
     "opaque ids, random bytes": ("gateway/audit/keys", "gateway/randomness"),
     "memories": ("gateway/remembered",),
     "metrics and request lines": ("gateway/metrics", "gateway/tallies", "gateway/front/request_lines"),
