@@ -48,35 +48,29 @@ def test_a_file_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_opened_for_reading_only_though_it_may_be_written_is_a_failure_of_storage(
-    tmp_path: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opens_for_reading_only(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite tries that by itself when opening for writing failed, and does not say so."""
     connect = sqlite3.dbapi2.connect
     monkeypatch.setattr(
-        sqlite3.dbapi2,
-        "connect",
-        lambda file, **options: connect(f"file:{file}?mode=ro", uri=True, **options),
+        sqlite3.dbapi2, "connect", lambda file, **options: connect(f"file:{file}?mode=ro", uri=True, **options)
     )
     engine.dispose()
 
+
+@pytest.mark.usefixtures("opens_for_reading_only")
+def test_a_file_that_opened_for_reading_only_though_it_may_be_written_is_a_failure_of_storage(
+    engine: sa.Engine,
+) -> None:
     with pytest.raises(sa.exc.OperationalError) as caught, engine.connect():
         pass
 
     assert is_failure_of_storage(caught.value)
 
 
-def test_a_copy_that_nobody_may_write_can_be_read(
-    tmp_path: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = sqlite3.dbapi2.connect
-    monkeypatch.setattr(
-        sqlite3.dbapi2,
-        "connect",
-        lambda file, **options: connect(f"file:{file}?mode=ro", uri=True, **options),
-    )
+@pytest.mark.usefixtures("opens_for_reading_only")
+def test_a_copy_that_nobody_may_write_can_be_read(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda file, mode: False)
-    engine.dispose()
 
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
