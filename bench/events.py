@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +28,7 @@ from gateway.audit.reports import counting, ledger, looks
 from gateway.audit.reports.counting import Period
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
+from gateway.storage.sqlite import sqlite_of
 
 SHARD = "f" * 32
 EVER = Period(None, None, None)
@@ -87,7 +89,7 @@ def written(folder: Path, records: int) -> Any:
     migrate(engine)
     columns = "INSERT INTO {} VALUES (?, ?, ?, ?)"
     with writing(engine).begin() as connection:
-        driver = connection.connection.driver_connection
+        driver = sqlite_of(connection)
         driver.execute("INSERT INTO audit_shard (id, origin, opened, state) VALUES (?, 'o', 0, 'OPEN')", (SHARD,))
         leaves, bodies = [], []
         for seq, (kind, payload) in enumerate(payloads(records // 2, Random(7))):  # noqa: S311
@@ -136,7 +138,8 @@ def main() -> None:
             theirs = lambda entry: entry["practitioner"]["registration"] == "SWE:123"  # noqa: E731
             timed("who was told of one practitioner", lambda: len(looks.of_practitioner(connection, needle, theirs)[0]))
             for by in ("organisation", "role", "purpose"):
-                timed(f"rates by {by}", lambda by=by: len(counting.rates(connection, EVER, by)))
+                of = partial(counting.rates, connection, EVER, by)
+                timed(f"rates by {by}", lambda: len(of()))  # noqa: B023
             people = timed("people", lambda: len(counting.people(connection, EVER)))
             del people
             timed("overrides and their reviews", lambda: len(ledger.overrides(connection, EVER)))

@@ -37,9 +37,10 @@ from connectors.base import Ask, Deadline, FieldMask  # noqa: E402
 from connectors.http import SourceClient  # noqa: E402
 from connectors.settings import read  # noqa: E402
 from gateway import app as wiring  # noqa: E402
-from gateway import asgi, gathering  # noqa: E402
 from gateway.audit import log as audit_log  # noqa: E402
 from gateway.collecting import spare_what_stays  # noqa: E402
+from gateway.federation import gathering  # noqa: E402
+from gateway.front import asgi  # noqa: E402
 from gateway.graphql import execution  # noqa: E402
 from gateway.graphql.body import BodyLimits, parse_body  # noqa: E402
 from gateway.lookup_record import LookupRecord  # noqa: E402
