@@ -82,7 +82,7 @@ class BenchConnector:
             by_number = {child.nhs_number: child for child in found}
             return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
 
-        return await ask_children(subjects, self.manifest, fetch, self._client.retries)
+        return await ask_children(subjects, self.manifest, fetch, self._client.retries, ask)
 
     async def _get(self, ref: ChildRef, ask: Ask, *, attempt: Attempt) -> _Child:
         path = f"/rest/{self._agency}/children/{ref.nhs_number}"

@@ -7,7 +7,7 @@ as NO_ANSWER all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,9 @@ class Asker:
     organisation: str
 
 
+Tell = Callable[[SubjectRef, Answer], object]
+
+
 @made_quickly
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -69,6 +72,7 @@ class Ask:
     deadline: Deadline
     asker: Asker | None  # None unless the manifest says that answers depend on the asker
     silent: bool = False  # the agreement asks that the record's holder is not notified of this read
+    tell: Tell | None = None  # hands on an answer about one of several at once, so that it waits for no other's
 
 
 @dataclass(frozen=True, slots=True)

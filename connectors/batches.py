@@ -2,16 +2,18 @@
 
 A call that fails as a whole is repeated for one child after another, out of the budget that pays for every repetition
 at the source, until one of them is answered. Then it was no trouble of the source's, and the others are asked about as
-if they had never shared a call.
+if they had never shared a call: who is answered is told so at once, and a child about whom the source is silent takes
+no time from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from connectors import answers
-from connectors.base import Manifest
+from connectors.base import Ask, Manifest
 from connectors.faults import REASON_OF, Bearing, FaultCode, SourceFailed, bearing_of
 from connectors.retries import Attempt, RetryBudget
 from schema.records import Answer, ChildRef, SubjectRef
@@ -37,13 +39,13 @@ _SEPARABLE = frozenset(
 
 
 async def ask_children(
-    subjects: Sequence[SubjectRef], manifest: Manifest, fetch: Fetch, budget: RetryBudget
+    subjects: Sequence[SubjectRef], manifest: Manifest, fetch: Fetch, budget: RetryBudget, ask: Ask
 ) -> dict[SubjectRef, Answer]:
     """Return an answer for every subject: `fetch` for all at once, then, if that failed as one, once for each singly.
 
     A source that answers about none of them is asked about no more than the budget pays for; the others are told what
-    the call for all came to. `fetch` returns an answer for
-    each child that it is given, or raises SourceFailed when it can give none.
+    the call for all came to. `fetch` returns an answer for each child that it is given, or raises SourceFailed when it
+    can give none. What is found out about one child alone goes to `ask.tell` too, before the others are done.
     """
     told: dict[SubjectRef, Answer] = {}
     children = []
@@ -58,11 +60,11 @@ async def ask_children(
     try:
         told.update(await fetch(children, attempt))
     except ToldSingly as word:
-        told.update(await _singly(children, fetch, None, word, again=attempt.repeated))
+        told.update(await _Singly(children, fetch, ask, word, again=attempt.repeated).answers(None))
     except SourceFailed as failure:
         # nothing is asked a third time
         if len(children) > 1 and not attempt.repeated and _may_be_one_childs(failure):
-            told.update(await _singly(children, fetch, budget, failure, again=True))
+            told.update(await _Singly(children, fetch, ask, failure, again=True).answers(budget))
         else:
             told.update({child: answers.no_answer(child, failure) for child in children})
     return told
@@ -74,36 +76,80 @@ def _may_be_one_childs(failure: SourceFailed) -> bool:
     return failure.code in _SEPARABLE and not speaks_for_all
 
 
-async def _singly(
-    children: Sequence[ChildRef], fetch: Fetch, budget: RetryBudget | None, together: SourceFailed, *, again: bool
-) -> dict[SubjectRef, Answer]:
-    """Return an answer for each, asked alone; a source that fails for the first ones is not asked for the others.
+class _Singly:
+    """Children asked about alone, after a call for all of them that failed."""
 
-    Until one of them is answered each is a repetition at a source that may be in trouble: one after another, and paid
-    for by the budget. Who is not asked about is told `together`, how the call for all of them failed. Without a budget
-    all are asked. `again`: none of these calls is made once more.
-    """
-    told: dict[SubjectRef, Answer] = {}
-    waiting = list(children)
+    def __init__(
+        self, children: Sequence[ChildRef], fetch: Fetch, ask: Ask, together: SourceFailed, *, again: bool
+    ) -> None:
+        """`together`: how the call for all failed. `again`: none of the calls for one is made once more."""
+        self._fetch = fetch
+        self._ask = ask
+        self._together = together
+        self._again = again
+        self._waiting = deque(children)
+        self._told: dict[SubjectRef, Answer] = {}
+        self._under_way: set[asyncio.Task[bool]] = set()
 
-    async def ask(child: ChildRef) -> bool:
+    async def answers(self, budget: RetryBudget | None) -> dict[SubjectRef, Answer]:
+        """Return an answer for each; a source that fails for the first ones is not asked for the others.
+
+        Until one of them is answered each is a repetition at a source that may be in trouble: one after another, and
+        paid for by the budget. Without a budget all are asked. Who is not asked about is told how the call for all
+        failed.
+        """
         try:
-            told[child] = (await fetch([child], Attempt(again)))[child]
+            if budget is not None and not await self._any_answered(budget):
+                while self._waiting:
+                    self._tell(self._waiting[0], answers.no_answer(self._waiting.popleft(), self._together))
+            while self._waiting or self._under_way:
+                while self._waiting and len(self._under_way) < _AT_ONCE:
+                    self._begin()
+                await self._some_ended(None)
+        finally:
+            for task in self._under_way:
+                task.cancel()
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+        return self._told
+
+    async def _any_answered(self, budget: RetryBudget) -> bool:
+        """Ask about one after another until the source answers about one; return whether it did.
+
+        It may be silent about one child only, so after a while the next is asked about beside it; and the others are
+        told in time if nothing comes of any.
+        """
+        patience = self._ask.deadline.remaining() / (_AT_ONCE + 1)
+        for _ in range(_AT_ONCE):
+            if not self._waiting or not budget.spend():
+                break
+            self._begin()
+            if await self._some_ended(patience):
+                return True
+        while self._under_way and (left := self._ask.deadline.remaining() - patience) > 0:
+            if await self._some_ended(left):
+                return True
+        return False
+
+    def _begin(self) -> None:
+        self._under_way.add(asyncio.get_running_loop().create_task(self._ask_about(self._waiting.popleft())))
+
+    async def _some_ended(self, seconds: float | None) -> bool:
+        """Wait for one that is under way to end; return whether the source answered about one that did."""
+        ended, self._under_way = await asyncio.wait(
+            self._under_way, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        return any(await asyncio.gather(*ended))
+
+    async def _ask_about(self, child: ChildRef) -> bool:
+        """Tell what is answered about a child; return whether it shows that the source is in no trouble."""
+        try:
+            self._tell(child, (await self._fetch([child], Attempt(self._again)))[child])
         except SourceFailed as failure:
-            told[child] = answers.no_answer(child, failure)
+            self._tell(child, answers.no_answer(child, failure))
             return bearing_of(failure.code) is not Bearing.FAILING
         return True
 
-    well = budget is None
-    while waiting and not well and len(told) < _AT_ONCE and budget is not None and budget.spend():
-        well = await ask(waiting.pop(0))
-    if not well:
-        return told | {child: answers.no_answer(child, together) for child in waiting}
-    free = asyncio.Semaphore(_AT_ONCE)
-
-    async def in_turn(child: ChildRef) -> None:
-        async with free:
-            await ask(child)
-
-    await asyncio.gather(*(in_turn(child) for child in waiting))
-    return told
+    def _tell(self, child: ChildRef, answer: Answer) -> None:
+        self._told[child] = answer
+        if self._ask.tell is not None:
+            self._ask.tell(child, answer)

@@ -60,7 +60,7 @@ class ChildrensServicesConnector:
                 body, children, agency=self._manifest.agency, mask=mask, today=datetime.now(UTC).date()
             )
 
-        return await ask_children(subjects, self._manifest, fetch, self._client.retries)
+        return await ask_children(subjects, self._manifest, fetch, self._client.retries, ask)
 
     async def health(self, ask: Ask) -> bool:
         """Return True if the authority's service says ok; raises SourceFailed if it does not."""

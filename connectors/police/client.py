@@ -63,7 +63,7 @@ class PoliceConnector:
                 reply.json, children, request_id=ask.request_id, agency=self._manifest.agency, mask=mask
             )
 
-        return await ask_children(subjects, self._manifest, fetch, self._client.retries)
+        return await ask_children(subjects, self._manifest, fetch, self._client.retries, ask)
 
     async def health(self, ask: Ask) -> bool:
         """Return True if the force's health call says ok; raises SourceFailed if it does not."""

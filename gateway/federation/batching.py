@@ -125,14 +125,14 @@ class Batches:
                 del self._open[key]
 
     async def _run(self, batch: _Batch) -> None:
-        self._sized(len(batch.subjects))
+        size = len(batch.subjects)
+        self._sized(size)
         ask = _asking_for(batch)
         shared = ask.request_id if len(batch.asks) > 1 else None
         try:
             async with asyncio.timeout_at(batch.deadline.at):
                 answers = await self._call(tuple(batch.subjects), batch.mask, ask)
             # each is handed its own: nobody else's answer is within its reach
-            size = len(batch.subjects)
             handed = [
                 (told, Said({} if (answer := answers.get(subject)) is None else {subject: answer}, shared, size))
                 for subject, told in batch.waiting
@@ -152,15 +152,26 @@ def _moment(deadline: Deadline) -> float:
 
 
 def _asking_for(batch: _Batch) -> Ask:
-    """Return the ask of the call: a single asker's own, or one whose id belongs to no single lookup."""
+    """Return the ask of the call: a single asker's own, or one whose id belongs to no single lookup.
+
+    What the source says of one child before it is done with the others is for that child's askers, at once.
+    """
     first = batch.asks[0]
     if len(batch.asks) == 1:
         return first
+    request_id = RANDOM.uuid()
+
+    def tell(subject: SubjectRef, answer: Answer) -> None:
+        for wanted, told in batch.waiting:
+            if wanted == subject and not told.done():
+                told.set_result(Said({subject: answer}, request_id, len(batch.subjects)))
+
     return Ask(
-        request_id=RANDOM.uuid(),
+        request_id=request_id,
         traceparent=RANDOM.traceparent(),
         purpose_class=first.purpose_class,
         deadline=batch.deadline,
         asker=None,
         silent=first.silent,
+        tell=tell,
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connectors import answers
-from connectors.base import Ask, Connector, Deadline, FieldMask
+from connectors.base import Ask, Connector, Deadline, FieldMask, Tell
 from connectors.faults import Bearing, FaultCode, SourceFailed, bearing_of
 from gateway.federation.batching import Batches, Said
 from gateway.federation.breaker import Breaker, BreakerRules, Circuit
@@ -77,10 +78,13 @@ class Upstream:
     async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
         loop = asyncio.get_running_loop()
         ticket, bearing = self.enter(loop.time()), _NONE
+        early = _Early(ask.tell) if ask.tell is not None else None
         try:
-            told, bearing = _weighed(await self._connector.involvements(subjects, mask, ask), ask.deadline)
+            asked = ask if early is None else replace(ask, tell=early)
+            told, bearing = _weighed(await self._connector.involvements(subjects, mask, asked), ask.deadline)
         except BaseException as fault:
-            bearing = _of_fault(fault, ask.deadline, loop.time())
+            # a source that is silent about one child of several, and answered about another, is in no trouble
+            bearing = _SOUND if early is not None and early.sound else _of_fault(fault, ask.deadline, loop.time())
             raise
         finally:
             self.leave(ticket, bearing, loop.time())
@@ -100,6 +104,23 @@ class Upstream:
         """End what `enter` began, with what it says of the source."""
         self.under_way -= 1
         self._breaker.note(ticket, bearing, now)
+
+
+class _Early:
+    """Hands on what a source says of one child before it is done with the others."""
+
+    __slots__ = ("_tell", "sound")
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self.sound = False  # whether it has answered about anybody
+
+    def __call__(self, subject: SubjectRef, answer: Answer) -> None:
+        if isinstance(answer, Answered):
+            self.sound = True
+            if answer.as_of is not None:
+                answer = _until(datetime.now(UTC) + _AHEAD, answer)
+        self._tell(subject, answer)
 
 
 def _of_fault(fault: BaseException, deadline: Deadline, now: float) -> Bearing:

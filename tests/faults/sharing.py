@@ -65,7 +65,7 @@ class SharingConnector(RigConnector):
             )
             return _sorted_out(children, reply.json)
 
-        return await ask_children(subjects, self.manifest, fetch, self.ways["good"].retries)
+        return await ask_children(subjects, self.manifest, fetch, self.ways["good"].retries, ask)
 
 
 def _sorted_out(children: Sequence[ChildRef], told: _Envelopes) -> dict[SubjectRef, Answer]:
@@ -177,12 +177,8 @@ def reasons(deeds: Sequence[Deed]) -> list[set[SourceReason | None]]:
         whole = next((deed for deed in deeds if deed.code is FaultCode.MISMATCH), None)
     if whole is not None and whole.speaks_for_all:
         return [{whole.reason} for _ in deeds]
-    # asked about alone, if they were not readable together. While one of them is silent, time runs out for all.
-    divided = whole is not None or any(deed.unreadable for deed in deeds)
-    late: set[SourceReason | None] = (
-        {SourceReason.TIMEOUT} if divided and any(deed.code is FaultCode.DEADLINE for deed in deeds) else set()
-    )
-    return [{deed.reason} | late for deed in deeds]
+    # asked about alone, if not readable together: one of whom the source says nothing takes no time from the others
+    return [{deed.reason} for deed in deeds]
 
 
 @dataclass

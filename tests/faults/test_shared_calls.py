@@ -141,6 +141,13 @@ def test_who_waits_for_less_time_takes_nothing_from_those_who_share_its_call() -
     assert asyncio.run(impatient()) == []
 
 
+SILENT_OF_ONE: Case = ({("police", 0): "500", ("police", 1): "accepts-then-says-nothing"}, None)
+
+
+def test_a_child_of_whom_a_source_says_nothing_takes_no_time_from_those_who_share_its_call() -> None:
+    assert asyncio.run(tried([SILENT_OF_ONE]))["found"] == []
+
+
 def _handed_out(patch: pytest.MonkeyPatch, change: Callable[[Told], Told]) -> None:
     run = Batches._run
 
@@ -230,6 +237,11 @@ def ends_with_any_asker(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Batches, "ask", ended)
 
 
+def told_with_the_last(patch: pytest.MonkeyPatch) -> None:
+    """What is found out about one child of a divided call waits for what is found out about all."""
+    patch.setattr(batches._Singly, "_tell", lambda self, child, answer: self._told.update({child: answer}))
+
+
 def first_deadline(patch: pytest.MonkeyPatch) -> None:
     """A shared call ends when the first of its askers waits no more."""
     run = Batches._run
@@ -266,6 +278,7 @@ CONTROLS: Mapping[str, tuple[Defect, Case, str]] = {
         "was asked 3 times",
     ),
     "lookup-that-leaves-no-outcome": (leaves_no_outcome, ({}, 3), "records are ['INTENT']"),
+    "one-childs-silence-takes-the-time-of-all": (told_with_the_last, SILENT_OF_ONE, "NO_ANSWER TIMEOUT, not ['None']"),
     "one-askers-cancellation-ends-the-call": (ends_with_any_asker, ({}, 0), "NO_ANSWER"),
 }
 

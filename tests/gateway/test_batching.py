@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from prometheus_client import REGISTRY
 from connectors.base import Ask, Asker, Connector, Deadline, FieldMask
 from connectors.faults import SourceFailed
 from gateway.federation.batching import WINDOW_SECONDS, Batches, Said
+from gateway.federation.breaker import Circuit
 from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
@@ -381,6 +383,62 @@ async def test_trouble_with_one_child_of_a_call_is_that_childs_alone() -> None:
     assert rows_of(told[0], CHILDREN[0]) == ["one"]
     assert isinstance(told[1].answers[CHILDREN[1]], NoAnswer)
     assert told[2].answers == {}, "a child left out is not answered about, whatever the others were told"
+
+
+class SilentOfOne(HeldSource):
+    """Says of each child of a call what it has, as it comes, and never anything of the second."""
+
+    ahead = timedelta(0)
+
+    async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        found = dict(await super()._answers(subjects, mask, ask))
+        if ask.tell is not None:
+            for subject in subjects:
+                answer = found[subject]
+                assert isinstance(answer, Answered)
+                if subject != CHILDREN[1]:
+                    ask.tell(subject, replace(answer, as_of=datetime.now(UTC) + self.ahead))
+            await asyncio.Event().wait()
+        return found
+
+
+async def told_by(behind: SilentOfOne, upstream: Upstream) -> list[Said | BaseException]:
+    """Return what those who share a call are told, or what it raises, of each child."""
+    behind.let.set()
+    asking = (upstream.involvements([child], MASK, an_ask(n, seconds=0.1)) for n, child in enumerate(CHILDREN))
+    return await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_who_is_answered_waits_for_no_other_child_of_the_call() -> None:
+    behind = SilentOfOne(held().inner)
+    told = await told_by(behind, Upstream(behind))
+
+    assert [a.subjects for a in behind.asked] == [CHILDREN]
+    assert isinstance(told[1], TimeoutError)
+    assert [rows_of(said, CHILDREN[n]) for n, said in enumerate(told) if isinstance(said, Said)] == [["one"], []]
+    assert {(said.shared_call, said.size) for said in told if isinstance(said, Said)} == {
+        (behind.asked[0].ask.request_id, 3)
+    }
+
+
+async def test_a_source_that_is_silent_about_one_child_and_answers_about_others_keeps_its_circuit_closed() -> None:
+    behind = SilentOfOne(held().inner)
+    upstream = Upstream(behind)
+    for _ in range(6):
+        await told_by(behind, upstream)
+
+    assert (upstream.circuit, upstream.under_way) == (Circuit.CLOSED, 0)
+
+
+async def test_an_answer_of_the_future_is_none_however_early_it_is_handed_on() -> None:
+    behind = SilentOfOne(held().inner)
+    behind.ahead = timedelta(hours=1)
+    told = await told_by(behind, Upstream(behind))
+
+    assert isinstance(told[0], Said)
+    answer = told[0].answers[CHILDREN[0]]
+    assert isinstance(answer, NoAnswer)
+    assert answer.code == "SCHEMA"
 
 
 async def test_what_fails_as_a_whole_fails_for_everyone_in_it_and_for_nobody_after() -> None:
