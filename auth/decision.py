@@ -62,7 +62,8 @@ class AllOf(Generic[A]):
     def decide(self, asked: A) -> Decision:
         """Return the first Deny, else Permit; an empty list denies."""
         for rule in self.rules:
-            if not (decision := rule.decide(asked)):
+            # what is no permission refuses; to ask it whether it is true would be one more call for each rule
+            if not isinstance(decision := rule.decide(asked), Permit):
                 return decision
         # A policy with no rules must not read as "everything is allowed".
         return permit(self.name) if self.rules else Deny(self.name, "NO_RULE")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 from auth.caller import Caller
 from auth.paths import INVOLVEMENTS, LINKED_ADULT, SCOPES
@@ -87,11 +88,12 @@ class Entitlements:
             return WithheldCode.PURPOSE_NOT_GRANTED, ()
         return WithheldCode.ROLE_NOT_GRANTED, ()
 
+    @cached_property
     def opens_default(self) -> bool:
-        """Return whether any custodian opens the default answer before anything is known of the child."""
+        """Whether any custodian opens the default answer before anything is known of the child."""
         return any(INVOLVEMENTS in e.at(self.floor) for e in self.by_custodian.values())
 
-    @property
+    @cached_property
     def may_be_appointed(self) -> bool:
         """Whether some grant waits for an appointment, so that the register of appointments has to be read."""
         return any(e.appointable for e in self.by_custodian.values())

@@ -88,10 +88,9 @@ class TokenIsForThisPurpose:
     def decide(self, asked: LookupRequest) -> Decision:
         """Deny OTHER_PURPOSE unless one detail fits purpose and case reference, where it names them."""
         details = asked.caller.authorization_details
-        fits = any(
+        if not details or any(
             d.purpose in (None, asked.purpose) and d.case_reference in (None, asked.case_reference) for d in details
-        )
-        if not details or fits:
+        ):
             return permit("token-is-for-this-purpose")
         return Deny("token-is-for-this-purpose", Refusal.OTHER_PURPOSE)
 
@@ -140,7 +139,7 @@ class SomethingIsOpen:
         Deny NOTHING_GRANTED otherwise. Where there is no custodian at all, nobody is asked and nothing is refused to
         the caller in particular.
         """
-        if asked.entitlements.opens_default() or not asked.entitlements.by_custodian:
+        if asked.entitlements.opens_default or not asked.entitlements.by_custodian:
             return permit("something-is-open")
         if asked.entitlements.default_at_strong():
             return Deny("something-is-open", Refusal.STEP_UP_REQUIRED)

@@ -184,7 +184,7 @@ def _bearer(authorization: Sequence[str]) -> str:
     if len(authorization) > 1:
         raise InvalidRequest
     scheme, _, token = authorization[0].partition(" ")
-    if _SECOND_CREDENTIALS.search(authorization[0]):
+    if "," in authorization[0] and _SECOND_CREDENTIALS.search(authorization[0]):
         raise InvalidRequest
     if scheme.lower() != "bearer":
         # RFC 6750, section 3.1: no error code for an unsupported authentication method

@@ -96,9 +96,12 @@ _JOINERS = frozenset("\u200c\u200d")
 
 def text_within(value: str, most: int, sentence: LiteralString, *, least: int = 1) -> str:
     """Return a text without control characters, trimmed and of so many characters, or raise BadUserInput."""
-    text = unicodedata.normalize("NFC", value).strip()
-    if text.isascii() and text.isprintable() and least <= len(text) <= most:
-        return text  # most are: nothing in it but letters, digits, signs and spaces
+    if value.isascii():
+        text = value.strip()
+        if text.isprintable() and least <= len(text) <= most:
+            return text  # most are: nothing in it but letters, digits, signs and spaces
+    else:
+        text = unicodedata.normalize("NFC", value).strip()
     # what joins letters of some scripts is no control, and no text either
     seen = sum(c not in _JOINERS for c in text)
     invisible = any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} and c not in _JOINERS for c in text)

@@ -56,6 +56,14 @@ class NHSNumber(_Identifier):
     __slots__ = ()
     _shape = re.compile(r"[0-9]{10}|[0-9]{3} [0-9]{3} [0-9]{4}|[0-9]{3}-[0-9]{3}-[0-9]{4}")
 
+    def __new__(cls, text: str) -> Self:
+        # as nearly every number comes: ten digits and nothing else
+        if type(text) is str and len(text) == 10 and text >= "4" and text.isascii() and text.isdigit():
+            if not _check_digit_fits(text):
+                raise cls._refuse("the check digit does not fit")
+            return str.__new__(cls, text)
+        return super().__new__(cls, text)
+
     @classmethod
     def _normalise(cls, text: str) -> str:
         if not cls._shape.fullmatch(text):

@@ -78,7 +78,7 @@ class Admission:
 
         Raises Overloaded, having cost next to nothing.
         """
-        if self.under_way >= self.limit * priority.value:
+        if self.under_way >= max(self._pace, self._least) * priority.value:
             raise self.refusal(priority)
         self.under_way += 1
         if not self._measuring:
@@ -116,7 +116,8 @@ class Admission:
         self.under_way -= 1
         if place is None or (place.done() and not place.cancelled()):
             self._at_work -= 1
-            self._call_in()
+            if self._waiting or self._waiting_to_break_glass:
+                self._call_in()
 
     def _call_in(self) -> None:
         for waiting, part in ((self._waiting_to_break_glass, Priority.BREAK_GLASS.value), (self._waiting, 1)):
@@ -143,8 +144,11 @@ class Admission:
 
 def priority_of(query: str, variables: Mapping[str, Any]) -> Priority:
     """Return what a request says that it is, from its text alone: it has been neither parsed nor authenticated."""
-    if "override" in query or any(isinstance(v, Mapping) and v.get("override") for v in variables.values()):
+    if "override" in query:
         return Priority.BREAK_GLASS
+    for value in variables.values():
+        if isinstance(value, dict) and value.get("override"):
+            return Priority.BREAK_GLASS
     return Priority.LOOKUP if "child" in query or "findChild" in query else Priority.OTHER
 
 

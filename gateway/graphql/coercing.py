@@ -15,6 +15,7 @@ from graphql import (
     GraphQLInputType,
     GraphQLLeafType,
     GraphQLNonNull,
+    GraphQLString,
     Undefined,
     coerce_input_value,
     is_leaf_type,
@@ -30,15 +31,17 @@ def reader_of(kind: GraphQLInputType, within: frozenset[str] = frozenset()) -> R
 
     `within` are the input objects that this one is a part of: one that is a part of itself is left to the library.
     """
-    if isinstance(kind, GraphQLNonNull):
-        return _required(reader_of(kind.of_type, within))
-    if isinstance(kind, GraphQLEnumType):
-        return _word(kind)
-    if is_leaf_type(kind):
-        return _leaf(kind)
-    if isinstance(kind, GraphQLInputObjectType) and kind.name not in within and _is_plain(kind):
-        return _object(kind, within | {kind.name})
-    return lambda value: coerce_input_value(value, kind)
+    required = isinstance(kind, GraphQLNonNull)
+    of = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+    # what reads a type knows whether None is a value: to ask that around each would be a call more
+    missing = Undefined if required else None
+    if isinstance(of, GraphQLEnumType):
+        return _word(of, missing)
+    if is_leaf_type(of):
+        return _leaf(of, missing)
+    if isinstance(of, GraphQLInputObjectType) and of.name not in within and _is_plain(of):
+        return _object(of, within | {of.name}, missing)
+    return lambda value: missing if value is None or value is Undefined else coerce_input_value(value, of)
 
 
 def _is_plain(kind: GraphQLInputObjectType) -> bool:
@@ -48,16 +51,12 @@ def _is_plain(kind: GraphQLInputObjectType) -> bool:
     return not (renamed or defaults or kind.is_one_of) and kind.out_type is GraphQLInputObjectType.out_type
 
 
-def _required(read: Read) -> Read:
-    return lambda value: Undefined if value is None or value is Undefined else read(value)
-
-
-def _leaf(kind: GraphQLLeafType) -> Read:
+def _leaf(kind: GraphQLLeafType, missing: Any) -> Read:
     coerced = kind.coerce_input_value
 
     def read(value: Any) -> Any:
         if value is None or value is Undefined:
-            return None
+            return missing
         try:
             return coerced(value)
         except EXHAUSTION:
@@ -68,8 +67,8 @@ def _leaf(kind: GraphQLLeafType) -> Read:
     return read
 
 
-def _word(kind: GraphQLEnumType) -> Read:
-    read = _leaf(kind)
+def _word(kind: GraphQLEnumType, missing: Any) -> Read:
+    read = _leaf(kind, missing)
     words = {name: read(name) for name in kind.values}
 
     def read_word(value: Any) -> Any:
@@ -79,15 +78,19 @@ def _word(kind: GraphQLEnumType) -> Read:
     return read_word
 
 
-def _object(kind: GraphQLInputObjectType, within: frozenset[str]) -> Read:
+def _object(kind: GraphQLInputObjectType, within: frozenset[str], missing: Any) -> Read:
     readers = {name: reader_of(field.type, within) for name, field in kind.fields.items()}
     required = {name for name, field in kind.fields.items() if isinstance(field.type, GraphQLNonNull)}
+    texts = {name for name, field in kind.fields.items() if _is_text(field.type)}
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
-            return coerce_input_value(value, kind)
+            return missing if value is None or value is Undefined else coerce_input_value(value, kind)
         coerced = {}
         for name, member in value.items():
+            if type(member) is str and name in texts:
+                coerced[name] = member
+                continue
             if name not in readers or member is Undefined:
                 return coerce_input_value(value, kind)
             told = coerced[name] = readers[name](member)
@@ -96,3 +99,8 @@ def _object(kind: GraphQLInputObjectType, within: frozenset[str]) -> Read:
         return coerced if required <= coerced.keys() else Undefined
 
     return read
+
+
+def _is_text(kind: GraphQLInputType) -> bool:
+    """Whether every text is a value of the type, and stands for itself."""
+    return kind is GraphQLString or (isinstance(kind, GraphQLNonNull) and kind.of_type is GraphQLString)

@@ -19,10 +19,9 @@ class MediaType(Enum):
     GRAPHQL_RESPONSE = "application/graphql-response+json"
     JSON = "application/json"
 
-    @property
-    def header(self) -> bytes:
-        """The value of Content-Type."""
-        return f"{self.value}; charset=utf-8".encode("ascii")
+    def __init__(self, name: str) -> None:
+        #: the value of Content-Type
+        self.header = f"{name}; charset=utf-8".encode("ascii")
 
 
 _QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")

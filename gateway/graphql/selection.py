@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -40,7 +41,7 @@ class EntryFilter:
     leads_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """The paths of sections that the operation selects, and the entries that it asks for.
 
@@ -51,12 +52,12 @@ class Selection:
     filters: tuple[EntryFilter, ...]
     labels_stale: bool = False  # every list of entries in it selects `staleAsOf`, so that no stale one goes unlabelled
 
-    @property
+    @cached_property
     def statuses(self) -> frozenset[InvolvementStatus]:
         """The states of entries that are asked for; CURRENT always."""
         return _CURRENT.union(*(f.statuses for f in self.filters))
 
-    @property
+    @cached_property
     def previous_alone(self) -> bool:
         """Whether ended entries are asked for and no others."""
         return bool(self.filters) and all(f.statuses == _PREVIOUS for f in self.filters)

@@ -126,7 +126,7 @@ def test_an_agreement_is_in_force_from_approval_to_review(today: date, *, opens:
 def test_a_power_that_has_not_commenced_opens_nothing(commenced: date | None) -> None:
     entitlements = entitled(agreed(agreement(grant()), commenced=commenced))
 
-    assert not entitlements.opens_default()
+    assert not entitlements.opens_default
     assert entitlements.withheld(PLANS) == (WithheldCode.AGREEMENT_LAPSED, ())
 
 
@@ -174,7 +174,7 @@ def test_what_needs_a_strong_sign_in_opens_with_one_and_is_told_without() -> Non
 def test_a_source_that_opens_after_a_stronger_sign_in_says_so() -> None:
     entitlements = entitled(agreed(agreement(grant(assurance=Assurance.STRONG))), caller(assurance=Assurance.STANDARD))
 
-    assert not entitlements.opens_default()
+    assert not entitlements.opens_default
     assert entitlements.default_at_strong()
 
 
@@ -230,9 +230,9 @@ def test_break_glass_sees_what_override_opens_and_not_what_a_caseload_would() ->
         )
     )
 
-    assert not entitled(agreements).opens_default()
+    assert not entitled(agreements).opens_default
     broken = entitled(agreements, floor=standing_of(Relationship.OVERRIDE))
-    assert broken.opens_default()
+    assert broken.opens_default
     assert broken.by_custodian["cs"].at(broken.floor) == {INVOLVEMENTS}
     assert broken.withheld(INVOLVEMENTS) is None
 
@@ -244,7 +244,7 @@ def test_a_source_about_adults_is_asked_only_where_adult_entries_open() -> None:
 
     assert entitled(with_child_only, None, adults).by_custodian["p"].not_asked is SourceReason.NO_AGREEMENT
     assert entitled(with_adults, None, adults).by_custodian["p"].not_asked is None
-    assert not entitled(with_adults, None, adults).opens_default(), "an adult's entry is not the default answer"
+    assert not entitled(with_adults, None, adults).opens_default, "an adult's entry is not the default answer"
 
 
 # ------------------------------------------------------------------------------------- withheld, and in what order

@@ -355,7 +355,7 @@ def test_an_entitlement_and_the_matrix_heed_the_rules(named: bool, assessed: boo
 
     found = entitled(agreements, caller(organisation="border"), purpose=Purpose.UKVI_S55)
 
-    assert found.opens_default() is opens
+    assert found.opens_default is opens
     assert bool(list(open_cells(agreements, TODAY))) is opens
 
 

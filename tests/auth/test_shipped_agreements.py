@@ -237,4 +237,4 @@ def test_before_approval_and_after_review_nothing_is_open() -> None:
         custodians = [Custodian(k.value, k, "owner", frozenset(SCOPES), about_adults=False) for k in CUSTODIANS]
         who = caller(organisation="CHILDRENS_SERVICES")
         found = entitled(shipped(), who, *custodians, purpose=Purpose.CP_S47, today=today)
-        assert not found.opens_default()
+        assert not found.opens_default
