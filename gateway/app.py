@@ -54,6 +54,7 @@ from gateway.graphql.endpoint import GraphQLEndpoint
 from gateway.graphql.execution import Execution
 from gateway.graphql.guard import DocumentLimits
 from gateway.graphql.query import GRAPHQL_SCHEMA
+from gateway.graphql.selection import asks_for_override
 from gateway.legal_day import legal_today
 from gateway.lookup import Lookups
 from gateway.lookup_budgets import LookupBudgets
@@ -288,6 +289,9 @@ def _build(
         refused=refused_tokens.note,
         limits=BodyLimits(max_bytes=limits.body_bytes, read_seconds=limits.body_seconds),
         admission=admission,
+        breaks_glass=lambda caller, operation, variables: (
+            Scope.OVERRIDE in caller.scopes and asks_for_override(operation, variables)
+        ),
         stopping=stopping,
         noted=noted,
     )

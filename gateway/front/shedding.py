@@ -8,7 +8,8 @@ A refusal, too, waits for its turn, so turns are kept short: a few more than are
 costs nothing a turn. `LEAST` are let in however slow the turns.
 
 Who goes first: break-glass has room of its own above the limit, lookups have all of it, everything else three quarters.
-Break-glass is taken at its word here, before the token is read; the word buys a place in the queue and nothing else.
+Break-glass is taken at its word here, before the token is read; who turns out not to do it gives the place up again,
+before anything is done for it (`give_way`).
 
 Who is refused is told when to come back: the later the more are refused, so that refusing does not become the work.
 """
@@ -92,6 +93,25 @@ class Admission:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._waiting_to_break_glass if urgent else self._waiting).append(place)
         return place
+
+    async def give_way(self, priority: Priority) -> None:
+        """Have one that was let in as break-glass, and is none, wait as what it is; it must `leave` all the same.
+
+        Raises Overloaded where there was no room for such a one.
+        """
+        if self.under_way > self.limit * priority.value:
+            raise self.refusal(priority)
+        if self._at_work <= self._pace:
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._at_work -= 1
+        self._waiting.append(place)
+        self._call_in()
+        try:
+            await place
+        finally:
+            if place.cancelled():
+                self._at_work += 1  # `leave` takes it off
 
     def refusal(self, priority: Priority) -> Overloaded:
         """Return what a request is told that is not let in, and count it."""

@@ -19,7 +19,7 @@ import structlog
 
 from gateway.errors import GatewayError, InternalServerError, MethodNotAllowed, Overloaded
 from gateway.exhaustion import EXHAUSTION
-from gateway.front.shedding import Admission, priority_of
+from gateway.front.shedding import Admission, Priority, priority_of
 from gateway.front.stopping import Stopping
 from gateway.graphql.body import (
     BodyLimits,
@@ -117,6 +117,7 @@ class GraphQLEndpoint(Generic[Caller]):
         refused: Refused[Caller],
         limits: BodyLimits | None = None,
         admission: Admission | None = None,
+        breaks_glass: Callable[[Caller, Operation, Mapping[str, Any]], bool] = lambda *_: True,
         stopping: Stopping | None = None,
         noted: Noted = lambda request_id, operation, status, code, seconds: None,
     ) -> None:
@@ -127,6 +128,7 @@ class GraphQLEndpoint(Generic[Caller]):
         self._refused = refused
         self._limits = limits or BodyLimits()
         self._admission = admission or Admission()
+        self._breaks_glass = breaks_glass
         self._stopping = stopping or Stopping()
         self._noted = noted
         #: answers under way: held here, so that one whose client went away is not lost before its record is complete
@@ -192,17 +194,24 @@ class GraphQLEndpoint(Generic[Caller]):
         except GatewayError as refusal:
             await self._refused(refusal, None, None, RequestContext(request_id, method, started, {}))
             raise
-        place = self._admission.enter(priority_of(request.query, request.variables))
+        priority = priority_of(request.query, request.variables)
+        place = self._admission.enter(priority)
         try:
             if place is not None:
                 await place
             context = RequestContext(request_id, method, started, request.variables, wait_of(headers))
-            return await self._admitted(request, headers, context, asking)
+            return await self._admitted(request, headers, context, asking, urgent=priority is Priority.BREAK_GLASS)
         finally:
             self._admission.leave(place)
 
     async def _admitted(
-        self, request: GraphQLRequest, headers: list[tuple[bytes, bytes]], context: RequestContext, asking: _Asking
+        self,
+        request: GraphQLRequest,
+        headers: list[tuple[bytes, bytes]],
+        context: RequestContext,
+        asking: _Asking,
+        *,
+        urgent: bool,
     ) -> ExecutedAnswer:
         caller: Caller | None = None
         operation: Operation | None = None
@@ -220,6 +229,8 @@ class GraphQLEndpoint(Generic[Caller]):
         except GatewayError as refusal:
             await self._refused(refusal, caller, operation, context)
             raise
+        if urgent and not self._breaks_glass(caller, operation, variables):
+            await self._admission.give_way(Priority.LOOKUP if operation.lookup_field else Priority.OTHER)
         return await self._to_its_end(self._answer(caller, operation, variables, context), context.request_id)
 
     def _read_url(self, scope: Scope, method: str, headers: list[tuple[bytes, bytes]]) -> GraphQLRequest:

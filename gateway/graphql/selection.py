@@ -18,8 +18,10 @@ from graphql import (
     InlineFragmentNode,
     ListValueNode,
     SelectionSetNode,
+    Undefined,
     ValueNode,
     VariableNode,
+    value_from_ast_untyped,
 )
 
 from gateway.graphql.documents import Operation
@@ -97,6 +99,17 @@ def lookup_fields(operation: Operation, variables: Variables) -> list[FieldNode]
     """
     roots = fields_of(operation.node.selection_set, operation.fragments, variables)
     return [node for node in roots if node.name.value == operation.lookup_field]
+
+
+def asks_for_override(operation: Operation, variables: Variables) -> bool:
+    """Return whether the operation's lookup asks for break-glass, for these coerced variables."""
+    for node in lookup_fields(operation, variables):
+        for argument in node.arguments or ():
+            if argument.name.value == "access":
+                access = value_from_ast_untyped(argument.value, dict(variables))
+                override = access.get("override") if isinstance(access, Mapping) else None
+                return override is not None and override is not Undefined
+    return False
 
 
 def select(operation: Operation, variables: Variables) -> Selection:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 
 from gateway.errors import Overloaded
 from gateway.front.shedding import LEAST, Admission, Priority, priority_of
-from tests.fixtures.sources import CHILD, SlowSource, known, row, source
-from tests.fixtures.world import running_world
+from tests.fixtures.sources import BORN, CHILD, FAMILY, SlowSource, known, row, source
+from tests.fixtures.token_factory import STRONG
+from tests.fixtures.world import ALL_SCOPES, lookup_document, running_world
+from tests.gateway.test_batching import HeldSource
 
 pytestmark = pytest.mark.anyio
 
@@ -196,6 +200,92 @@ async def test_everybody_who_waits_is_called_in_though_others_give_up_waiting() 
 )
 def test_what_a_request_says_it_is(query: str, variables: dict[str, Any], priority: Priority) -> None:
     assert priority_of(query, variables) is priority
+
+
+async def until(so: Callable[[], bool]) -> None:
+    """Return once it is so."""
+    for _ in range(400):
+        if so():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to that")
+
+
+OVERRIDE = {"override": {"justification": "A child is at risk now", "acceptReview": True}}
+MAY_BREAK_GLASS = {"scope": f"{ALL_SCOPES} lookup:override", "acr": STRONG}
+ONE_DOCUMENT_FOR_ALL = """query Q($key: ChildKey!, $purpose: Purpose!, $override: Override) {
+  child(key: $key, access: {purpose: $purpose, reason: "A referral", override: $override}) { outcome }
+}"""
+KEY = {"nhsNumber": str(CHILD), "dateOfBirth": str(BORN), "familyName": FAMILY}
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        pytest.param({"query": ONE_DOCUMENT_FOR_ALL}, "OVERLOADED", id="word-in-the-text"),
+        pytest.param({"query": lookup_document("outcome"), "z": {"override": 1}}, "OVERLOADED", id="unused-variable"),
+        pytest.param({"query": "{ override: viewer { subject } }"}, "OVERLOADED", id="word-of-what-is-no-lookup"),
+        pytest.param(
+            {"query": lookup_document("outcome"), "scope": ALL_SCOPES, **OVERRIDE}, "OVERLOADED", id="no-scope"
+        ),
+        pytest.param({"query": lookup_document("outcome"), **OVERRIDE}, None, id="break-glass"),
+        pytest.param({"query": ONE_DOCUMENT_FOR_ALL, "given": OVERRIDE}, None, id="break-glass-by-a-variable"),
+    ],
+)
+async def test_the_room_above_the_limit_is_for_who_does_break_glass_and_not_for_who_says_so(
+    claim: dict[str, Any], told: str | None, tmp_path: Path
+) -> None:
+    held = HeldSource(source("cs-amber", known(CHILD, row())))
+    access = {"purpose": "CP_S47", "reason": "A referral"}
+    variables: dict[str, Any] = {"key": KEY, "access": access, "purpose": "CP_S47", **claim.get("given", {})}
+    if "override" in claim:
+        variables["access"] = {**access, "override": claim["override"]}
+    if "z" in claim:
+        variables["z"] = claim["z"]
+    claims = MAY_BREAK_GLASS | {"auth_time": int(time.time()), "scope": claim.get("scope", MAY_BREAK_GLASS["scope"])}
+    async with running_world(tmp_path, held, limits={"in_flight": 4}) as world:
+        filling = [asyncio.create_task(world.ask()) for _ in range(4)]
+        await until(lambda: world.kinds().count("INTENT") == 4)
+        before = world.kinds()
+        asking = asyncio.create_task(world.post(claim["query"], variables, **claims))
+        await until(lambda: asking.done() or len(world.kinds()) > len(before))
+        recorded = world.kinds()[len(before) :]
+        held.let.set()
+        asked = await asking
+        answered = await asyncio.gather(*filling)
+
+    assert asked.code == told
+    assert (recorded == []) is (told is not None), "what is refused for want of room leaves no record"
+    assert {each.outcome for each in answered} == {"DISCLOSED"}
+
+
+async def test_who_was_let_in_at_its_word_and_does_not_break_glass_waits_as_lookups_do() -> None:
+    door = await paced()
+    lookups = let_in(door, Priority.LOOKUP)
+    at_once = [place for place in lookups if place is None]
+    door.leave(lookups.pop())  # room for one, which would have to wait
+    claimed = door.enter(Priority.BREAK_GLASS)
+    assert claimed is None or not claimed.done()
+    waiting = [place for place in lookups if place is not None]
+    while claimed is not None and not claimed.done():
+        door.leave(at_once.pop())
+    gives_way = asyncio.create_task(door.give_way(Priority.LOOKUP))
+    await asyncio.sleep(0)
+    door.leave(at_once.pop())
+    await asyncio.sleep(0)
+
+    assert waiting[0].done(), "the next place at work is for who has waited longer"
+    assert not gives_way.done()
+
+    gives_way.cancel()
+    await asyncio.gather(gives_way, return_exceptions=True)
+    door.leave(claimed)
+    for place in [*at_once, *waiting]:
+        if place is not None and not place.done():
+            place.cancel()
+        door.leave(place)
+    assert door.under_way == 0
+    assert fill(door, Priority.LOOKUP) == LEAST
 
 
 async def test_a_refused_request_costs_no_budget_asks_nobody_and_leaves_no_record(tmp_path: Path) -> None:
