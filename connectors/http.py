@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -40,6 +41,7 @@ _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,
 _PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
 _BUDGET = "X-Request-Timeout-Ms: "  # how long the gateway still waits: what comes later is work for nobody
 _Received = tuple[Answer, bytes]
+_NOBODY: Mapping[str, str] = MappingProxyType({})  # whom a call without credentials is shown to be from
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -94,9 +96,9 @@ def ApiKey(header: str, value: str) -> StaticHeaders:  # noqa: N802 (reads as th
     return StaticHeaders({header: value})
 
 
-@dataclass(slots=True)  # not frozen: made for each call, and costs a third
+@dataclass(slots=True)
 class _Call:
-    """What is the same however often a request is sent."""
+    """What is the same however often a request is sent. Made where that may be more than once."""
 
     method: str
     target: str
@@ -105,7 +107,7 @@ class _Call:
     expect: frozenset[int]
     rule: Repeating
     attempt: Attempt | None
-    repeated: bool = False  # whether what is sent next, or was sent last, is a repetition
+    repeated: bool  # whether what was sent last is a repetition
 
     def repeat(self) -> None:
         """Say that what is sent next is a repetition."""
@@ -206,20 +208,31 @@ class SourceClient:
             content, content_type = _content(json, form)
             sent += content_type
         again = attempt is not None and attempt.again
-        call = _Call(method, target, content, deadline, expect, _RULES[repeatable, separable], attempt, again)
+        received: _Received | None = None
+        failure: SourceFailed | None = None
         self._free -= 1
         try:
-            if self._auth is None and self._exchange.keeps_time:
-                answer, body = await self._repeated(call, sent, now)
-            elif self._auth is not None and self._exchange.keeps_time and (identity := self._auth.at_hand()):
-                answer, body = await self._shown(call, sent, now, self._auth, identity)
-            else:
-                async with asyncio.timeout_at(deadline.at):
-                    answer, body = await self._authenticated(call, sent, now)
+            identity = _NOBODY if self._auth is None else self._auth.at_hand()
+            if identity is not None and self._exchange.keeps_time:
+                shown = sent + lines_of(identity) if identity else sent
+                if not again:
+                    self._retries.earn()
+                try:
+                    received = await self._once(method, target, shown, content, deadline.at, expect, now)
+                except SourceFailed as failed:
+                    failure = failed
+            if received is None:
+                rule = _RULES[repeatable, separable]
+                call = _Call(method, target, content, deadline, expect, rule, attempt, again)
+                if failure is None or identity is None:
+                    received = await self._waited_for(call, sent)
+                else:
+                    received = await self._after(failure, call, sent, identity, now)
         except TimeoutError:
             raise SourceFailed(FaultCode.DEADLINE) from None
         finally:
             self._free += 1
+        answer, body = received
         if self._echoes_request_id and answer.headers.get("X-Request-ID") != request_id:
             raise SourceFailed(FaultCode.MISMATCH)
         return Reply(answer, parse(answer, body, decode))
@@ -235,36 +248,44 @@ class SourceClient:
             raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
         return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
-    async def _authenticated(self, call: _Call, lines: str, now: float) -> _Received:
-        auth = self._auth
-        if auth is None:
-            return await self._repeated(call, lines, now)
-        identity = await auth.headers()
-        return await self._shown(call, lines, asyncio.get_running_loop().time(), auth, identity)
-
-    async def _shown(
-        self, call: _Call, lines: str, now: float, auth: Credentials, identity: Mapping[str, str]
-    ) -> _Received:
-        """Return what a call with these credentials is answered, or one more with others if they are refused."""
-        try:
-            return await self._repeated(call, lines + lines_of(identity), now)
-        except Unauthenticated:
-            # once more in all, whatever was wrong with the first
-            if not auth.refused(identity) or call.repeated:
-                raise
-        call.repeat()
+    async def _waited_for(self, call: _Call, sent: str) -> _Received:
+        """Return what a call comes to whose credentials, or whose time, an exchange alone does not see to."""
         async with asyncio.timeout_at(call.deadline.at):
-            lines += lines_of(await auth.headers())
-            return await self._once(call, lines, asyncio.get_running_loop().time())
+            identity = _NOBODY if self._auth is None else await self._auth.headers()
+            if not call.repeated:
+                self._retries.earn()
+            now = asyncio.get_running_loop().time()
+            try:
+                return await self._sent(call, sent + lines_of(identity), now)
+            except SourceFailed as failed:
+                failure = failed
+            return await self._after(failure, call, sent, identity, now)
 
-    async def _repeated(self, call: _Call, lines: str, now: float) -> _Received:
-        if not call.repeated:
-            self._retries.earn()
+    async def _after(
+        self, failure: SourceFailed, call: _Call, sent: str, identity: Mapping[str, str], began: float
+    ) -> _Received:
+        """Return what a call that failed is answered when it is made once more. Raises the failure if it may not be."""
+        loop, auth = asyncio.get_running_loop(), self._auth
+        if auth is not None and isinstance(failure, Unauthenticated):
+            # with other credentials, and once more in all, whatever was wrong with the first
+            if not auth.refused(identity) or call.repeated:
+                raise failure
+            call.repeat()
+            async with asyncio.timeout_at(call.deadline.at):
+                lines = sent + lines_of(await auth.headers())
+                return await self._sent(call, lines, loop.time())
+        pause = self._pause_before(call, failure, began)
+        call.repeat()
+        await asyncio.sleep(pause)
+        now = loop.time()
+        if call.deadline.at <= now:
+            raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
         try:
-            return await self._once(call, lines, now)
-        except SourceFailed as failure:
-            pause = self._pause_before(call, failure, now)
-        return await self._once_more(call, lines, pause)
+            return await self._sent(call, sent + lines_of(identity), now)
+        except Unauthenticated:
+            if auth is not None:
+                auth.refused(identity)
+            raise
 
     def _pause_before(self, call: _Call, failure: SourceFailed, began: float) -> float:
         """Return the seconds after which to make a failed call once more; raises the failure if that may not be."""
@@ -275,27 +296,34 @@ class SourceClient:
                 return pause
         raise failure
 
-    async def _once_more(self, call: _Call, lines: str, pause: float) -> _Received:
-        call.repeat()
-        await asyncio.sleep(pause)
-        now = asyncio.get_running_loop().time()
-        if call.deadline.at <= now:
-            raise SourceFailed(FaultCode.DEADLINE)  # a busy loop wakes late, and nobody waits any more
-        return await self._once(call, lines, now)
+    async def _sent(self, call: _Call, lines: str, now: float) -> _Received:
+        return await self._once(call.method, call.target, lines, call.content, call.deadline.at, call.expect, now)
 
-    async def _once(self, call: _Call, lines: str, now: float) -> _Received:
-        at = call.deadline.at
+    async def _once(
+        self,
+        method: str,
+        target: str,
+        lines: str,
+        content: bytes | None,
+        at: float,
+        expect: frozenset[int],
+        now: float,
+    ) -> _Received:
         left = int((at - now) * 1000) if at > now else 0
-        answer = await self._exchange.send(call.method, call.target, f"{lines}{_BUDGET}{left}\r\n", call.content, at)
-        whole = answer.whole()
-        length = answer.plain_length
-        if length is not None and whole is not None and length <= self._byte_cap and answer.status in call.expect:
-            return answer, whole
+        sent = self._exchange.send(method, target, f"{lines}{_BUDGET}{left}\r\n", content, at)
         try:
-            if answer.status not in call.expect:
+            answer = await sent
+        except asyncio.CancelledError:
+            self._exchange.give_up(sent)
+            raise
+        plain = answer.plain
+        if plain is not None and len(plain) <= self._byte_cap and answer.status in expect:
+            return answer, plain
+        whole = answer.whole()
+        try:
+            if answer.status not in expect:
                 raise failure_of_status(answer)
-            if length is None:
-                length = announced_length(answer)
+            length = announced_length(answer)
             if length is not None and length > self._byte_cap:
                 raise SourceFailed(FaultCode.TOO_LARGE)
             body = self._checked(whole, length) if whole is not None else await self._streamed(answer, length)

@@ -8,6 +8,10 @@ than the body. So what is taken here, the parser would have read in the same way
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from connectors.wire_answer import Headers
 
 _MOST_HEAD_BYTES = 4096
 
@@ -23,8 +27,39 @@ _HEAD = re.compile(rb"HTTP/1\.1 (200|404) [ -~]*" + _OTHERS + _IN_EITHER_ORDER +
 _FIELD = re.compile(rb"\r\n([^:\r\n]+): *([^\r\n]*[!-~])")
 
 
-def plain_answer(data: bytes) -> tuple[int, bytes, bytes, bytes] | None:
-    """Return status, head, body and content type, if the bytes are one plain answer; else None."""
+@dataclass(slots=True)  # not frozen: made for each call, and costs a third
+class PlainAnswer:
+    """An answer that has come whole. Its connection is free: another question may be under way on it."""
+
+    status: int
+    plain: bytes
+    content_type: bytes
+    head: bytes
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as they came."""
+        return _FIELD.findall(self.head)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, looked up without regard to case."""
+        return Headers(self.raw_headers)
+
+    def whole(self) -> bytes:
+        """Return the body."""
+        return self.plain
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body."""
+        yield self.plain
+
+    async def release(self) -> None:
+        """Do nothing: it holds no connection."""
+
+
+def plain_answer(data: bytes) -> PlainAnswer | None:
+    """Return the answer, if the bytes are one plain answer and nothing else; else None."""
     found = _HEAD(data, 0, _MOST_HEAD_BYTES)
     if found is None:
         return None
@@ -32,9 +67,4 @@ def plain_answer(data: bytes) -> tuple[int, bytes, bytes, bytes] | None:
     end = found.end()
     if int(length_before or length_after) != len(data) - end:
         return None
-    return int(status), data[:end], data[end:], type_before or type_after
-
-
-def fields_of(head: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the names and values of a plain answer's head, as they came."""
-    return _FIELD.findall(head)
+    return PlainAnswer(int(status), data[end:], type_before or type_after, data[:end])

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -30,8 +30,16 @@ class Answer(Protocol):
     """The head of a response, and its body as it arrives."""
 
     status: int
-    plain_length: int | None  # of a body that is framed by its length for whoever reads it; None: not known to be
-    content_type: bytes | None  # None: to be looked up in the headers
+
+    @property
+    def plain(self) -> bytes | None:
+        """The whole body, if it is known to be framed by its length for whoever reads it."""
+        ...
+
+    @property
+    def content_type(self) -> bytes | None:
+        """The media type; None: to be looked up in the headers."""
+        ...
 
     @property
     def raw_headers(self) -> RawHeaders:
@@ -64,12 +72,16 @@ class Exchange(Protocol):
         """Whether nothing of an exchange, its body included, is waited for after its `at`."""
         ...
 
-    async def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> Answer:
-        """Return the answer to a request for the target, which is a path with an optional query.
+    def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> Awaitable[Answer]:
+        """Send a request for the target, which is a path with an optional query; return what becomes its answer.
 
         `lines`: its headers, as `lines_of` writes them, without those that every request has and without a length.
         `at` is a time of the event loop.
         """
+        ...
+
+    def give_up(self, sent: Awaitable[Answer]) -> None:
+        """End what `send` began: who waited for it was cancelled."""
         ...
 
     async def aclose(self) -> None:
@@ -129,16 +141,20 @@ class HttpxExchange:
         except httpx.TransportError as problem:
             raise SourceFailed(_httpx_code(problem)) from None
 
+    def give_up(self, sent: Awaitable[Answer]) -> None:
+        return None  # the transport is cancelled itself
+
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
 class _HttpxAnswer:
+    plain: bytes | None = None
+    content_type: bytes | None = None
+
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self.status = response.status_code
-        self.plain_length: int | None = None
-        self.content_type: bytes | None = None
         self.raw_headers: RawHeaders = response.headers.raw
         self.headers: Mapping[str, str] = response.headers
 

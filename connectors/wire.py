@@ -11,13 +11,12 @@ import math
 import select
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from connectors.addresses import Address, CheckedResolver, ForbiddenAddress, LookupFailed, literal_address
 from connectors.faults import FaultCode, SourceFailed
-from connectors.transport import lines_of
-from connectors.wire_answer import WireAnswer
+from connectors.transport import Answer, lines_of
 from connectors.wire_connection import Connection
 
 CONNECT_SECONDS = 0.3
@@ -50,21 +49,38 @@ class WireExchange:
         self._sweeping: asyncio.TimerHandle | None = None
         self._sweep_due = math.inf
 
-    async def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> WireAnswer:
-        """Return the answer once its head is there. Raises SourceFailed, at the loop's time `at` at the latest."""
+    def send(self, method: str, target: str, lines: str, content: bytes | None, at: float) -> Awaitable[Answer]:
+        """Return what becomes the answer once its head is there, or SourceFailed at the loop's time `at` at the latest.
+
+        On a kept connection the request is out already, and no step of a coroutine is between it and who waits.
+        """
         request = self._request(method, target, lines, content)
         loop = asyncio.get_running_loop()
-        connection = self._kept(loop.time()) or await self._connected(loop, at)
+        connection = self._kept(loop.time())
+        if connection is None:
+            return self._on_another(request, at, loop)
+        return self._asked(connection, request, at, loop)
+
+    def give_up(self, sent: Awaitable[Answer]) -> None:
+        """Close the connection on which this answer is waited for, or read; no other is under way there."""
+        for connection in list(self._all):
+            if connection.asked is sent:
+                connection.abort()
+
+    async def _on_another(self, request: bytes, at: float, loop: asyncio.AbstractEventLoop) -> Answer:
+        sent = self._asked(await self._connected(loop, at), request, at, loop)
+        try:
+            return await sent
+        except asyncio.CancelledError:
+            self.give_up(sent)
+            raise
+
+    def _asked(
+        self, connection: Connection, request: bytes, at: float, loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[Answer]:
         if at < self._sweep_due:
             self._sweep_at(at, loop)
-        answer, head = connection.ask(request, at, loop)
-        try:
-            await head
-        except asyncio.CancelledError:
-            # not the connection: all of the answer may have come, and another question may be under way on it
-            await answer.release()
-            raise
-        return answer
+        return connection.ask(request, at, loop)
 
     async def aclose(self) -> None:
         """Close every connection."""

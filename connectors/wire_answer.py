@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Protocol
 
 from connectors.faults import FaultCode, SourceFailed
-from connectors.plain_answers import fields_of
 
 
 class Carrying(Protocol):
@@ -47,39 +46,29 @@ class Headers(Mapping[str, str]):
 class WireAnswer:
     """An answer as it arrives: the head first, then the body, whole or in parts."""
 
+    plain: bytes | None = None
+    content_type: bytes | None = None
+
     __slots__ = (
         "_connection",
         "_failure",
-        "_head",
         "_more",
         "complete",
-        "content_type",
         "parts",
-        "plain_length",
-        "raw",
+        "raw_headers",
         "size",
         "status",
     )
 
     def __init__(self, connection: Carrying) -> None:
         self.status = 0
-        self.raw: list[tuple[bytes, bytes]] | None = []
+        self.raw_headers: list[tuple[bytes, bytes]] = []  # as they came
         self.parts: list[bytes] = []
         self.size = 0
         self.complete = False
-        self.plain_length: int | None = None
-        self.content_type: bytes | None = None
-        self._head = b""  # of a plain answer
         self._connection: Carrying | None = connection
         self._failure: FaultCode | None = None
         self._more: asyncio.Future[None] | None = None
-
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers as they came."""
-        if self.raw is None:
-            self.raw = fields_of(self._head)
-        return self.raw
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -112,15 +101,6 @@ class WireAnswer:
             self._connection.abort()
 
     # What follows is called by the connection.
-
-    def plainly(self, status: int, head: bytes, body: bytes, content_type: bytes) -> None:
-        """Take the whole of a plain answer. Nobody waits for more of it: its head has not been told yet."""
-        self._connection, self.complete = None, True
-        self.status = status
-        self._head, self.raw = head, None
-        self.parts.append(body)
-        self.plain_length = len(body)
-        self.content_type = content_type
 
     def told(self) -> None:
         """Wake who waits for more."""

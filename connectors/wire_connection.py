@@ -20,6 +20,7 @@ import httptools
 
 from connectors.faults import FaultCode, SourceFailed
 from connectors.plain_answers import plain_answer
+from connectors.transport import Answer
 from connectors.wire_answer import WireAnswer
 
 MOST_HEADER_BYTES = 8190
@@ -36,7 +37,6 @@ class Connection(asyncio.Protocol):
         "_arriving",
         "_failure",
         "_fed",
-        "_head",
         "_idle",
         "_interim",
         "_lost",
@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         "_paused",
         "_spoiled",
         "_transport",
+        "asked",
         "at",
         "since",
     )
@@ -54,8 +55,9 @@ class Connection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: WireAnswer | None = None
-        self._head: asyncio.Future[None] | None = None
+        self.asked: asyncio.Future[Answer] | None = None
+        """What was asked last, until all of its answer has come: done once its head has."""
+        self._answer: WireAnswer | None = None  # to it, from its first bytes on
         self._failure: FaultCode | None = None
         self._arriving = select.poll()
         self._fed = 0
@@ -87,23 +89,18 @@ class Connection(asyncio.Protocol):
             and not self._arriving.poll(0)
         )
 
-    def ask(
-        self, request: bytes, at: float, loop: asyncio.AbstractEventLoop
-    ) -> tuple[WireAnswer, asyncio.Future[None]]:
-        """Send a request; return its answer, and what is done once the answer's head has come, or fails."""
-        answer = WireAnswer(self)
-        head: asyncio.Future[None] = loop.create_future()
+    def ask(self, request: bytes, at: float, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Answer]:
+        """Send a request; return what becomes its answer once that one's head has come, or SourceFailed."""
+        asked: asyncio.Future[Answer] = loop.create_future()
         if self._transport is None or self._spoiled:
             # it ended between its making and this question
-            code = self._failure or FaultCode.RESET
-            answer.ended(code)
-            head.set_exception(SourceFailed(code))
-            return answer, head
-        self._answer, self._head, self._now = answer, head, loop.time
+            asked.set_exception(SourceFailed(self._failure or FaultCode.RESET))
+            return asked
+        self.asked, self._now = asked, loop.time
         self._fed = 0
         self.at = at
         self._transport.write(request)
-        return answer, head
+        return asked
 
     def expire(self) -> None:
         """End the answer under way: its time is over."""
@@ -126,20 +123,21 @@ class Connection(asyncio.Protocol):
         self._arriving.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        answer = self._answer
-        if answer is None:
+        asked, answer = self.asked, self._answer
+        if asked is None:
             # bytes that nobody asked for would be taken for the answer to the next question: another child's
             self._end(FaultCode.GARBAGE)
             return
-        head = self._head
-        if head is not None and self._fed == 0 and (plain := plain_answer(data)) is not None:
-            # all of the answer and nothing else, at a message's beginning: the parser has not seen any of it
-            answer.plainly(*plain)
-            self._answer = self._head = None
-            if not head.done():
-                head.set_result(None)
-            self._free()
-            return
+        if answer is None:
+            plain = plain_answer(data)
+            if plain is not None:
+                # all of the answer and nothing else, at a message's beginning: the parser has not seen any of it
+                self.asked = None
+                if not asked.done():
+                    asked.set_result(plain)
+                self._free()
+                return
+            answer = self._answer = WireAnswer(self)
         self._fed += len(data)
         try:
             self._parser.feed_data(data)
@@ -160,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        asked = self._answer is not None
+        asked = self.asked is not None
         if asked and not self._waits_for_head():
             code = FaultCode.TRUNCATED
         elif isinstance(exc, ssl.SSLError):
@@ -180,15 +178,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         answer = self._answer
-        if answer is None or answer.complete or self._head is None:
+        if answer is None or answer.complete or answer.status:
             return  # of what nobody asked for, or of a trailer
         if len(name) + len(value) > MOST_HEADER_BYTES or len(answer.raw_headers) >= MOST_HEADERS:
             raise ValueError("a head is too long")
         answer.raw_headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        answer, head = self._answer, self._head
-        if answer is None or answer.complete or head is None:
+        answer, asked = self._answer, self.asked
+        if answer is None or answer.complete or answer.status or asked is None:
             return
         if self._parser.get_http_version() not in {"1.1", "1.0"}:
             raise ValueError("another protocol")
@@ -199,9 +197,8 @@ class Connection(asyncio.Protocol):
             self._interim = True
             return
         answer.status = status
-        self._head = None
-        if not head.done():
-            head.set_result(None)
+        if not asked.done():
+            asked.set_result(answer)
 
     def on_body(self, body: bytes) -> None:
         answer = self._answer
@@ -219,11 +216,11 @@ class Connection(asyncio.Protocol):
             self._spoiled = True
 
     def _waits_for_head(self) -> bool:
-        return self._head is not None
+        return self._answer is None or not self._answer.status
 
     def _done(self, answer: WireAnswer) -> None:
         """The answer is whole: the connection is free, unless it said more than it was asked."""
-        self._answer = None
+        self.asked = self._answer = None
         answer.ended(None)
         self._free()
 
@@ -239,11 +236,11 @@ class Connection(asyncio.Protocol):
         """Fail what is under way, and close."""
         self._spoiled = True
         self._failure = self._failure or code
-        answer, head = self._answer, self._head
-        self._answer = self._head = None
+        asked, answer = self.asked, self._answer
+        self.asked = self._answer = None
         if answer is not None:
             answer.ended(code)
-        if head is not None and not head.done():
-            head.set_exception(SourceFailed(code))
+        if asked is not None and not asked.done():
+            asked.set_exception(SourceFailed(code))
         if self._transport is not None:
             self._transport.abort()

@@ -8,7 +8,7 @@ reads does not tell whether there was an adult to ask about.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,7 +41,7 @@ class Upstream:
         self._batches: Batches | None = None
         if manifest.can_batch and ChildRef in manifest.subjects and not manifest.answers_depend_on_asker:
             source = self.source
-            self._batches = Batches(self._ask, most=manifest.max_batch, sized=lambda size: note_batch(source, size))
+            self._batches = Batches(self._answers, most=manifest.max_batch, sized=lambda size: note_batch(source, size))
         watch_source(self.source, self)
 
     @property
@@ -49,17 +49,17 @@ class Upstream:
         """The state of the source's circuit."""
         return self._breaker.state
 
-    async def involvements(
+    def involvements(
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask, *, alone: bool = False
-    ) -> Said:
-        """Return what the source says of each subject; one subject is asked about with others', unless `alone`.
+    ) -> Coroutine[Any, Any, Said]:
+        """Ask what the source says of each subject; one subject is asked about with others', unless `alone`.
 
         Raises SourceFailed with CIRCUIT_OPEN or BULKHEAD_FULL at once, without asking; otherwise what the connector
         raises, which is our fault. The deadline is the caller's to keep.
         """
         if self._batches is not None and not alone and len(subjects) == 1:
-            return await self._batches.ask(subjects[0], mask, ask)
-        return Said(await self._ask(subjects, mask, ask))
+            return self._batches.ask(subjects[0], mask, ask)
+        return self._ask(subjects, mask, ask)
 
     async def health(self, ask: Ask) -> bool:
         """Return whether the source says that it is well. Raises SourceFailed."""
@@ -75,7 +75,10 @@ class Upstream:
             self.leave(ticket, bearing, loop.time())
         return well
 
-    async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+    async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        return (await self._ask(subjects, mask, ask)).answers
+
+    async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Said:
         loop = asyncio.get_running_loop()
         ticket, bearing = self.enter(loop.time()), _NONE
         early = _Early(ask.tell) if ask.tell is not None else None
@@ -88,7 +91,7 @@ class Upstream:
             raise
         finally:
             self.leave(ticket, bearing, loop.time())
-        return told
+        return Said(told)
 
     def enter(self, now: float) -> int:
         """Return the breaker's ticket for one ask, which is now under way. Raises SourceFailed if it may not be."""

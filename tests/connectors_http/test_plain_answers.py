@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.plain_answers import fields_of, plain_answer
+from connectors.plain_answers import PlainAnswer, plain_answer
 
 PLAIN = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:   8\r\n\r\n{"a": 1}'
 
@@ -41,8 +41,9 @@ class Parsed:
 
 def test_a_plain_answer_is_told_at_a_glance() -> None:
     head = PLAIN.removesuffix(b'{"a": 1}')
-    assert plain_answer(PLAIN) == (200, head, b'{"a": 1}', b"application/json")
-    assert fields_of(head) == [(b"Content-Type", b"application/json"), (b"Content-Length", b"8")]
+    answer = PlainAnswer(200, b'{"a": 1}', b"application/json", head)
+    assert plain_answer(PLAIN) == answer
+    assert answer.raw_headers == [(b"Content-Type", b"application/json"), (b"Content-Length", b"8")]
 
 
 @pytest.mark.parametrize(
@@ -124,10 +125,9 @@ def test_what_is_taken_at_a_glance_is_what_the_parser_reads(
     plain = plain_answer(data)
     if plain is None:
         return
-    status, head, told, content_type = plain
     parsed = Parsed(data)  # raises what it refuses
     assert (parsed.complete, parsed.begun, parsed.lives) == (True, 1, True)
-    assert (status, told) == (parsed.parser.get_status_code(), parsed.body)
-    assert fields_of(head) == [(name, value.rstrip(b" ")) for name, value in parsed.fields]
-    assert [content_type] == [value for name, value in parsed.fields if name.lower() == b"content-type"]
+    assert (plain.status, plain.plain) == (parsed.parser.get_status_code(), parsed.body)
+    assert plain.raw_headers == [(name, value.rstrip(b" ")) for name, value in parsed.fields]
+    assert [plain.content_type] == [value for name, value in parsed.fields if name.lower() == b"content-type"]
     assert len([name for name, _ in parsed.fields if name.lower() == b"content-length"]) == 1

@@ -105,7 +105,7 @@ def patient_with_sources(patch: pytest.MonkeyPatch) -> None:
 
 def asks_again_and_again(patch: pytest.MonkeyPatch) -> None:
     """What failed is tried once more, and then once more."""
-    once = http.SourceClient._repeated
+    once = http.SourceClient._once
 
     async def again(self: http.SourceClient, *how: Any) -> Any:
         try:
@@ -113,7 +113,7 @@ def asks_again_and_again(patch: pytest.MonkeyPatch) -> None:
         except SourceFailed:
             return await once(self, *how)
 
-    patch.setattr(http.SourceClient, "_repeated", again)
+    patch.setattr(http.SourceClient, "_once", again)
 
 
 @pytest.mark.parametrize(
