@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from itertools import chain
+from typing import Final, Protocol
 
 Slot = tuple[str, str, int]
 """A row of the budgets: principal, window, and when that window starts (seconds since 1970)."""
@@ -20,15 +21,18 @@ Counts = Mapping[Slot, tuple[int, int]]
 COLUMNS: Final = 'principal, "window", starts, lookups, misses'
 ON_CONFLICT: Final = (
     'ON CONFLICT (principal, "window", starts) '
-    "DO UPDATE SET lookups = budget.lookups + excluded.lookups, misses = budget.misses + excluded.misses "
-    f"RETURNING {COLUMNS}"
+    "DO UPDATE SET lookups = budget.lookups + excluded.lookups, misses = budget.misses + excluded.misses"
 )
-"""How both databases add to what is there and say what is there now."""
+"""How both databases add to what is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Count:
-    """What is added to a slot, and the most that may stand there afterwards; None is no limit."""
+    """What is added to a slot, and the most that may stand there afterwards; None is no limit.
+
+    Each is told from others by which object it is: those of a principal are the same whoever is charged with them, and
+    a batch's are counted without comparing what they hold.
+    """
 
     slot: Slot
     lookups: int
@@ -56,19 +60,24 @@ class Total:
     """What a batch adds."""
 
     added: Counts
-    """By slot, sorted: two processes then take the rows in one order."""
-    counts: Sequence[Count]
-    """Each count that stands in the batch, once."""
+    """By slot."""
+    limited: Sequence[Count]
+    """Each count that stands in the batch and has a limit, once: without any, what stands after decides nothing."""
 
 
 def total(batch: Sequence[Charging]) -> Total:
     """Return what a batch adds to each slot."""
-    times = _times(batch)
     added: dict[Slot, tuple[int, int]] = {}
-    for count, often in times:
-        lookups, misses = added.get(count.slot, (0, 0))
-        added[count.slot] = lookups + often * count.lookups, misses + often * count.misses
-    return Total(dict(sorted(added.items())), [count for count, _ in times])
+    limited: list[Count] = []
+    for count, often in Counter(chain.from_iterable([record.charges for record in batch])).items():
+        slot = count.slot
+        if (before := added.get(slot)) is None:
+            added[slot] = often * count.lookups, often * count.misses
+        else:
+            added[slot] = before[0] + often * count.lookups, before[1] + often * count.misses
+        if count.most_lookups is not None or count.most_misses is not None:
+            limited.append(count)
+    return Total(added, limited)
 
 
 def passed_limits(batch: Sequence[Charging], charged: Total, after: Counts) -> dict[int, Passed]:
@@ -76,7 +85,11 @@ def passed_limits(batch: Sequence[Charging], charged: Total, after: Counts) -> d
 
     In the order of the batch: a record that is refused takes nothing from those behind it.
     """
-    if all(_within(count, *after[count.slot]) for count in charged.counts):
+    for count in charged.limited:
+        lookups, misses = after[count.slot]
+        if not _within(count, lookups, misses):
+            break
+    else:
         return {}
     added = charged.added
     standing = {slot: (lookups - added[slot][0], misses - added[slot][1]) for slot, (lookups, misses) in after.items()}
@@ -93,29 +106,6 @@ def passed_limits(batch: Sequence[Charging], charged: Total, after: Counts) -> d
         else:
             standing = taken
     return refused
-
-
-def counts_of(rows: Sequence[Sequence[Any]]) -> dict[Slot, tuple[int, int]]:
-    """Return the counts in rows of `COLUMNS`."""
-    return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
-
-
-def _times(batch: Sequence[Charging]) -> list[tuple[Count, int]]:
-    """Return each count that stands in a batch, and how often.
-
-    Lookups of one person carry the same sequence, and those of one client the same objects for all of its users.
-    """
-    carried = [record.charges for record in batch]
-    often = Counter(map(id, carried))
-    times: dict[int, int] = {}
-    counts: dict[int, Count] = {}
-    for key, charges in dict(zip(map(id, carried), carried, strict=True)).items():
-        here = often[key]
-        for count in charges:
-            known = id(count)
-            times[known] = times.get(known, 0) + here
-            counts[known] = count
-    return [(counts[known], here) for known, here in times.items()]
 
 
 def _within(count: Count, lookups: int, misses: int) -> bool:

@@ -15,7 +15,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
-from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
+from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts
 from gateway.audit.errors import AuditDamaged, AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
@@ -41,6 +41,7 @@ SELECT %(shard)b, * FROM unnest(%(levels)b::integer[], %(indices)b::bigint[], %(
 _CHARGE: Final = f"""
 INSERT INTO budget ({COLUMNS})
 SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::integer[], %b::integer[]) {ON_CONFLICT}
+RETURNING {COLUMNS}
 """  # noqa: S608 the names are ours
 
 _LOCK_TIMEOUT: Final = "SET lock_timeout TO '100ms'"
@@ -151,9 +152,11 @@ class PostgreSQLWriter(ShardWriter):
             raise AuditUnavailable("the server would acknowledge what is on no disk") from None
         self._judged_at = time.monotonic()
 
-    def _count(self, charges: Counts) -> Counts:
-        columns = zip(*((*slot, *counts) for slot, counts in charges.items()), strict=True)
-        return counts_of(self._cursor.execute(_CHARGE, [list(column) for column in columns], prepare=True).fetchall())
+    def _count(self, charges: Counts, *, limited: bool) -> Counts:
+        # sorted: two processes take the rows in one order
+        columns = zip(*((*slot, *counts) for slot, counts in sorted(charges.items())), strict=True)
+        rows = self._cursor.execute(_CHARGE, [list(column) for column in columns], prepare=True).fetchall()
+        return {(principal, window, starts): (lookups, misses) for principal, window, starts, lookups, misses in rows}
 
     def _insert(self, rows: Batch) -> None:
         cursor = self._cursor

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, ClassVar, Final
 
+import msgspec
 import sqlalchemy as sa
 
-from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, counts_of
+from gateway.audit.charging import COLUMNS, ON_CONFLICT, Counts, Slot
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.merkle import Frontier
 from gateway.audit.recovery import origin_of
@@ -21,15 +22,22 @@ from gateway.storage.turns import Next, turns_of
 from gateway.storage.urls import file_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
-_LEAF: Final = "INSERT INTO audit_leaf (shard, seq, body, hash) VALUES {rows}"
-_PAYLOAD: Final = "INSERT INTO audit_payload (shard, seq, salt, body) VALUES {rows}"
-_NODE: Final = "INSERT INTO audit_node (shard, level, ix, hash) VALUES {rows}"
+_GIVEN: Final = "SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
+_LEAF: Final = f"INSERT INTO audit_leaf (shard, seq, body, hash) {_GIVEN}"
+_PAYLOAD: Final = f"INSERT INTO audit_payload (shard, seq, salt, body) {_GIVEN}"
+_NODE: Final = f"INSERT INTO audit_node (shard, level, ix, hash) {_GIVEN}"
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (?, ?, ?, NULL, 'OPEN')"
-_CHARGE: Final = f"INSERT INTO budget ({COLUMNS}) VALUES {{rows}} {ON_CONFLICT}"  # noqa: S608 the names are ours
+_CHARGE: Final = f"INSERT INTO budget ({COLUMNS}) {_GIVEN} {ON_CONFLICT}"
+# one row for all that stands there, each by its place among those asked for; a row without values joins nothing
+_STANDING: Final = (
+    "SELECT json_group_array(json_array(asked.column1, lookups, misses)) FROM (VALUES {rows}) AS asked "
+    'CROSS JOIN budget ON principal = asked.column2 AND "window" = asked.column3 AND starts = asked.column4'
+)
 
-_ROWS_AT_ONCE: Final = (64, 32, 16, 8, 4, 2, 1)
-"""At every row that the driver steps over it lets go of the interpreter, and must win it back from the event loop: so
-many rows go in one step. Of few numbers, so that there are few texts, and each is prepared once."""
+_MOST_ROWS: Final = 64
+"""At every statement, and every row that it returns, the driver lets go of the interpreter some times, and must win it
+back from the event loop: so many rows go in one statement. It has the next power of two of places, and what is left of
+them is no row: so there are few texts, and each is prepared once."""
 
 _TURN_SECONDS: Final = 0.005
 """So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
@@ -112,28 +120,26 @@ class SQLiteWriter(ShardWriter):
         self._cursor.execute("BEGIN IMMEDIATE")
         self._next.done()
 
-    def _count(self, charges: Counts) -> Counts:
-        return counts_of(self._execute_rows(_CHARGE, [(*slot, *counts) for slot, counts in charges.items()]))
+    def _count(self, charges: Counts, *, limited: bool) -> Counts:
+        for text, given in _of_rows(_CHARGE, [(*slot, *counts) for slot, counts in charges.items()]):
+            self._cursor.execute(text, given)
+        if not limited:
+            return {}
+        slots = list(charges)
+        counts: dict[Slot, tuple[int, int]] = {}
+        for text, given in _of_rows(_STANDING, [(place, *slot) for place, slot in enumerate(slots)]):
+            ((standing,),) = self._cursor.execute(text, given).fetchall()
+            counts |= {slots[place]: (lookups, misses) for place, lookups, misses in msgspec.json.decode(standing)}
+        return counts
 
     def _insert(self, rows: Batch) -> None:
         if rows.opened is not None:
             self._cursor.execute(_SHARD, (self._shard, origin_of(self._shard), rows.opened))
         # the last page of each tree and of its indexes, and a payload is about half a page
         self._pages += 6 + len(rows.payloads)
-        self._execute_rows(_PAYLOAD, rows.payloads)
-        self._execute_rows(_LEAF, rows.leaves)
-        self._execute_rows(_NODE, rows.nodes)
-
-    def _execute_rows(self, text: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
-        """Execute a statement with all the rows that it takes at `{rows}`; return what it returns of them."""
-        returned: list[Any] = []
-        begin = 0
-        for size in _ROWS_AT_ONCE:
-            while len(rows) - begin >= size:
-                given = list(chain.from_iterable(rows[begin : begin + size]))
-                returned += self._cursor.execute(_of_rows(text, len(rows[begin]), size), given).fetchall()
-                begin += size
-        return returned
+        for into, given in ((_PAYLOAD, rows.payloads), (_LEAF, rows.leaves), (_NODE, rows.nodes)):
+            for text, values in _of_rows(into, given):
+                self._cursor.execute(text, values)
 
     def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         if type(statement) is not sa.TextClause:
@@ -186,9 +192,19 @@ class SQLiteWriter(ShardWriter):
         return not isinstance(cause, OSError | MemoryError)
 
 
+def _of_rows(text: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the statements, with their values, by which a text is executed with all the rows that it takes."""
+    for begin in range(0, len(rows), _MOST_ROWS):
+        here = rows[begin : begin + _MOST_ROWS]
+        width, places = len(here[0]), 1 << (len(here) - 1).bit_length()
+        given = list(chain.from_iterable(here))
+        given += [None] * (width * places - len(given))
+        yield _with_places(text, width, places), given
+
+
 @cache
-def _of_rows(text: str, width: int, count: int) -> str:
-    return text.format(rows=", ".join([f"({', '.join('?' * width)})"] * count))
+def _with_places(text: str, width: int, places: int) -> str:
+    return text.format(rows=", ".join([f"({', '.join('?' * width)})"] * places))
 
 
 def is_busy(error: BaseException) -> bool:

@@ -124,8 +124,8 @@ class ShardWriter(ABC):
         """Begin a transaction."""
 
     @abstractmethod
-    def _count(self, charges: Counts) -> Counts:
-        """Add to the budgets, in the order given, and return what stands there now."""
+    def _count(self, charges: Counts, *, limited: bool) -> Counts:
+        """Add to the budgets, and return what stands there now; nothing if nothing is `limited`."""
 
     @abstractmethod
     def _insert(self, rows: Batch) -> None:
@@ -152,15 +152,16 @@ class ShardWriter(ABC):
         """Say whether an error comes from the statement rather than from storage. In doubt it comes from storage."""
 
     def _charge(self, batch: Sequence[Recordable], charges: Total) -> None:
+        limited = bool(charges.limited)
         try:
-            counted = self._count(charges.added)
+            counted = self._count(charges.added, limited=limited)
         except Exception as error:
             if self._is_busy(error) or not self._is_fault_of_a_statement(error):
                 raise
             self._roll_back()
             # their table is no part of the log: nobody may look up, and the log is as sound as before
             raise AuditUnavailable("the budgets cannot be counted") from None
-        if refused := passed_limits(batch, charges, counted):
+        if limited and (refused := passed_limits(batch, charges, counted)):
             self._roll_back()
             raise ChargesRefused(refused)
 
