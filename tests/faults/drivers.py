@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -259,8 +259,8 @@ def known_to_all(world: Families) -> Child:
 
 
 @asynccontextmanager
-async def running_drivers() -> AsyncIterator[Drivers]:
-    """Start the four agencies, what stands before each, and a gateway over their drivers."""
+async def running_drivers(asks: Callable[..., Upstream] = Upstream) -> AsyncIterator[Drivers]:
+    """Start the four agencies, what stands before each, and a gateway, which asks by what `asks` makes."""
     world = families()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -286,7 +286,7 @@ async def running_drivers() -> AsyncIterator[Drivers]:
             for connector in ways.values():
                 vars(vars(connector)["_client"])["_retries"] = Unspent()
             sources.append(configured(ByWay(it, ways)))
-            vars(sources[-1])["upstream"] = Upstream(sources[-1].connector, rules=NEVER_OPEN)
+            vars(sources[-1])["upstream"] = asks(sources[-1].connector, rules=NEVER_OPEN)
         gateway = await stack.enter_async_context(running_world(folder, *sources, limits=usual_limits()))
         drivers = Drivers(gateway, between, known_to_all(world))
         await drivers.learn()

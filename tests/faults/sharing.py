@@ -146,6 +146,8 @@ class Together(Upstream):
     async def involvements(
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask, *, alone: bool = False
     ) -> Said:
+        if not self.group:
+            return await super().involvements(subjects, mask, ask, alone=alone)
         (subject,) = subjects
         assert isinstance(subject, ChildRef)
         loop = asyncio.get_running_loop()
