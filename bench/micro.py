@@ -42,7 +42,6 @@ from gateway.collecting import spare_what_stays  # noqa: E402
 from gateway.federation import gathering  # noqa: E402
 from gateway.front import asgi  # noqa: E402
 from gateway.graphql import execution  # noqa: E402
-from gateway.graphql.body import BodyLimits, parse_body  # noqa: E402
 from gateway.lookup_record import LookupRecord  # noqa: E402
 from schema.identifiers import NHSNumber  # noqa: E402
 from schema.records import Answered, ChildRef  # noqa: E402
@@ -156,11 +155,10 @@ async def _parts(bench: Bench, gateway: wiring.Gateway, token: str, lookup: Call
     finally:
         for each in reversed(watching):
             each.__exit__(None, None, None)
-    limits = BodyLimits()
-    documents = gateway.endpoint._documents
+    documents, requests = gateway.endpoint._documents, gateway.endpoint._requests
 
     def guard() -> None:
-        request = parse_body(BODY, limits)
+        request = requests.read(BODY)
         documents.check_source(request)
         documents.coerce(documents.prepare(request, may_introspect=False), request.variables)
 

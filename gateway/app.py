@@ -41,7 +41,7 @@ from gateway.duty import Duty
 from gateway.federation.gathering import Gathering, LookupLimits
 from gateway.federation.sources import Source
 from gateway.federation.standing_in import StandIns
-from gateway.front.authentication import authenticator, metadata_url, recheck
+from gateway.front.authentication import authenticator, metadata_url, rechecker
 from gateway.front.early_refusals import EarlyRefusals
 from gateway.front.refused_tokens import RefusedTokens
 from gateway.front.repeated_refusals import RepeatedRefusals
@@ -267,7 +267,7 @@ def _build(
         step_up=lambda max_age: challenge(
             "insufficient_user_authentication", resource_metadata=metadata, acr_values=STRONG_ACR, max_age=max_age
         ),
-        recheck=lambda caller: recheck(validator, caller, metadata),
+        recheck=rechecker(validator, metadata),
         appointments=registers.appointments,
         reviews=registers.reviews,
         gathering=Gathering if tracing is None else TracedGathering,

@@ -19,7 +19,7 @@ from auth.sharing import AgreementSet, Custodian
 from auth.standing import NO_STANDING, Standing, standing_of
 from connectors.base import FieldMask
 from gateway.graphql.documents import Operation
-from gateway.graphql.selection import Selection, SelectionKeys, select
+from gateway.graphql.selection import Selection, select, selection_key
 from gateway.remembered import Remembered
 from schema.vocabulary import InvolvementStatus, Purpose, Relationship
 
@@ -94,7 +94,6 @@ class Planner:
         self._custodians = tuple(custodians)
         self._entitlements: Remembered[Hashable, Entitlements] = Remembered(remembered, counted_as="entitlements")
         self._plans: Remembered[Hashable, Plan] = Remembered(remembered, counted_as="plans")
-        self._selecting = SelectionKeys()
 
     def entitlements(
         self, agreements: AgreementSet, caller: Caller, purpose: Purpose, today: date, floor: Standing = NO_STANDING
@@ -109,7 +108,7 @@ class Planner:
 
     def plan(self, operation: Operation, variables: Mapping[str, Any], entitlements: Entitlements) -> Plan:
         """Return the plan; from memory if nothing that decides it differs: what is selected, and these entitlements."""
-        selecting = self._selecting.of(operation, variables)
+        selecting = selection_key(operation, variables)
         if selecting is None:
             return _plan(select(operation, variables), entitlements)
         # the entitlements of the same circumstances are one object, which its plan keeps: no other can have its id

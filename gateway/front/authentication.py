@@ -42,11 +42,15 @@ def authenticator(
     return authenticate
 
 
-def recheck(validator: TokenValidator, caller: Caller, metadata: str) -> None:
-    """Return if the caller's token still holds and is not revoked. Raises a GatewayError."""
-    try:
-        validator.recheck(caller)
-    except Unauthenticated as refused:
-        raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
-    except RevocationsUnread:
-        raise errors.Overloaded(5) from None
+def rechecker(validator: TokenValidator, metadata: str) -> Callable[[Caller], None]:
+    """Return a function that returns if the caller's token still holds; it raises a GatewayError."""
+
+    def recheck(caller: Caller) -> None:
+        try:
+            validator.recheck(caller)
+        except Unauthenticated as refused:
+            raise errors.Unauthenticated(challenge(refused.error, resource_metadata=metadata)) from None
+        except RevocationsUnread:
+            raise errors.Overloaded(5) from None
+
+    return recheck

@@ -55,6 +55,7 @@ class GraphQLRequest:
     query: str = field(repr=False)
     operation_name: str | None = field(repr=False)
     variables: Mapping[str, Any] = field(repr=False)
+    sha256: bytes | None = field(default=None, repr=False)  # of the text, where it is known already
 
 
 async def read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> bytes:
@@ -156,7 +157,9 @@ def _check_headers(headers: Headers) -> int | None:
             raise UnsupportedMediaType
         elif name == b"content-length" and value.isdigit() and len(value) < 20:
             announced = int(value)
-    if len(content_types) != 1 or not _CONTENT_TYPE.fullmatch(content_types[0].strip()):
+    if len(content_types) != 1 or (
+        content_types[0] != b"application/json" and not _CONTENT_TYPE.fullmatch(content_types[0].strip())
+    ):
         raise UnsupportedMediaType
     return announced
 

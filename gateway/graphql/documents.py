@@ -39,6 +39,7 @@ from gateway.graphql.locations import take_locations_off
 from gateway.graphql.merging import check_comparisons
 from gateway.graphql.root_fields import RootFields, check_root_fields, is_query, root_fields
 from gateway.graphql.rules import RULES, LiteralFault
+from gateway.graphql.selecting import selecting_variables
 from gateway.remembered import Remembered
 
 Parse = Callable[..., DocumentNode]
@@ -57,6 +58,8 @@ class Operation:
     fragments: Mapping[str, FragmentDefinitionNode] = field(repr=False)
     #: SHA-256 of the text, in hexadecimal. Of a text with identifiers it is a fingerprint of them: see `may_be_kept`.
     document_sha256: str = field(repr=False)
+    #: that, and the operation's name: which of all operations it is
+    named: tuple[str, str | None] = field(repr=False)
     #: False when the text may hold an identifier: then keep, log and cache nothing that is derived from it.
     may_be_kept: bool
     is_query: bool
@@ -69,6 +72,8 @@ class Operation:
     lookup_node: FieldNode | None = field(repr=False)
     #: what a register answers, else None
     register_node: FieldNode | None = field(repr=False)
+    #: the variables that decide what is selected
+    selecting: tuple[str, ...]
     #: by the name of each variable, what gives its coerced value
     variable_readers: Mapping[str, Read] = field(repr=False)
 
@@ -119,7 +124,7 @@ class Documents:
         Raises LimitExceeded for one beyond the lexical limits; before anybody is known to have sent it.
         """
         # only what an authenticated caller has sent is remembered
-        digest = hashlib.sha256(_bytes(request.query)).digest()
+        digest = request.sha256 or hashlib.sha256(_bytes(request.query)).digest()
         if (digest, False) not in self._accepted and (digest, True) not in self._accepted:
             check_source(request.query, self._limits)
         return digest
@@ -131,7 +136,10 @@ class Documents:
         For a caller who may not introspect, `__schema` and `__type` are fields that do not exist.
         """
         digest = hashlib.sha256(_bytes(request.query)).digest() if sha256 is None else sha256
-        operations = self._examined(request.query, digest, may_introspect)
+        key = (digest, may_introspect)
+        operations = self._accepted.get(key)
+        if operations is None:
+            operations = self._examined(request.query, key)
         if request.operation_name is None:
             if len(operations) > 1:
                 raise ValidationFailed("Name the operation to run in `operationName`.")
@@ -165,14 +173,11 @@ class Documents:
             raise MemoryError
         return values.coerced
 
-    def _examined(self, text: str, digest: bytes, may_introspect: bool) -> _Examined:
-        key = (digest, may_introspect)
-        known = self._accepted.get(key)
-        if known is not None:
-            return known
+    def _examined(self, text: str, key: _Key) -> _Examined:
         refusal = self._refused.get(key)
         if refusal is not None:
             raise refusal.error()
+        digest, may_introspect = key
         may_be_kept = not _MAY_HOLD_AN_IDENTIFIER.search(text)
         try:
             examined = self._examine(text, digest.hex(), may_be_kept, may_introspect)
@@ -253,6 +258,7 @@ class Documents:
             node=node,
             fragments=fragments,
             document_sha256=sha256,
+            named=(sha256, node.name.value if node.name else None),
             may_be_kept=may_be_kept,
             is_query=is_query(node),
             introspects=root.introspection is not None,
@@ -261,6 +267,7 @@ class Documents:
             lookup_field=root.lookup.name.value if root.lookup else None,
             lookup_node=root.lookup,
             register_node=root.register,
+            selecting=tuple(sorted(selecting_variables(node, fragments))),
             variable_readers=variable_readers,
         )
 

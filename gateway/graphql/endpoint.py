@@ -26,11 +26,11 @@ from gateway.graphql.body import (
     ClientDisconnected,
     GraphQLRequest,
     Receive,
-    parse_body,
     parse_query_string,
     read_body,
 )
 from gateway.graphql.documents import Documents, Operation
+from gateway.graphql.known_requests import KnownRequests
 from gateway.graphql.negotiation import MediaType, media_type_of, negotiate, status_of
 from gateway.graphql.preferences import wait_of
 from gateway.randomness import RANDOM
@@ -98,10 +98,7 @@ Noted = Callable[[str, str, int, str, float], None]
 class _Asking:
     """What a request is counted as: known once its document is read."""
 
-    __slots__ = ("operation",)
-
-    def __init__(self) -> None:
-        self.operation = "unread"
+    operation = "unread"
 
 
 class GraphQLEndpoint(Generic[Caller]):
@@ -127,6 +124,7 @@ class GraphQLEndpoint(Generic[Caller]):
         self._answer = answer
         self._refused = refused
         self._limits = limits or BodyLimits()
+        self._requests = KnownRequests(self._limits)
         self._admission = admission or Admission()
         self._breaks_glass = breaks_glass
         self._stopping = stopping or Stopping()
@@ -146,6 +144,7 @@ class GraphQLEndpoint(Generic[Caller]):
         negotiated = MediaType.JSON
         extra: Sequence[tuple[bytes, bytes]] = ()
         error: GatewayError | None = None
+        status = 200
         try:
             negotiated = negotiate(joined(headers, b"accept"))
             answer = await self._respond(scope, receive, headers, request_id, asking)
@@ -163,8 +162,8 @@ class GraphQLEndpoint(Generic[Caller]):
             error = InternalServerError(request_id)
         if error is not None:
             body, extra = encoded_error(error), error.headers()
-        status = status_of(error, negotiated)
-        fields = response_fields(media_type_of(error, negotiated), len(body), request_id, self._stopping)
+            status, negotiated = status_of(error, negotiated), media_type_of(error, negotiated)
+        fields = response_fields(negotiated, len(body), request_id, self._stopping)
         await send({"type": "http.response.start", "status": status, "headers": [*fields, *extra]})
         await send({"type": "http.response.body", "body": body})
         self._noted(
@@ -186,9 +185,11 @@ class GraphQLEndpoint(Generic[Caller]):
     ) -> ExecutedAnswer:
         method: str = scope["method"]
         started = time.monotonic()
+        body = b""
         try:
             if method == "POST":
-                request = parse_body(await read_body(receive, headers, self._limits), self._limits)
+                body = await read_body(receive, headers, self._limits)
+                request = self._requests.read(body)
             else:
                 request = self._read_url(scope, method, headers)
         except GatewayError as refusal:
@@ -200,13 +201,16 @@ class GraphQLEndpoint(Generic[Caller]):
             if place is not None:
                 await place
             context = RequestContext(request_id, method, started, request.variables, wait_of(headers))
-            return await self._admitted(request, headers, context, asking, urgent=priority is Priority.BREAK_GLASS)
+            return await self._admitted(
+                request, body, headers, context, asking, urgent=priority is Priority.BREAK_GLASS
+            )
         finally:
             self._admission.leave(place)
 
     async def _admitted(
         self,
         request: GraphQLRequest,
+        body: bytes,
         headers: list[tuple[bytes, bytes]],
         context: RequestContext,
         asking: _Asking,
@@ -222,6 +226,8 @@ class GraphQLEndpoint(Generic[Caller]):
             may_introspect = self._may_introspect(caller)
             operation = self._documents.prepare(request, may_introspect=may_introspect, sha256=sha256)
             asking.operation = operation.counted_as
+            if request.sha256 is None:
+                self._requests.keep(body, request, operation, sha256)
             if context.method == "GET" and (operation.is_for_post_alone or not operation.is_query):
                 # identifiers do not go in URLs, and a GET changes nothing
                 raise MethodNotAllowed
@@ -284,10 +290,13 @@ def encoded_error(error: GatewayError) -> bytes:
 
 def request_id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
     """Return the client's request id if it is one well-formed UUID, else a new one."""
-    offered = [value for name, value in headers if name == b"x-request-id"]
-    if len(offered) == 1 and len(offered[0]) == 36:
+    offered, count = b"", 0
+    for name, value in headers:
+        if name == b"x-request-id":
+            offered, count = value, count + 1
+    if count == 1 and len(offered) == 36:
         try:
-            return str(uuid.UUID(offered[0].decode("ascii")))
+            return str(uuid.UUID(offered.decode("ascii")))
         except ValueError:
             pass
     return RANDOM.uuid()
@@ -295,8 +304,11 @@ def request_id_of(headers: Sequence[tuple[bytes, bytes]]) -> str:
 
 def joined(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
     """Return the field's lines as one (RFC 9110, section 5.3), or None."""
-    values = [value for name, value in headers if name == wanted]
-    return b", ".join(values) if values else None
+    found: bytes | None = None
+    for name, value in headers:
+        if name == wanted:
+            found = value if found is None else b"%b, %b" % (found, value)
+    return found
 
 
 def _log_unheard(task: asyncio.Task[ExecutedAnswer], request_id: str) -> None:

@@ -29,7 +29,7 @@ from gateway.graphql.documents import Operation
 from gateway.graphql.endpoint import ExecutedAnswer, RequestContext
 from gateway.graphql.query import GRAPHQL_SCHEMA, ExecutionContext
 from gateway.graphql.root_fields import LOOKUP_FIELDS
-from gateway.graphql.selection import SelectionKeys, lookup_fields
+from gateway.graphql.selection import lookup_fields, selection_key
 from gateway.legal_day import legal_today
 from gateway.lookup import Encoded, Lookups
 from gateway.lookup_record import document_of
@@ -89,14 +89,14 @@ class Execution:
         self._access_model = AccessModel(
             lookups.agreements, legal_today, {source.id: source.custodian.kind for source in lookups.sources}
         )
-        self._keys = SelectionKeys()
         self._compiled: Remembered[Hashable, _KnownLookup] = Remembered(1024, counted_as="compiled")
 
     async def answer(
         self, caller: Caller, operation: Operation, variables: Mapping[str, Any], context: RequestContext
     ) -> ExecutedAnswer:
         """Return the answer; for a lookup, once its OUTCOME is durable. Raises GatewayError."""
-        await self._check_scopes(caller, operation, context)
+        if operation.root_field_names != (operation.lookup_field,):
+            await self._check_scopes(caller, operation, context)
         if operation.register_node is not None:
             return await self._register(caller, operation, operation.register_node, variables, context)
         known = self._known_lookup(operation, variables) if operation.lookup_field else None
@@ -111,7 +111,9 @@ class Execution:
         if known.arguments is None:
             arguments = _arguments(known.node, variables)
         else:
-            arguments = {name: variables[variable] for name, variable in known.arguments.items()}
+            arguments = {}
+            for name, variable in known.arguments.items():
+                arguments[name] = variables[variable]
         answer = await self._lookups.answer(
             caller, operation, variables, arguments, context.request_id, encode, within=context.wait_seconds
         )
@@ -147,7 +149,7 @@ class Execution:
 
     def _known_lookup(self, operation: Operation, variables: Mapping[str, Any]) -> _KnownLookup | None:
         """Return what answers the operation's lookup; None where `@skip` or `@include` leave it out."""
-        key = self._keys.of(operation, variables)
+        key = selection_key(operation, variables)
         found = None if key is None else self._compiled.get(key)
         if found is None:
             nodes = lookup_fields(operation, variables)

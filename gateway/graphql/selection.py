@@ -25,7 +25,6 @@ from graphql import (
 )
 
 from gateway.graphql.documents import Operation
-from gateway.remembered import ByIdentity
 from schema.sections import SECTIONS
 from schema.vocabulary import AgencyKind, InvolvementStatus
 
@@ -143,58 +142,20 @@ def entry_filter(node: FieldNode, variables: Variables) -> EntryFilter:
     return EntryFilter(_statuses(node, variables), _kinds(node, variables))
 
 
-def selecting_variables(operation: Operation) -> frozenset[str]:
-    """Return the names of the variables that decide what is selected: those in directives and filters."""
-    found: set[str] = set()
-    _note_variables(operation.node.selection_set, found)
-    for fragment in operation.fragments.values():
-        _note_variables(fragment.selection_set, found)
-    return frozenset(found)
+def selection_key(operation: Operation, variables: Variables) -> Hashable | None:
+    """Return what two requests must share to select the same; None for an operation of which nothing may be kept.
 
-
-class SelectionKeys:
-    """What two requests must share to select the same: the text, the operation, the values of selecting variables."""
-
-    def __init__(self, remembered: int = 512) -> None:
-        # of each operation, the key without values, and the names of what selects in it
-        self._known: ByIdentity[Operation, tuple[Hashable, tuple[str, ...]]] = ByIdentity(remembered)
-
-    def of(self, operation: Operation, variables: Variables) -> Hashable | None:
-        """Return the key; None for an operation of which nothing may be kept."""
-        if not operation.may_be_kept:
-            return None
-        text, names = self._known.of(operation, lambda: _selecting(operation))
-        return (text, tuple([_frozen(variables.get(name)) for name in names])) if names else text
-
-
-def _selecting(operation: Operation) -> tuple[Hashable, tuple[str, ...]]:
-    text = (operation.document_sha256, operation.node.name.value if operation.node.name else None)
-    return text, tuple(sorted(selecting_variables(operation)))
+    The text, the operation, and the values of the variables that select.
+    """
+    if not operation.may_be_kept:
+        return None
+    names = operation.selecting
+    return (operation.named, tuple([_frozen(variables.get(name)) for name in names])) if names else operation.named
 
 
 def _frozen(value: Any) -> Hashable:
     found: Hashable = tuple(value) if isinstance(value, list) else value
     return found
-
-
-def _note_variables(selection_set: SelectionSetNode | None, found: set[str]) -> None:
-    for node in selection_set.selections if selection_set else ():
-        for directive in node.directives or ():
-            found |= {a.value.name.value for a in directive.arguments or () if isinstance(a.value, VariableNode)}
-        if isinstance(node, FieldNode):
-            for argument in node.arguments or ():
-                if argument.name.value in {"status", "agencyKinds"}:
-                    found |= set(_variables_in(argument.value))
-        if isinstance(node, FieldNode | InlineFragmentNode):
-            _note_variables(node.selection_set, found)
-
-
-def _variables_in(value: ValueNode) -> Iterator[str]:
-    if isinstance(value, VariableNode):
-        yield value.name.value
-    elif isinstance(value, ListValueNode):
-        for item in value.values:
-            yield from _variables_in(item)
 
 
 def _statuses(node: FieldNode, variables: Variables) -> frozenset[InvolvementStatus]:

@@ -1,0 +1,93 @@
+"""Requests that are written as an accepted one was, but for their variables: only those are read.
+
+Most clients send one text again and again. What stands around the variables is then known by its digest, and was read
+in full when it came first; in its place of a value any other JSON value may stand. The variables are decoded and
+written again: if the same bytes come back, no reader could understand them otherwise. Whatever is the least bit unusual
+is read as any other body, so that nothing passes here that does not pass there.
+
+What stays in memory is what `gateway.graphql.documents` may keep of a text, and only for texts without comments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from gateway.errors import BodyNotJSON
+from gateway.graphql.body import BodyLimits, GraphQLRequest, decode_json, parse_body
+from gateway.graphql.documents import Operation
+from gateway.remembered import Remembered
+
+_NAMED: Final = b'"variables":{'
+_MEMBERS: Final = frozenset({"query", "operationName", "variables"})
+_PLACE: Final = b"\0"  # stands nowhere in JSON
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    query: str = field(repr=False)
+    operation_name: str | None = field(repr=False)
+    sha256: bytes
+
+
+class KnownRequests:
+    """Reads the bodies of POSTs. Not for threads."""
+
+    def __init__(self, limits: BodyLimits, *, remembered: int = 256) -> None:
+        self._limits = limits
+        self._known: Remembered[bytes, _Known] = Remembered(remembered)
+
+    def read(self, body: bytes) -> GraphQLRequest:
+        """Return the request in a body, as `parse_body` does; raise BodyNotJSON or NotAGraphQLRequest."""
+        around, written = _parted(body)
+        if written:
+            known = self._known.get(hashlib.sha256(around).digest())
+            if known is not None and (variables := self._variables(written)) is not None:
+                return GraphQLRequest(known.query, known.operation_name, variables, known.sha256)
+        return parse_body(body, self._limits)
+
+    def keep(self, body: bytes, request: GraphQLRequest, operation: Operation, sha256: bytes) -> None:
+        """Know a body again that was read to this request, of an authenticated caller, with this operation in it."""
+        around, written = _parted(body)
+        if not written or not operation.may_be_kept or "#" in request.query:
+            return
+        key = hashlib.sha256(around).digest()
+        if key in self._known:
+            return
+        try:
+            # with a number there it is strict JSON: so it is with any value that is
+            members = decode_json(around.replace(_PLACE, b"0"), self._limits.max_json_nesting)
+        except BodyNotJSON:
+            return
+        if not isinstance(members, dict) or not members.keys() <= _MEMBERS or members.get("variables") != 0:
+            return
+        if (members.get("query"), members.get("operationName") or None) == (request.query, request.operation_name):
+            self._known.keep(key, _Known(request.query, request.operation_name, sha256))
+
+    def _variables(self, written: bytes) -> dict[str, Any] | None:
+        """Return the variables if they can be read in one way only, and that is plain; None if that takes a look."""
+        if b"\\" in written or written.count(b"{") + written.count(b"[") >= self._limits.max_json_nesting:
+            return None
+        try:
+            variables = _decode(written)
+            return variables if type(variables) is dict and _encode(variables) == written else None
+        except (msgspec.MsgspecError, ValueError, OverflowError):
+            return None
+
+
+def _parted(body: bytes) -> tuple[bytes, bytes]:
+    """Return what stands around the variables, with `_PLACE` where they stood, and them; nothing if that is not plain.
+
+    What is returned is only where they seem to stand: a body may be written so that they stand elsewhere.
+    """
+    start = body.find(_NAMED) + len(_NAMED) - 1
+    # the last member, or one with others behind it
+    end = len(body) - 1 if body.endswith(b"}}") else body.rfind(b'},"') + 1
+    if start < len(_NAMED) - 1 or end <= start or _PLACE in body:
+        return b"", b""
+    return body[:start] + _PLACE + body[end:], body[start:end]
