@@ -47,7 +47,19 @@ def disclosed_fields(
         for item in value if isinstance(value, list) else [] if value is None else [value]:
             sections |= section.found(item)
     recorded = compiled.leaves.recorded
-    entries = [_named(row, recorded(found[of])) for of, row in rows_shown.items()]
+    entries = []
+    for told, row in rows_shown.items():
+        who, said_by = row.practitioner, row.sources
+        named: dict[str, Any] = {
+            "entry": told,
+            "agency": row.agency.id,
+            "sources": _recorded((said_by[0].id,) if len(said_by) == 1 else tuple([a.id for a in said_by])),
+            "practitioner": None if who is None else {"name": who.name, "registration": _registration(who)},
+            "fields": recorded(found[told]),
+        }
+        if row.stale_as_of is not None:
+            named["staleAsOf"] = row.stale_as_of.isoformat()
+        entries.append(named)
     return entries, list(compiled.leaves.names(sections))
 
 
@@ -56,19 +68,6 @@ def _recorded(agencies: tuple[str, ...]) -> msgspec.Raw:
     return once([str(agency) for agency in agencies])
 
 
-def _named(row: types.Involvement, fields: msgspec.Raw) -> dict[str, Any]:
-    who, sources = row.practitioner, row.sources
-    person = None
-    if who is not None:
-        held = who.registration
-        person = {"name": who.name, "registration": None if held is None else f"{held.body}:{held.number}"}
-    named: dict[str, Any] = {
-        "entry": row.id,
-        "agency": row.agency.id,
-        "sources": _recorded((sources[0].id,) if len(sources) == 1 else tuple([a.id for a in sources])),
-        "practitioner": person,
-        "fields": fields,
-    }
-    if row.stale_as_of is not None:
-        named["staleAsOf"] = row.stale_as_of.isoformat()
-    return named
+def _registration(who: types.Practitioner) -> str | None:
+    held = who.registration
+    return None if held is None else f"{held.body}:{held.number}"

@@ -57,13 +57,17 @@ def without_others(answer: Answered, date_of_birth: date, family_name: str) -> A
     included, the trace speaks. A shield stays whoever it is about: it only hides.
     """
     other_trace = answer.trace is not None and contradicts(answer.trace, date_of_birth, family_name)
-    kept = [
-        row
-        for row in answer.involvements
+    kept = []
+    for row in answer.involvements:
+        claim = row.identity
+        if claim is None:
+            others = other_trace
+        else:
+            # most agree in their date, and contradict nothing then
+            others = claim.date_of_birth != date_of_birth and contradicts(claim, date_of_birth, family_name)
         # an adult's record is of course not the child's
-        if row.relationship is _LINKED
-        or not (other_trace if row.identity is None else contradicts(row.identity, date_of_birth, family_name))
-    ]
+        if not others or row.relationship is _LINKED:
+            kept.append(row)
     if other_trace:
         return replace(answer, involvements=tuple(kept), trace=None, linked_adults=(), sections={})
     return answer if len(kept) == len(answer.involvements) else replace(answer, involvements=tuple(kept))

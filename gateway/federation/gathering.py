@@ -39,7 +39,7 @@ from gateway.plan import Plan
 from gateway.randomness import RANDOM
 from gateway.shields import DatabaseShields, ShieldWrite
 from schema import types
-from schema.records import Answered, ChildRef
+from schema.records import ChildRef
 from schema.sections import SECTIONS
 from schema.vocabulary import HeldBack, LookupOutcome, SourceReason, SourceStatus, purpose_class
 
@@ -140,13 +140,18 @@ class Gathering:
         if self.stand_in is not None:
             rows += self._stood_in(self.stand_in)
         told = self._selected(disclosed.sections)
-        complete = all(o.status is not SourceStatus.NO_ANSWER for o in self.outcomes.values())
+        complete = True
+        for each in self.outcomes.values():
+            if each.status is SourceStatus.NO_ANSWER:
+                complete = False
         outcome = self._outcome(rows, told, complete)
+        # what nobody reads is not made
+        sources = [self._source_answer(s) for s in self._sources] if self.plan.selection.tells_of_sources else []
         return types.ChildLookup(
             outcome=outcome,
             complete=complete,
             advice=ADVICE[outcome],
-            sources=[self._source_answer(source) for source in self._sources],
+            sources=sources,
             receipt=strawberry.ID(receipt),
             rows=rows,
             **(_NO_SECTIONS | told),
@@ -161,21 +166,28 @@ class Gathering:
 
     async def _note_shields(self) -> None:
         """Any source's shield shields the whole lookup, also one on record of a source that did not answer."""
-        said = {source: _said_of_the_child(outcome) for source, outcome in self.outcomes.items()}
+        said: dict[str, bool | None] = {}
+        lifted, told = set(), set()
+        for source, outcome in self.outcomes.items():
+            shielded = said[source] = _said_of_the_child(outcome)
+            if shielded:
+                told.add(source)
+            elif shielded is False:
+                lifted.add(source)
         try:
             on_record = await self._shields.shielding(self.key.nhs_number)
         except ShieldsUnreadable:
             raise Overloaded(1) from None
         self.shield_write = self._shields.observed(self.key.nhs_number, said, on_record)
-        lifted = {source for source, shielded in said.items() if shielded is False}
-        told = {source for source, shielded in said.items() if shielded}
         self.shielded_by = (on_record - lifted) | told | await self._unread()
 
     async def _unread(self) -> frozenset[str]:
         """Sources that list their shields, whose list has never been read and that do not answer now: presumed to."""
         listing = [s.id for s in self._sources if s.enabled and s.connector.manifest.lists_shields]
+        if not listing:
+            return frozenset()
         try:
-            unread = await self._shields.never_read(listing) if listing else frozenset()
+            unread = await self._shields.never_read(listing)
         except ShieldsUnreadable:
             raise Overloaded(1) from None
         return unread - {s for s in unread if self._answers(s)}
@@ -239,21 +251,18 @@ class Gathering:
         return not sees_through(self._caller, self.standing, shielding)
 
     def _facts(self) -> list[SourceFacts]:
-        facts = [
-            SourceFacts(source.custodian, source.agency, source.broker, self._without_others(source.id, answer))
-            for source in self._sources
-            if source.id in self.outcomes
-            for answer in self.outcomes[source.id].answers
-        ]
+        facts: list[SourceFacts] = []
+        born, family_name = self.key.date_of_birth, self.key.family_name
+        for source in self._sources:
+            outcome = self.outcomes.get(source.id)
+            for answer in outcome.answers if outcome is not None else ():
+                kept = without_others(answer, born, family_name)
+                if kept is not answer:
+                    log.warning("entries_about_somebody_else", source=source.id)
+                facts.append(SourceFacts(source.custodian, source.agency, source.broker, kept))
         # an adult who was linked to somebody else under the same number is no adult of this child's
         linked = {link.adult for fact in facts for link in fact.answer.linked_adults}
         return [fact for fact in facts if isinstance(fact.answer.subject, ChildRef) or fact.answer.subject in linked]
-
-    def _without_others(self, source: str, answer: Answered) -> Answered:
-        kept = without_others(answer, self.key.date_of_birth, self.key.family_name)
-        if kept is not answer:
-            log.warning("entries_about_somebody_else", source=source)
-        return kept
 
     def _opaque_ids(self) -> Callable[[str, str], str]:
         """Return what makes the ids of entries, by custodian and local id: this caller's, for this child."""
@@ -275,8 +284,12 @@ class Gathering:
     def _outcome(self, rows: list[types.Involvement], told: Mapping[str, Any], complete: bool) -> LookupOutcome:
         if not complete:
             return LookupOutcome.INCOMPLETE
-        returned = bool(told) or any(matching(rows, wanted) for wanted in self.plan.selection.filters)
-        return LookupOutcome.DISCLOSED if returned else LookupOutcome.NOTHING_DISCLOSABLE
+        if told:
+            return LookupOutcome.DISCLOSED
+        for wanted in self.plan.selection.filters:
+            if matching(rows, wanted):
+                return LookupOutcome.DISCLOSED
+        return LookupOutcome.NOTHING_DISCLOSABLE
 
     def _source_answer(self, source: Source) -> types.SourceAnswer:
         agency = agency_type(source.agency)

@@ -52,6 +52,7 @@ class Selection:
     section_paths: frozenset[str]
     filters: tuple[EntryFilter, ...]
     labels_stale: bool = False  # every list of entries in it selects `staleAsOf`, so that no stale one goes unlabelled
+    tells_of_sources: bool = True  # `sources` is in it
 
     @cached_property
     def statuses(self) -> frozenset[InvolvementStatus]:
@@ -116,9 +117,11 @@ def select(operation: Operation, variables: Variables) -> Selection:
     paths: set[str] = set()
     filters: list[EntryFilter] = []
     labelled: list[bool] = []
+    names: set[str] = set()
     for lookup in lookup_fields(operation, variables):
         for node in fields_of(lookup.selection_set, operation.fragments, variables):
             name = node.name.value
+            names.add(name)
             if name in {"involvements", "leadPractitioner"}:
                 filters.append(entry_filter(node, variables))
                 inner = fields_of(node.selection_set, operation.fragments, variables)
@@ -132,7 +135,7 @@ def select(operation: Operation, variables: Variables) -> Selection:
                     paths |= {f"{name}.{field.name.value}" for field in inner} & declared
     if not filters and not paths:
         filters.append(EntryFilter(_CURRENT, None))
-    return Selection(frozenset(paths), tuple(filters), bool(labelled) and all(labelled))
+    return Selection(frozenset(paths), tuple(filters), bool(labelled) and all(labelled), "sources" in names)
 
 
 def entry_filter(node: FieldNode, variables: Variables) -> EntryFilter:

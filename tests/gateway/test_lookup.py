@@ -118,7 +118,8 @@ async def test_aliases_and_fragments_are_answered_under_their_own_keys_and_recor
     document = """
     query Q($key: ChildKey!, $access: AccessRequest!) { who: child(key: $key, access: $access) { ...frame } }
     fragment frame on ChildLookup {
-      outcome now: involvements { what: role ...more } ended: involvements(status: PREVIOUS) { id } }
+      outcome now: involvements { what: role ...more } ended: involvements(status: PREVIOUS) { id }
+      heard: sources { said: status } }
     fragment more on Involvement { agency { called: name } }
     """
     variables = {
@@ -131,6 +132,7 @@ async def test_aliases_and_fragments_are_answered_under_their_own_keys_and_recor
 
     assert told.body["data"]["who"]["now"] == [{"what": "Allocated worker", "agency": {"called": "CS-AMBER"}}]
     assert told.body["data"]["who"]["ended"] == []
+    assert told.body["data"]["who"]["heard"] == [{"said": "ANSWERED"}]
     assert [e["fields"] for e in outcome["disclosed"]["entries"]] == [["agency.name", "role"]]
 
 

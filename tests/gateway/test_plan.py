@@ -107,6 +107,19 @@ def test_the_sections_that_an_operation_asks_for_through_fragments_and_aliases()
 
 
 @pytest.mark.parametrize(
+    ("selection", "told"),
+    [
+        ("outcome involvements { id sources { name } }", False),
+        ("outcome sources @skip(if: true) { status }", False),
+        ("outcome sources { status }", True),
+        ("outcome ... on ChildLookup { of: sources { status } }", True),
+    ],
+)
+def test_whether_the_operation_asks_what_each_source_did(selection: str, *, told: bool) -> None:
+    assert selected(selection).tells_of_sources is told
+
+
+@pytest.mark.parametrize(
     ("directive", "there"),
     [
         ("@include(if: $yes)", True),
