@@ -18,12 +18,11 @@ import sqlalchemy as sa
 from auth.sharing import Organisation
 from gateway.appointments import Appointments
 from gateway.audit.keys import AuditKeys
-from gateway.migrate import migrate
-from gateway.storage.engine import open_engine
 from gateway.storage.tables import appointment
 from schema.identifiers import NHSNumber
 from schema.vocabulary import AgencyKind, Purpose
 from tests.auth.model import agreed, caller
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.sources import CHILD, OTHER_CHILD
 
 FIRST = date(2026, 6, 1)
@@ -91,8 +90,7 @@ FORGETS: dict[str, Fault] = {
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/register.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "register.db")
     yield engine
     engine.dispose()
 

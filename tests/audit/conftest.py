@@ -15,8 +15,8 @@ from sqlalchemy import event
 
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.migrate import migrate
 from gateway.storage.engine import is_postgresql, open_engine
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.postgresql import OWNER, PostgreSQLServer
 
 
@@ -24,8 +24,7 @@ from tests.fixtures.postgresql import OWNER, PostgreSQLServer
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     """A migrated database of either kind, as the gateway opens it: on PostgreSQL in a role that owns nothing."""
     if request.param == "sqlite":
-        engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-        migrate(engine)
+        engine = open_migrated(tmp_path / "gateway.db")
     else:
         server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
         engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))

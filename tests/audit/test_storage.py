@@ -19,7 +19,9 @@ from gateway.audit.tables import TRIGGERS
 from gateway.migrate import METADATA, migrate
 from gateway.storage.engine import assert_durable, open_engine, writing
 from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
+from gateway.storage.sqlite import sqlite_of
 from gateway.storage.tables import shield
+from tests.fixtures.migrated import open_migrated
 
 
 @pytest.fixture(params=["sqlite"])
@@ -201,6 +203,13 @@ def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
         migrate(engine)
 
         assert connection.exec_driver_sql("PRAGMA data_version").scalar() == before
+
+
+def test_the_copies_that_tests_begin_with_are_what_the_migrations_make(engine: sa.Engine, tmp_path: Path) -> None:
+    copy = open_migrated(tmp_path / "copy.db")
+    with engine.connect() as migrated, copy.connect() as copied:
+        assert list(sqlite_of(copied).iterdump()) == list(sqlite_of(migrated).iterdump())
+    copy.dispose()
 
 
 def test_a_migration_that_breaks_leaves_nothing(

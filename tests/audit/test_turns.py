@@ -19,10 +19,10 @@ from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
-from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
 from gateway.storage.tables import shield
 from gateway.storage.turns import Next, Turns, turns_of
+from tests.fixtures.migrated import open_migrated
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +32,7 @@ OpenLog = Callable[..., AuditLog]
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
     """PostgreSQL has no lock that all writers share."""
-    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "gateway.db")
     yield engine
     engine.dispose()
 

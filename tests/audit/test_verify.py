@@ -26,6 +26,7 @@ from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import DatabaseUnreadable
+from tests.fixtures.migrated import open_migrated
 
 TABLES = (audit_shard, audit_leaf, audit_payload, audit_node)
 CELLS = [(table.name, column.name) for table in TABLES for column in table.columns]
@@ -36,8 +37,7 @@ LEAVES = 21
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound log in a file of its own: 21 leaves, so that the tree has several peaks."""
     folder = tmp_path_factory.mktemp("sound")
-    engine = open_engine(f"sqlite:///{folder}/log.db")
-    migrate(engine)
+    engine = open_migrated(folder / "log.db")
     log = AuditLog.open(engine, AuditKeys.load_or_create(folder / "key"), on_fatal=lambda: None)
 
     async def fill() -> None:
@@ -323,8 +323,7 @@ def page_is_not_the_log_s(file: Path, page: int) -> bool:
 
 
 def test_a_payload_that_a_record_says_was_purged_may_be_absent(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/log.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "log.db")
     log = AuditLog.open(engine, AuditKeys.load_or_create(tmp_path / "key"), on_fatal=lambda: None)
 
     async def fill() -> None:
@@ -349,8 +348,7 @@ def test_a_payload_that_a_record_says_was_purged_may_be_absent(tmp_path: Path) -
 
 
 def test_a_log_is_verified_while_it_is_written(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/log.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "log.db")
     log = AuditLog.open(engine, AuditKeys.load_or_create(tmp_path / "key"), on_fatal=lambda: None)
 
     async def both() -> list[Status]:

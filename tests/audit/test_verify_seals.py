@@ -38,9 +38,9 @@ from gateway.audit.tables import TRIGGERS, audit_checkpoint
 from gateway.audit.verification.stretch import STRETCH
 from gateway.audit.verification.trust import Trust, held
 from gateway.audit.verify import Status, Verification, verify
-from gateway.migrate import migrate
 from gateway.storage.engine import open_engine, writing
 from tests.audit import second_verifier
+from tests.fixtures.migrated import open_migrated
 
 WITNESS = Ed25519Cosigner("witness.example/w", b"w" * 32)
 TABLES = ("audit_shard", "audit_leaf", "audit_payload", "audit_node", "audit_checkpoint", "audit_cosignature")
@@ -86,8 +86,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> AuditKeys:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory, keys: AuditKeys) -> Path:
     file = tmp_path_factory.mktemp("sound") / "log.db"
-    engine = open_engine(f"sqlite:///{file}")
-    migrate(engine)
+    engine = open_migrated(file)
     write(engine, keys)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -296,8 +295,7 @@ def test_an_end_cut_off_cleanly_is_found_by_its_checkpoint(copy: Callable[[], Pa
 def rewritten(folder: Path, keys: AuditKeys, original: Path) -> Path:
     """Write another log under the same names with the same key, as somebody can who has the database and the key."""
     file = folder / "rewritten.db"
-    engine = open_engine(f"sqlite:///{file}")
-    migrate(engine)
+    engine = open_migrated(file)
     names = iter(sorted(name for (name,) in rows(original, "SELECT id FROM audit_shard") if not is_master(name)))
     with pytest.MonkeyPatch.context() as patch:
 
@@ -363,8 +361,7 @@ def test_a_kept_checkpoint_under_another_key_is_not_passed_over(sound: Path, key
 def test_silence_without_a_stop_is_a_finding_and_a_stop_explains_it(
     tmp_path: Path, keys: AuditKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/log.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "log.db")
     clock = time.time_ns()
     monkeypatch.setattr("gateway.audit.writer.time.time_ns", lambda: clock)
     log = AuditLog.open(engine, keys, on_fatal=lambda: None)
@@ -410,8 +407,7 @@ def test_a_log_of_many_stretches_is_put_together(
 ) -> None:
     """With stretches of their real length and two processes, and a change in the middle one."""
     monkeypatch.setattr("gateway.audit.verify._APART", 1)
-    engine = open_engine(f"sqlite:///{tmp_path}/log.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "log.db")
     log = AuditLog.open(engine, keys, on_fatal=lambda: None)
 
     async def fill() -> None:

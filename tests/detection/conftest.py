@@ -18,10 +18,10 @@ from gateway.audit.log import AuditLog
 from gateway.audit.records import Record, read_records
 from gateway.detection.settings import DetectionSection
 from gateway.detection.watch import Watch
-from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 from gateway.storage.tables import review
 from tests.detection.acts import Act, at_ms, payloads_of
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.postgresql import PostgreSQLServer
 
 MONDAY_MS = 1_772_445_600_000  # 2 March 2026, 10:00
@@ -76,8 +76,7 @@ class Bench:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     if request.param == "sqlite":
-        engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-        migrate(engine)
+        engine = open_migrated(tmp_path / "gateway.db")
     else:
         server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
         engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))

@@ -19,10 +19,10 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
 from gateway.budgets import Allowance, Budgets, Charge, Spent, forget_counts
-from gateway.migrate import migrate
 from gateway.storage.engine import open_engine
 from gateway.storage.tables import budget
 from schema.vocabulary import InvolvementStatus
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.postgresql import PostgreSQLServer
 from tests.fixtures.sources import CHILD, UNKNOWN_CHILD, known, row, source
 from tests.fixtures.token_factory import CLIENT
@@ -46,8 +46,7 @@ class Clock:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     if request.param == "sqlite":
-        engine = open_engine(f"sqlite:///{tmp_path}/budgets.db")
-        migrate(engine)
+        engine = open_migrated(tmp_path / "budgets.db")
     else:
         server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
         engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.audit.keys import AuditKeys
-from gateway.migrate import migrate
 from gateway.shields import DatabaseShields, ShieldWrite
-from gateway.storage.engine import open_engine
 from schema.identifiers import NHSNumber
 from schema.records import IdentityClaim
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.sources import BORN, CHILD, FAMILY, known, row, source
 from tests.gateway.conftest import Running
 
@@ -40,8 +39,7 @@ async def test_an_authority_does_not_see_through_anothers_shield_by_adding_its_o
 
 
 def test_an_older_answer_does_not_remove_a_shield_that_came_after_the_register_was_read(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "gateway.db")
     shields, child = DatabaseShields(engine, AuditKeys.load_or_create(tmp_path / "key.json")), NHSNumber(CHILD)
 
     def commit(write: ShieldWrite) -> None:

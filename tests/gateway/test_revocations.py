@@ -19,7 +19,6 @@ from gateway.__main__ import main
 from gateway.audit.events import EventKind
 from gateway.audit.indexed import person_of
 from gateway.audit.records import read_records
-from gateway.migrate import migrate
 from gateway.revocations import (
     KEPT_SECONDS,
     MOST_SECONDS,
@@ -32,6 +31,7 @@ from gateway.revocations import (
 )
 from gateway.storage.engine import open_engine
 from gateway.storage.tables import revocation
+from tests.fixtures.migrated import lay_out
 from tests.fixtures.sources import CHILD, known, row, source
 from tests.fixtures.token_factory import AUDIENCE, CLIENT, ISSUER, OTHER_ISSUER, TokenFactory
 from tests.fixtures.world import Told, World
@@ -240,9 +240,7 @@ def file(tmp_path: Path) -> Path:
         f'[resource]\nidentifier = "{AUDIENCE}"\n[[issuers]]\nissuer = "{ISSUER}"\njwks_file = "jwks.json"\n'
         '[database]\nurl = "sqlite:///gateway.db"\n'
     )
-    engine = open_engine(f"sqlite:///{tmp_path}/gateway.db")
-    migrate(engine)
-    engine.dispose()
+    lay_out(tmp_path / "gateway.db")
     return path
 
 

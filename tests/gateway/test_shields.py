@@ -15,10 +15,9 @@ from auth.shielding import ShieldsUnreadable
 from connectors.faults import FaultCode
 from gateway.audit.events import EventKind, unlisted_keys
 from gateway.audit.keys import AuditKeys
-from gateway.migrate import migrate
 from gateway.shields import DatabaseShields
-from gateway.storage.engine import open_engine
 from schema.vocabulary import AgencyKind
+from tests.fixtures.migrated import open_migrated
 from tests.fixtures.sources import (
     CHILD,
     OTHER_CHILD,
@@ -37,8 +36,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path}/shields.db")
-    migrate(engine)
+    engine = open_migrated(tmp_path / "shields.db")
     yield engine
     engine.dispose()
 

@@ -25,6 +25,7 @@ from gateway.audit.records import Record, read_records
 from gateway.front import asgi
 from gateway.settings import Settings, audit_key_file, from_values
 from gateway.storage.engine import open_engine
+from tests.fixtures.migrated import lay_out
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
 from tests.noninterference.agreements import write_agreements
 from tests.noninterference.facts import Viewer
@@ -179,6 +180,7 @@ async def _running(shared: Path, folder: Path, now: float, stale_seconds: int) -
         "pair",
         relative_to=folder,
     )
+    lay_out(folder / "gateway.db")
     scene = Scene(stale_seconds=stale_seconds)
     with contextlib.ExitStack() as patches:
         patches.enter_context(patch.object(wiring, "build_sources", lambda _settings: configured(scene)))
