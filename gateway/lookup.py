@@ -173,7 +173,7 @@ class Lookups:
                 override = await self._record_override(record, run.key, intent)
             tree = await run.tree(record.receipt)
             await self._alarm(run)
-            encoded = encode(tree, _extensions(run.plan))
+            encoded = encode(tree, run.plan.extensions)
             await self._recheck(record.caller, record.access, run.key, run.plan, run, agreements)
         except BaseException as fault:
             await self._close(record, intent, run, charge, override, outcome="FAILED", fault=_code_of(fault))
@@ -357,7 +357,3 @@ def _code_of(fault: BaseException) -> str:
     if isinstance(fault, EXHAUSTION):
         return Overloaded.code
     return fault.code if isinstance(fault, GatewayError) else InternalServerError.code
-
-
-def _extensions(plan: Plan) -> dict[str, Any]:
-    return {"disclosure": {"withheld": [w.formatted() for w in plan.withheld]}}

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from connectors.faults import FaultCode
-from gateway.tallies import Answers, Counts, Distribution, Durations, Folding, Memories, Memory
+from gateway.tallies import Answers, Counts, Distribution, Durations, Folding, Memories, Memory, Requests
 from gateway.workers import METRICS_VARIABLE
 from schema.vocabulary import SourceStatus
 
@@ -270,8 +270,7 @@ def note_spans(result: str, count: int) -> None:
 
 def note_request(operation: str, code: str, seconds: float) -> None:
     """Count one request: `OK`, or the code of the error that it was answered with."""
-    _answered(operation, code)
-    _request_seconds(seconds, operation)
+    _requests(operation, code, seconds)
 
 
 def note_lookup(outcome: str, sources: Iterable[SourceOutcome], seconds: float) -> None:
@@ -296,8 +295,8 @@ for _word in ("made", "sent", "lost"):
     _SPANS.labels(_word)
 for _word in ("loaded", "refused"):
     _AGREEMENTS.labels(_word)  # there from the start: of a series that begins at 1 nobody sees that it grew
-_answered = _counts(_ANSWERED)
-_request_seconds = _durations(_REQUEST_SECONDS)
+_FOLDING.watch(_of_requests := Requests(_ANSWERED, _REQUEST_SECONDS, _BOUNDS))
+_requests = _of_requests.add
 _lookups = _counts(_LOOKUPS)
 _seconds = _durations(_SECONDS, labelled=False)
 _FOLDING.watch(_of_sources := Answers(_SOURCES, _SOURCE_SECONDS, _BOUNDS))

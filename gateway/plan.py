@@ -67,6 +67,11 @@ class Plan:
         return {}
 
     @cached_property
+    def extensions(self) -> dict[str, Any]:
+        """What every answer says of what is withheld from the caller, whatever is found."""
+        return {"disclosure": {"withheld": [each.formatted() for each in self.withheld]}}
+
+    @cached_property
     def silent(self) -> frozenset[str]:
         """The custodians whose agreements ask for a silent read: who holds the record is not notified."""
         by_custodian = self.entitlements.by_custodian

@@ -83,6 +83,36 @@ class Durations:
             series.take(held, totals[labels])
 
 
+class Requests:
+    """What a counter and a distribution will hold of requests: one series for both, by operation and code."""
+
+    def __init__(self, counter: Counter, distribution: Distribution, bounds: Sequence[float]) -> None:
+        """`counter` has the labels of operation and code, `distribution` that of operation; `bounds` are its own."""
+        self._counter = counter
+        self._distribution = distribution
+        self._bounds = tuple(bounds)
+        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._totals: dict[tuple[str, str], float] = {}
+
+    def add(self, operation: str, code: str, seconds: float) -> None:
+        """Count one request that took so long."""
+        key = (operation, code)
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * (len(self._bounds) + 1)
+            self._totals[key] = 0.0
+        counts[bisect_left(self._bounds, seconds)] += 1
+        self._totals[key] += seconds
+
+    def fold(self) -> None:
+        """Put into both what was added since the last time."""
+        counts, self._counts = self._counts, {}
+        totals, self._totals = self._totals, {}
+        for (operation, code), held in counts.items():
+            self._counter.labels(operation, code).inc(sum(held))
+            self._distribution.labels(operation).take(held, totals[operation, code])
+
+
 class Answers:
     """What a counter and a distribution will hold of what sources did: one number for both, whatever the source."""
 

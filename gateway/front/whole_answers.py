@@ -7,7 +7,7 @@ others, and whatever is out of the ordinary, is left to uvicorn, message by mess
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -68,25 +68,29 @@ class WholeAnswer:
         return True
 
 
-def _fields(given: Iterable[tuple[bytes, bytes]], length: int) -> bytes | None:
+def _fields(given: Sequence[tuple[bytes, bytes]], length: int) -> bytes | None:
     """Return the lines of these fields; None unless all are plain and they say this length once."""
-    lines: list[bytes] = []
-    lengths: list[bytes] = []
-    for name, value in given:
-        known = _plain(name)
-        if known is None:
-            return None
-        if known == b"content-length":
-            lengths.append(value)
-        lines += (known, b": ", value, b"\r\n")
-    if lengths != [b"%d" % length]:
+    form = _form(tuple([name for name, _ in given]))
+    if form is None:
         return None
-    joined = b"".join(lines)
+    lines, where = form
+    if given[where][1] != b"%d" % length:
+        return None
+    joined = lines % tuple([value for _, value in given])
     # a value with an end of a line or another control in it would leave more than the ends of these lines
-    return joined if joined.translate(None, _OF_A_VALUE) == b"\r\n" * (len(lines) // 4) else None
+    return joined if joined.translate(None, _OF_A_VALUE) == b"\r\n" * len(given) else None
 
 
-@lru_cache(maxsize=128)  # of this program's own fields, and Starlette's
-def _plain(name: bytes) -> bytes | None:
-    """Return a field's name as it is written, or None if it is no name or says how the answer is framed."""
-    return None if not name or HEADER_RE.search(name) or name.lower() in _FRAMING else name.lower()
+@lru_cache(maxsize=128)  # of this program's own answers, and Starlette's
+def _form(names: tuple[bytes, ...]) -> tuple[bytes, int] | None:
+    """Return the lines of fields of these names, a place in each for its value, and which of them is the length.
+
+    None if one is no name or says how the answer is framed, or if there is not one length.
+    """
+    written = [name.lower() for name in names]
+    if written.count(b"content-length") != 1 or not _FRAMING.isdisjoint(written):
+        return None
+    if any(not name or HEADER_RE.search(name) for name in names):
+        return None
+    lines = b"".join(name.replace(b"%", b"%%") + b": %b\r\n" for name in written)
+    return lines, written.index(b"content-length")

@@ -80,7 +80,7 @@ def _word(kind: GraphQLEnumType, missing: Any) -> Read:
 
 def _object(kind: GraphQLInputObjectType, within: frozenset[str], missing: Any) -> Read:
     readers = {name: reader_of(field.type, within) for name, field in kind.fields.items()}
-    required = {name for name, field in kind.fields.items() if isinstance(field.type, GraphQLNonNull)}
+    required = [name for name, field in kind.fields.items() if isinstance(field.type, GraphQLNonNull)]
     texts = {name for name, field in kind.fields.items() if _is_text(field.type)}
 
     def read(value: Any) -> Any:
@@ -96,7 +96,10 @@ def _object(kind: GraphQLInputObjectType, within: frozenset[str], missing: Any) 
             told = coerced[name] = readers[name](member)
             if told is Undefined:
                 return Undefined
-        return coerced if required <= coerced.keys() else Undefined
+        for name in required:
+            if name not in coerced:
+                return Undefined
+        return coerced
 
     return read
 

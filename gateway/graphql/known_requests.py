@@ -1,7 +1,7 @@
 """Requests that are written as an accepted one was, but for their variables: only those are read.
 
-Most clients send one text again and again. What stands around the variables is then known by its digest, and was read
-in full when it came first; in its place of a value any other JSON value may stand. The variables are decoded and
+Most clients send one text again and again. What stands around the variables is then known, and was read in full when it
+came first; in the place of the variables any other JSON value may stand. The variables are decoded and
 written again: if the same bytes come back, no reader could understand them otherwise. Whatever is the least bit unusual
 is read as any other body, so that nothing passes here that does not pass there.
 
@@ -10,7 +10,6 @@ What stays in memory is what `gateway.graphql.documents` may keep of a text, and
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -46,7 +45,7 @@ class KnownRequests:
         """Return the request in a body, as `parse_body` does; raise BodyNotJSON or NotAGraphQLRequest."""
         around, written = _parted(body)
         if written:
-            known = self._known.get(hashlib.sha256(around).digest())
+            known = self._known.get(around)
             if known is not None and (variables := self._variables(written)) is not None:
                 return GraphQLRequest(known.query, known.operation_name, variables, known.sha256)
         return parse_body(body, self._limits)
@@ -56,8 +55,7 @@ class KnownRequests:
         around, written = _parted(body)
         if not written or not operation.may_be_kept or "#" in request.query:
             return
-        key = hashlib.sha256(around).digest()
-        if key in self._known:
+        if around in self._known:
             return
         try:
             # with a number there it is strict JSON: so it is with any value that is
@@ -67,7 +65,7 @@ class KnownRequests:
         if not isinstance(members, dict) or not members.keys() <= _MEMBERS or members.get("variables") != 0:
             return
         if (members.get("query"), members.get("operationName") or None) == (request.query, request.operation_name):
-            self._known.keep(key, _Known(request.query, request.operation_name, sha256))
+            self._known.keep(around, _Known(request.query, request.operation_name, sha256))
 
     def _variables(self, written: bytes) -> dict[str, Any] | None:
         """Return the variables if they can be read in one way only, and that is plain; None if that takes a look."""

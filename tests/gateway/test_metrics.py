@@ -20,7 +20,7 @@ from connectors.base import Ask, FieldMask
 from connectors.faults import FaultCode, SourceFailed
 from gateway import tallies
 from gateway.audit.events import EventKind
-from gateway.tallies import Answers, Counts, Distribution, Durations
+from gateway.tallies import Answers, Counts, Distribution, Durations, Requests
 from gateway.workers import METRICS_VARIABLE
 from schema.records import Answer, NoAnswer, SubjectRef
 from schema.vocabulary import SourceReason
@@ -219,6 +219,31 @@ def test_what_is_folded_is_what_would_have_been_counted() -> None:
 
     assert text[1] == pytest.approx(text[0])
     assert len(text[0]) > 20
+
+
+def test_what_is_folded_of_requests_is_what_would_have_been_counted_of_each() -> None:
+    random = Random(7)
+    bounds = (0.005, 0.01, 0.1, 2.5)
+    text = []
+    values = [(random.choice("ab"), random.choice("cd"), random.choice([0.0, 0.005, 0.1, 3.0])) for _ in range(400)]
+    for folded in (False, True):
+        registry = CollectorRegistry()
+        counter = Counter("answered", "Answered", ["operation", "code"], registry=registry)
+        histogram = Distribution("took", "Took", ["operation"], buckets=bounds, registry=registry)
+        requests = Requests(counter, histogram, bounds)
+        for number, (operation, code, seconds) in enumerate(values):
+            if folded:
+                requests.add(operation, code, seconds)
+                if number % 100 == 99:
+                    requests.fold()
+            else:
+                counter.labels(operation, code).inc()
+                histogram.labels(operation).observe(seconds)
+        found = samples(generate_latest(registry).decode())
+        text.append({key: v for key, v in found.items() if not key[0].endswith("_created")})
+
+    assert text[1] == pytest.approx(text[0])
+    assert len(text[0]) > 15
 
 
 @pytest.mark.parametrize("most", [3, 4096])
