@@ -111,13 +111,21 @@ class Lookups:
         encode: Callable[[Any, dict[str, Any]], Encoded],
         *,
         within: int | None = None,
+        since: float | None = None,
     ) -> Answer:
         """Return the answer once its OUTCOME is on disk.
 
         `encode` answers the operation from the tree; `within`: the seconds that the client waits, which can only
-        shorten a lookup. Raises GatewayError.
+        shorten a lookup; `since`: from when its time runs, by the monotonic clock, if not from now. Raises
+        GatewayError: Overloaded if that time is over already.
         """
         started = time.monotonic()
+        limits = self.limits
+        if within is not None and within < limits.total_seconds:
+            limits = replace(limits, total_seconds=within)
+        begun = started if since is None else since
+        if 0 < limits.total_seconds - limits.reserve_seconds <= started - begun:
+            raise Overloaded(1)
         today = legal_today()
         agreements = self.agreements()
         # 2. What is asked, from the input alone.
@@ -141,11 +149,8 @@ class Lookups:
             EventKind.INTENT, record.intent(plan, agreements, basis), charge, record, agreements
         )
         # 7. to 9. Ask, corroborate, merge, disclose; whatever happens, INTENT gets its OUTCOME.
-        limits = self.limits
-        if within is not None and within < limits.total_seconds:
-            limits = replace(limits, total_seconds=within)
         run = self.gathering(
-            self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id, started
+            self.sources, self.shields, self.keys, limits, caller, access, key, plan, today, record.ask_id, begun
         )
         if self.stand_ins is not None:
             run.stand_in = self.stand_ins.of(caller, access, key, plan)

@@ -195,12 +195,13 @@ class GraphQLEndpoint(Generic[Caller]):
         except GatewayError as refusal:
             await self._refused(refusal, None, None, RequestContext(request_id, method, started, {}))
             raise
+        whole = time.monotonic()  # what the client took to send it is not the lookup's time; what it waits here is
         priority = priority_of(request.query, request.variables)
         place = self._admission.enter(priority)
         try:
             if place is not None:
                 await place
-            context = RequestContext(request_id, method, started, request.variables, wait_of(headers))
+            context = RequestContext(request_id, method, whole, request.variables, wait_of(headers))
             return await self._admitted(
                 request, body, headers, context, asking, urgent=priority is Priority.BREAK_GLASS
             )

@@ -115,7 +115,14 @@ class Execution:
             for name, variable in known.arguments.items():
                 arguments[name] = variables[variable]
         answer = await self._lookups.answer(
-            caller, operation, variables, arguments, context.request_id, encode, within=context.wait_seconds
+            caller,
+            operation,
+            variables,
+            arguments,
+            context.request_id,
+            encode,
+            within=context.wait_seconds,
+            since=context.started,
         )
         kept = [(b"preference-applied", b"wait=%d" % answer.within)] if answer.within is not None else ()
         return ExecutedAnswer(body=answer.body, headers=kept)

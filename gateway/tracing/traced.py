@@ -85,10 +85,13 @@ class TracedLookups(Lookups):
         encode: Callable[[Any, dict[str, Any]], Encoded],
         *,
         within: int | None = None,
+        since: float | None = None,
     ) -> Answer:
         trace = CURRENT.get()
         if trace is None:
-            return await super().answer(caller, operation, variables, arguments, request_id, encode, within=within)
+            return await super().answer(
+                caller, operation, variables, arguments, request_id, encode, within=within, since=since
+            )
         begun = trace.now()
 
         def encoding(tree: Any, extensions: dict[str, Any]) -> Encoded:
@@ -99,7 +102,9 @@ class TracedLookups(Lookups):
                 trace.took(Step.SERIALISE, encoding_begun)
 
         try:
-            return await super().answer(caller, operation, variables, arguments, request_id, encoding, within=within)
+            return await super().answer(
+                caller, operation, variables, arguments, request_id, encoding, within=within, since=since
+            )
         finally:
             trace.took(Step.LOOKUP, begun)
 

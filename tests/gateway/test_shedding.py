@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors import Overloaded
 from gateway.front.shedding import LEAST, Admission, Priority, priority_of
-from tests.fixtures.sources import BORN, CHILD, FAMILY, SlowSource, known, row, source
+from tests.fixtures.sources import BORN, CHILD, FAMILY, Remembering, SlowSource, known, row, source
 from tests.fixtures.token_factory import STRONG
 from tests.fixtures.world import ALL_SCOPES, lookup_document, running_world
 from tests.gateway.test_batching import HeldSource
@@ -286,6 +286,49 @@ async def test_who_was_let_in_at_its_word_and_does_not_break_glass_waits_as_look
         door.leave(place)
     assert door.under_way == 0
     assert fill(door, Priority.LOOKUP) == LEAST
+
+
+def have_all_wait(patch: pytest.MonkeyPatch, seconds: float) -> list[float]:
+    """Have every request wait so long for its turn; return when each came, by the loop's clock."""
+    enter, came = Admission.enter, []
+
+    def entered(self: Admission, priority: Priority) -> asyncio.Future[None]:
+        assert enter(self, priority) is None
+        loop = asyncio.get_running_loop()
+        came.append(loop.time())
+        place = loop.create_future()
+        loop.call_later(seconds, place.set_result, None)
+        return place
+
+    patch.setattr(Admission, "enter", entered)
+    return came
+
+
+async def test_what_a_lookup_waits_for_its_turn_is_part_of_the_time_that_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council = Remembering(source("cs-amber", known(CHILD, row())))
+    limits = {"total_seconds": 2.5, "reserve_seconds": 0.25, "source_seconds": 2.0}
+    async with running_world(tmp_path, council, limits=limits) as world:
+        came = have_all_wait(monkeypatch, 1.4)
+        told = await world.ask()
+
+    assert told.outcome == "DISCLOSED"
+    assert council.asked[0].ask.deadline.at <= came[0] + 2.25 + 0.1
+
+
+async def test_who_waited_until_no_time_is_left_is_refused_before_anything_is_recorded_or_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    council = Remembering(source("cs-amber", known(CHILD, row())))
+    limits = {"total_seconds": 0.5, "reserve_seconds": 0.25, "source_seconds": 0.25}
+    async with running_world(tmp_path, council, limits=limits) as world:
+        have_all_wait(monkeypatch, 0.4)
+        told = await world.ask()
+        recorded = world.kinds()
+
+    assert (told.status, told.code) == (503, "OVERLOADED")
+    assert (recorded, council.asked) == ([], [])
 
 
 async def test_a_refused_request_costs_no_budget_asks_nobody_and_leaves_no_record(tmp_path: Path) -> None:
