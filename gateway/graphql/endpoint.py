@@ -153,7 +153,8 @@ class GraphQLEndpoint(Generic[Caller]):
             self._noted(request_id, asking.operation, 0, "DISCONNECTED", time.monotonic() - started)
             return
         except GatewayError as refusal:
-            error = refusal
+            # its traceback holds this frame, and this frame would hold it: only the collector would free them
+            error = refusal.with_traceback(None)
         except EXHAUSTION as exception:
             _log_failure(exception, request_id)
             error = Overloaded(1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
 import uuid
+import weakref
 from typing import Any
 
 import httpx
@@ -277,6 +279,23 @@ async def test_a_failure_of_ours_says_its_correlation_id_and_nothing_else(client
     assert entry["exceptions"] == ["ValueError"]
     assert any("Answers.__call__" in frame for frame in entry["frames"])
     assert CANARY not in response.text + repr(dict(response.headers)) + repr(logged)
+
+
+async def test_what_was_refused_is_freed_without_the_collector(client: httpx.AsyncClient, door: Any) -> None:
+    failure = Forbidden()
+    door.answers.failure = failure
+    freed = weakref.ref(failure)
+    gc.collect()
+    gc.disable()
+    try:
+        await client.post("", json=BODY)
+        door.answers.failure = None
+        del failure
+        left = freed()
+    finally:
+        gc.enable()
+
+    assert left is None
 
 
 async def test_an_answer_that_is_already_encoded_leaves_as_it_is(client: httpx.AsyncClient, door: Any) -> None:
