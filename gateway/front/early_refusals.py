@@ -29,7 +29,6 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 _PATH: Final = b"/graphql"
 _END_OF_HEAD: Final = b"\r\n\r\n"
-_SOON_SECONDS: Final = 2  # who is told to come back so soon is one of few
 _PAUSE, _LONGEST_PAUSE_SECONDS = 0.5, 2.0  # a part of what it is told; another may ask on the same connection meanwhile
 _UNREAD: Final = "unread"  # as what it is counted: its document was not looked at
 
@@ -92,6 +91,8 @@ class RefusingEarly(BoundedHeads):
         if self.refusals.admission.full and (body := self._body_if_alone()) is not None:
             answer = self.refusals.answer(self.headers, body)
         if answer is None:
+            if self.url == _PATH:
+                self.refusals.admission.expect()
             super().on_headers_complete()
         else:
             self._end_of_head()
@@ -133,7 +134,7 @@ class RefusingEarly(BoundedHeads):
         if not stays:
             self.transport.close()
         self.on_response_complete()
-        if refusal.seconds > _SOON_SECONDS:
+        if self.refusals.admission.refuses_many:
             self.flow.pause_reading()
             self.loop.call_later(min(refusal.seconds * _PAUSE, _LONGEST_PAUSE_SECONDS), self._read_on)
 

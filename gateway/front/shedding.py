@@ -11,7 +11,8 @@ Who goes first: break-glass has room of its own above the limit, lookups have al
 Break-glass is taken at its word here, before the token is read; who turns out not to do it gives the place up again,
 before anything is done for it (`give_way`).
 
-Who is refused is told when to come back: the later the more are refused, so that refusing does not become the work.
+Who is refused is told when to come back: the later the more are refused, so that refusing does not become the work, and
+not all at the same moment, for who comes back together waits for the refusals of the others.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ LEAST = 128
 _LEAST_AT_WORK = 48  # with fewer, a commit of the log is shared by too few: of 32, a lookup costs a tenth more
 _REFUSALS_A_SECOND = 200  # of which each costs a tenth of a lookup: what more would come back in a second comes later
 _LONGEST_RETRY_SECONDS = 30
+_SOONEST, _AT_LAST = 0.5, 2.0  # parts of that time, so far apart that of a crowd no more come back in any second
+_MANY_REFUSALS = 2 * _REFUSALS_A_SECOND
+_GOLDEN = 0.618_033_988_75  # the fractions of its multiples lie evenly, however many of them are looked at
 _TURN_SECONDS = 0.004  # a refusal may wait for two turns, and one turn in a hundred is several times as long as most
 _STEP_SECONDS = 0.1
 _MORE, _FEWER = 8, 0.9
@@ -54,6 +58,7 @@ class Admission:
         self._least = min(LEAST, most)
         self._pace = float(self._least)  # how many are worked on at once
         self.under_way = 0
+        self._coming = 0  # of those read in this turn, who will enter in the next
         self._at_work = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._waiting_to_break_glass: deque[asyncio.Future[None]] = deque()
@@ -62,6 +67,7 @@ class Admission:
         self._next_step = 0.0
         self._pressed = False  # whether more would be at work but for the pace
         self._second, self._refused, self._refused_before = 0, 0, 0  # in this second, and in the one before it
+        self._spread = 0.0  # where between the soonest and the latest the next is told to come back
         watch_requests(self)
 
     @property
@@ -71,8 +77,26 @@ class Admission:
 
     @property
     def full(self) -> bool:
-        """Whether a lookup would be refused now, and with it all but break-glass."""
-        return self.under_way >= self.limit
+        """Whether a lookup would be refused that comes now, and with it all but break-glass."""
+        return self.under_way + self._coming >= self.limit
+
+    def expect(self) -> None:
+        """Count one who was read in this turn of the loop and will enter in the next: one place less for the others.
+
+        A crowd that is read in one turn would be let through to the last for the sake of the first, for whom there was
+        room, and then be refused by `enter`, at several times the cost.
+        """
+        if not self._coming:
+            asyncio.get_running_loop().call_soon(self._all_came)
+        self._coming += 1
+
+    def _all_came(self) -> None:
+        self._coming = 0
+
+    @property
+    def refuses_many(self) -> bool:
+        """Whether so many are refused that refusing is to be kept from becoming the work."""
+        return max(self._refused, self._refused_before) >= _MANY_REFUSALS
 
     def enter(self, priority: Priority) -> asyncio.Future[None] | None:
         """Let a request in; return what it has to await before its work, if anything. With that, it must `leave`.
@@ -129,7 +153,10 @@ class Admission:
         if priority is Priority.BREAK_GLASS:
             return 1
         most = max(self._refused, self._refused_before)
-        return min(1 + most // _REFUSALS_A_SECOND, _LONGEST_RETRY_SECONDS)
+        self._spread = (self._spread + _GOLDEN) % 1
+        # whole seconds are all that can be said: who is told the same comes back in the crowd in which it came
+        part = _SOONEST + self._spread * (_AT_LAST - _SOONEST)
+        return min(int(1 + part * most / _REFUSALS_A_SECOND), _LONGEST_RETRY_SECONDS)
 
     def leave(self, place: asyncio.Future[None] | None = None) -> None:
         """Count a request out, however it ended; `place` is what `enter` returned."""

@@ -239,6 +239,34 @@ async def test_a_refused_connection_is_read_on_at_once_unless_very_many_are_refu
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.anyio
+async def test_of_a_crowd_that_is_read_in_one_turn_no_more_are_handed_on_than_there_is_room_for() -> None:
+    reached: list[str] = []
+    door = Admission(3)
+
+    async def entering(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["path"])
+        await answering(scope, receive, send)
+
+    protocol = refusing_early(EarlyRefusals(door, Stopping(), lambda *_: None))
+    server = server_for(entering, "127.0.0.1", 0, protocol=protocol)
+    server.config.load()
+    wires = []
+    for start in (b"GET /healthz HTTP/1.1", *[b"POST /graphql HTTP/1.1"] * 10):
+        wires.append(wire := Wire())
+        connection = protocol(server.config, server.server_state, {})
+        connection.connection_made(wire)
+        connection.data_received(post(start=start))
+    refused = [bool(wire.sent) for wire in wires]
+    async with asyncio.timeout(20):
+        while not all(wire.sent for wire in wires):  # noqa: ASYNC110 - there is nothing to be told by
+            await asyncio.sleep(0)
+
+    assert refused == [False] * 4 + [True] * 7
+    assert all(wire.sent[0].startswith(REFUSED) for wire in wires[4:])
+    assert reached.count("/graphql") == 3
+
+
 def lowered(message: httpx.Request | httpx.Response) -> list[tuple[bytes, bytes]]:
     """Return the fields of a message as a server gives them to an application."""
     return [(name.lower(), value) for name, value in message.headers.raw]

@@ -125,10 +125,36 @@ async def test_the_more_are_refused_the_later_they_are_told_to_come_back_and_bre
     waits = told_to_wait(door, Priority.LOOKUP, 5_000)
 
     assert waits[0] == 1
-    assert waits == sorted(waits)
+    # from half of what it takes to refuse so many to twice that
+    assert all(1 + before // 400 <= wait <= min(1 + before // 100, 30) for before, wait in enumerate(waits, 1))
     # each second as many as are cheap to refuse, whatever their number
     assert max(waits.count(seconds) for seconds in range(2, 20)) <= 200
     assert told_to_wait(door, Priority.BREAK_GLASS, 1) == [1]
+
+
+async def test_who_was_refused_together_does_not_come_back_together() -> None:
+    clock = Clock()
+    door = Admission(1, clock)
+    fill(door, Priority.BREAK_GLASS)
+    told_to_wait(door, Priority.LOOKUP, 600)
+    clock.now += 1
+
+    waits = told_to_wait(door, Priority.LOOKUP, 200)
+
+    for crowd in (waits[:20], waits[90:110], waits):
+        assert max(crowd.count(seconds) for seconds in crowd) <= len(crowd) // 4
+
+
+async def test_there_is_no_room_for_more_than_were_read_in_a_turn_until_they_have_come() -> None:
+    door = Admission(2)
+    door.expect()
+    seen = [door.full]
+    door.expect()
+    seen.append(door.full)
+    await asyncio.sleep(0)  # neither has entered: what they came for is no lookup
+    seen.append(door.full)
+
+    assert seen == [False, True, False]
 
 
 async def test_who_is_refused_after_a_pause_is_told_to_come_back_soon() -> None:
