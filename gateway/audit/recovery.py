@@ -19,7 +19,6 @@ from gateway.audit.signing import LogSigner
 from gateway.audit.tables import audit_leaf, audit_node, audit_payload, audit_shard
 
 _TAIL: Final = 256
-_HIGHEST_LEVEL: Final = 62
 
 
 def origin_of(shard: str) -> str:
@@ -94,13 +93,19 @@ def _size(connection: sa.Connection, shard: str) -> int:
     )
     if beyond:
         raise AuditDamaged("payloads are stored beyond the last leaf")
-    for level in range(1, _HIGHEST_LEVEL):
+    size = int(last) + 1
+    # a level of the tree has a node where the leaves fill one; above the highest of them there is none
+    levels = max(size.bit_length(), 1)
+    stored = connection.scalar(sa.select(sa.func.max(audit_node.c.level)).where(audit_node.c.shard == shard))
+    if stored is not None and stored >= levels:
+        raise AuditDamaged("the stored tree and the stored leaves differ in size")
+    for level in range(1, levels):
         highest = connection.scalar(
             sa.select(sa.func.max(audit_node.c.ix)).where(audit_node.c.shard == shard, audit_node.c.level == level)
         )
-        if (-1 if highest is None else highest) != ((last + 1) >> level) - 1:
+        if (-1 if highest is None else highest) != (size >> level) - 1:
             raise AuditDamaged("the stored tree and the stored leaves differ in size")
-    return int(last) + 1
+    return size
 
 
 def _check_sealed(connection: sa.Connection, shard: str, size: int) -> None:

@@ -152,6 +152,12 @@ DAMAGE = [
     pytest.param("DELETE FROM audit_node WHERE level = 3", id="the-highest-node-taken-out"),
     pytest.param("DELETE FROM audit_node WHERE level = 1 AND ix = 0", id="a-low-node-taken-out"),
     pytest.param(
+        "INSERT INTO audit_node SELECT shard, 4, 0, hash FROM audit_node WHERE level = 3", id="a-node-above-the-highest"
+    ),
+    pytest.param(
+        "INSERT INTO audit_node SELECT shard, 1, 99, hash FROM audit_node WHERE level = 3", id="a-node-beyond-the-last"
+    ),
+    pytest.param(
         "DELETE FROM audit_leaf WHERE seq > 5; DELETE FROM audit_payload WHERE seq > 5",
         id="an-end-cut-off-but-for-nodes",
     ),
