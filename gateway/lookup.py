@@ -122,7 +122,7 @@ class Lookups:
         started = time.monotonic()
         limits = self.limits
         if within is not None and within < limits.total_seconds:
-            limits = replace(limits, total_seconds=within)
+            limits = replace(limits, total_seconds=within, shortened=True)
         begun = started if since is None else since
         if 0 < limits.total_seconds - limits.reserve_seconds <= started - begun:
             raise Overloaded(1)

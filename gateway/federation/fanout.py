@@ -56,7 +56,9 @@ class FanOut:
     traceparent: str | None
     purpose_class: PurposeClass
     asker: Asker
-    deadline: Deadline  # of the whole fan-out
+    deadline: (
+        Deadline  # of the whole fan-out; hurried: a source that it leaves less time than usual is not judged by it
+    )
     source_seconds: float  # what one source may take of it
     silent: frozenset[str] = frozenset()  # the sources where the agreement asks for a silent read
     alone: bool = False  # its asks share no call with another lookup's
@@ -188,7 +190,7 @@ class FanOut:
         usual = min(self.source_seconds, manifest.timeout_seconds)
         own = now + usual
         at = min(self.deadline.at, own)
-        hurried = own - at > usual * _MOST_TAKEN
+        hurried = own - at > (0.0 if self.deadline.hurried else usual * _MOST_TAKEN)
         asker = self.asker if manifest.answers_depend_on_asker else None
         silent = upstream.source in self.silent
         if (

@@ -74,6 +74,7 @@ class LookupLimits:
     source_seconds: float = 1.5
     reserve_seconds: float = 0.25
     quiet_seconds: float = 0.25
+    shortened: bool = False  # `total_seconds` is less than usual, by the wish of a client
 
 
 class Gathering:
@@ -115,12 +116,16 @@ class Gathering:
         self.shield_write = ShieldWrite([], (), ())
         self.stand_in: StandIn | None = None  # of a gateway that tells stale answers
         self.asked: dict[str, frozenset[str]] = {}  # what each source was asked for, over both waves
+        spent = self.started - begun
+        deadline = Deadline.after(limits.total_seconds - limits.reserve_seconds - spent)
+        # what the client took from the sources, or we did, says nothing of them
+        hurried = limits.shortened or spent > limits.reserve_seconds
         self._fan_out = FanOut(
             request_id=ask_id,
             traceparent=RANDOM.traceparent(),
             purpose_class=purpose_class(access.purpose),
             asker=Asker(caller.person, caller.organisation),
-            deadline=Deadline.after(limits.total_seconds - limits.reserve_seconds - (self.started - begun)),
+            deadline=Deadline(deadline.at, hurried=hurried),
             source_seconds=limits.source_seconds,
             silent=plan.silent,
             alone=access.justification is not None,  # break-glass waits for nobody

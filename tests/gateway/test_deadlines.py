@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.base import Ask, FieldMask
 from gateway.audit.log import AuditLog
 from gateway.graphql.preferences import wait_of
+from schema.records import Answer, SubjectRef
 from tests.fixtures.sources import CHILD, Remembering, known, row, source
 from tests.fixtures.world import World, running_world
+from tests.gateway.test_shedding import have_all_wait
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +99,35 @@ async def test_a_client_that_waits_longer_is_given_no_more_than_anybody(tmp_path
 
     assert 10 < left <= 15
     assert applied is None
+
+
+class Leisurely(Remembering):
+    """Takes most of the time that a source usually has, and answers."""
+
+    async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
+        await asyncio.sleep(1.0)
+        return await super()._answers(subjects, mask, ask)
+
+
+async def test_clients_who_wait_for_no_slow_source_do_not_silence_it_for_the_others(tmp_path: Path) -> None:
+    behind = Leisurely(source("cs-amber", known(CHILD, row()), depends_on_asker=True))
+    async with running_world(tmp_path, behind) as world:
+        impatient = await asyncio.gather(*(world.ask(headers={"Prefer": "wait=1"}) for _ in range(6)))
+        patient = await world.ask()
+
+    assert {told.outcome for told in impatient} == {"INCOMPLETE"}
+    assert patient.outcome == "DISCLOSED"
+
+
+async def test_a_source_is_not_silenced_for_the_time_that_lookups_spent_before_it_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = Leisurely(source("cs-amber", known(CHILD, row()), depends_on_asker=True))
+    async with running_world(tmp_path, behind) as world:
+        with monkeypatch.context() as patch:
+            have_all_wait(patch, 1.3)
+            late = await asyncio.gather(*(world.ask() for _ in range(6)))
+        in_time = await world.ask()
+
+    assert {told.outcome for told in late} == {"INCOMPLETE"}
+    assert in_time.outcome == "DISCLOSED"
