@@ -374,12 +374,15 @@ def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, Addres
 
 @lru_cache(maxsize=64)  # a lookup asks several sources in one turn, and most of them alike
 def _lines_of_ask(accept: str | tuple[str, ...], request_id: str, traceparent: str | None) -> str:
-    told = {"Accept": accept if isinstance(accept, str) else ", ".join(accept), "X-Request-ID": request_id}
-    if traceparent is not None:
-        told["traceparent"] = traceparent
     if not _TOKEN.fullmatch(request_id) or (traceparent is not None and not _TOKEN.fullmatch(traceparent)):
         raise ValueError("a request id or traceparent is letters, digits, dots and dashes")
-    return lines_of(told)
+    lines = f"{_accepting(accept)}X-Request-ID: {request_id}\r\n"
+    return lines if traceparent is None else f"{lines}traceparent: {traceparent}\r\n"
+
+
+@lru_cache(maxsize=64)
+def _accepting(accept: str | tuple[str, ...]) -> str:
+    return lines_of({"Accept": accept if isinstance(accept, str) else ", ".join(accept)})
 
 
 def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, str]:

@@ -126,7 +126,7 @@ def parse(answer: Answer, body: bytes, decode: type | None) -> Any:
     content_type = answer.content_type
     if content_type is None:
         content_type = answer.headers.get("Content-Type", "").encode("latin-1")
-    if not _is_json(content_type):
+    if content_type != b"application/json" and not _is_json(content_type):
         raise SourceFailed(FaultCode.NOT_FOUND_BARE if status == 404 else FaultCode.CONTENT_TYPE)
     if decode is None or not 200 <= status < 300:
         return _strict(body)

@@ -29,7 +29,10 @@ def lines_of(headers: Mapping[str, str]) -> str:
 class Answer(Protocol):
     """The head of a response, and its body as it arrives."""
 
-    status: int
+    @property
+    def status(self) -> int:
+        """The status."""
+        ...
 
     @property
     def plain(self) -> bytes | None:

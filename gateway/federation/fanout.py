@@ -94,8 +94,11 @@ class FanOut:
                 tasks[c.source] = loop.create_task(self._ask_adults(c, naming, named, masks[c.source]))
         timer = _Timer(loop, tasks, due, late)
         try:
-            # in turn: all run already, and none raises. A gather of them costs more than the waking in between.
-            return {source: await task for source, task in tasks.items()}
+            # In turn: all run already, and none raises. A gather of them costs more than the waking in between, and who
+            # was asked last is mostly the last to answer, so that there is one waking.
+            for task in reversed(tasks.values()):
+                await task
+            return {source: task.result() for source, task in tasks.items()}
         finally:
             timer.stop()
             for task in tasks.values():
@@ -187,9 +190,9 @@ class FanOut:
     def _as(self, upstream: Upstream, now: float, known: Ask | None = None) -> Ask:
         """Return the ask of a source from now on: `known`, another source's, if it is the same."""
         manifest = upstream.manifest
-        usual = min(self.source_seconds, manifest.timeout_seconds)
+        usual = manifest.timeout_seconds if manifest.timeout_seconds < self.source_seconds else self.source_seconds
         own = now + usual
-        at = min(self.deadline.at, own)
+        at = own if own < self.deadline.at else self.deadline.at
         hurried = own - at > (0.0 if self.deadline.hurried else usual * _MOST_TAKEN)
         asker = self.asker if manifest.answers_depend_on_asker else None
         silent = upstream.source in self.silent
