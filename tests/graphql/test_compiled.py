@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -217,8 +218,13 @@ def test_a_compiled_answer_is_what_the_executor_gives(seed: int) -> None:
 
 def test_the_size_of_the_run_is_told(record_testsuite_property: Callable[[str, object], None]) -> None:
     record_testsuite_property("random operations answered both ways, alike to the byte", OPERATIONS)
-    noticed = sum(not equal(seed) for seed in range(100))
-    assert noticed == 0
+    assert [seed for seed, (ours, theirs, _) in enumerate(as_shipped()) if ours != theirs] == []
+
+
+@cache
+def as_shipped() -> list[tuple[Any, Any, Any]]:
+    """Return what the first 200 seeds give while nothing is flawed."""
+    return [both_ways(seed) for seed in range(200)]
 
 
 def leaves(data: Any) -> int:
@@ -228,10 +234,8 @@ def leaves(data: Any) -> int:
 
 
 def test_random_operations_reach_entries_and_values() -> None:
-    results = [both_ways(seed) for seed in range(200)]
-
-    assert sum(bool(entries) for *_, entries in results) > 60
-    assert sum(leaves(ours) for ours, *_ in results) > 5_000
+    assert sum(bool(entries) for *_, entries in as_shipped()) > 60
+    assert sum(leaves(ours) for ours, *_ in as_shipped()) > 5_000
 
 
 def first_alone(*how: Any) -> dict[str, Any]:
