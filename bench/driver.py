@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -73,22 +73,17 @@ class BenchConnector:
     ) -> Mapping[SubjectRef, Answer]:
         """Return an answer for every child: one GET, or one POST where several are asked about."""
 
-        async def fetch(children: Sequence[ChildRef], attempt: Attempt) -> dict[SubjectRef, Answer]:
+        def fetch(children: Sequence[ChildRef], attempt: Attempt) -> Awaitable[Mapping[SubjectRef, Answer]]:
             if len(children) == 1:
-                ref = children[0]
-                child = await self._get(ref, ask, attempt=attempt)
-                return {ref: _answered(ref, child if child.nhs_number == ref.nhs_number else None, mask)}
-            found = await self._post(children, ask, attempt)
-            by_number = {child.nhs_number: child for child in found}
-            return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
+                return self._of_one(children[0], mask, ask, attempt)
+            return self._of_several(children, mask, ask, attempt)
 
         return await ask_children(subjects, self.manifest, fetch, self._client.retries, ask)
 
-    async def _get(self, ref: ChildRef, ask: Ask, *, attempt: Attempt) -> _Child:
-        path = f"/rest/{self._agency}/children/{ref.nhs_number}"
+    async def _of_one(self, ref: ChildRef, mask: FieldMask, ask: Ask, attempt: Attempt) -> Mapping[SubjectRef, Answer]:
         reply = await self._client.request(
             "GET",
-            path,
+            f"/rest/{self._agency}/children/{ref.nhs_number}",
             deadline=ask.deadline,
             request_id=ask.request_id,
             traceparent=ask.traceparent,
@@ -96,9 +91,11 @@ class BenchConnector:
             attempt=attempt,
         )
         child: _Child = reply.json
-        return child
+        return {ref: _answered(ref, child, mask)}
 
-    async def _post(self, children: Sequence[ChildRef], ask: Ask, attempt: Attempt) -> list[_Child]:
+    async def _of_several(
+        self, children: Sequence[ChildRef], mask: FieldMask, ask: Ask, attempt: Attempt
+    ) -> Mapping[SubjectRef, Answer]:
         reply = await self._client.request(
             "POST",
             f"/rest/{self._agency}/batch",
@@ -113,7 +110,8 @@ class BenchConnector:
         found: _Children = reply.json
         if not found.complete:
             raise SourceFailed(FaultCode.SCHEMA)
-        return found.children
+        by_number = {child.nhs_number: child for child in found.children}
+        return {ref: _answered(ref, by_number.get(str(ref.nhs_number)), mask) for ref in children}
 
     async def health(self, ask: Ask) -> bool:
         """The rig has no health call; its sources are about the child."""
@@ -129,7 +127,12 @@ class BenchConnector:
 
 
 def _answered(ref: ChildRef, child: _Child | None, mask: FieldMask) -> Answer:
-    if child is None or not child.complete or child.count != len(child.involvements):
+    if (
+        child is None
+        or child.nhs_number != ref.nhs_number
+        or not child.complete
+        or child.count != len(child.involvements)
+    ):
         return answers.no_answer(ref, SourceFailed(FaultCode.SCHEMA))
     previous = "involvements.previous" in mask
     claim = IdentityClaim(child.date_of_birth, (child.family_name,))
@@ -170,8 +173,8 @@ def from_settings(entry: Mapping[str, Any]) -> BenchConnector:
 class InMemory(BenchConnector):
     """The same answers without a network: what `bench/micro.py` asks."""
 
-    async def _get(self, ref: ChildRef, ask: Ask, *, attempt: Attempt) -> _Child:
-        return msgspec.json.decode(CHILD, type=_Child)
+    async def _of_one(self, ref: ChildRef, mask: FieldMask, ask: Ask, attempt: Attempt) -> Mapping[SubjectRef, Answer]:
+        return {ref: _answered(ref, msgspec.json.decode(CHILD, type=_Child), mask)}
 
 
 def in_memory(entry: Mapping[str, Any]) -> BenchConnector:

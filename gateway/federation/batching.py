@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from connectors.base import Ask, Deadline, FieldMask
 from gateway.randomness import RANDOM
+from schema.made_quickly import made_quickly
 from schema.records import Answer, SubjectRef
 
 WINDOW_SECONDS = 0.002
@@ -25,10 +27,12 @@ WINDOW_SECONDS = 0.002
 Call = Callable[[Sequence[SubjectRef], FieldMask, Ask], Awaitable[Mapping[SubjectRef, Answer]]]
 
 
-class Said(NamedTuple):
+@made_quickly
+@dataclass(frozen=True, slots=True)
+class Said:
     """What a source said to one asker. `shared_call` is the request id of the call, if others were asked for in it.
 
-    `size`: the subjects of that call. A tuple, for one is made for every asker of every source.
+    `size`: the subjects of that call.
     """
 
     answers: Mapping[SubjectRef, Answer]

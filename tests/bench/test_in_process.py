@@ -53,7 +53,7 @@ async def test_the_cost_of_a_lookup_whose_sources_fail_is_refused(
 ) -> None:
     async with lookups() as lookup:
         await lookup()
-        monkeypatch.setattr(loaded_driver().InMemory, "_get", lambda self, ref, ask: None)  # lacks `again`
+        monkeypatch.setattr(loaded_driver().InMemory, "_of_one", lambda self, ref, ask: None)  # lacks two
 
         with pytest.raises(RuntimeError, match="not answered in full"):
             await lookup()
