@@ -16,12 +16,9 @@ A = TypeVar("A")
 @made_quickly
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Allowed, by this rule."""
+    """Allowed, by this rule. True, as every object is that does not say otherwise: to say so would be a call more."""
 
     rule: str
-
-    def __bool__(self) -> bool:
-        return True
 
 
 @lru_cache(maxsize=256)  # the names of rules are few, and none is a caller's

@@ -80,7 +80,9 @@ async def read_body(receive: Receive, headers: Headers, limits: BodyLimits) -> b
                 message = await _resumed(begun, waiting)
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
-            return _within(body, limits.max_bytes)
+            if len(body) > limits.max_bytes:
+                raise PayloadTooLarge
+            return body
         async with asyncio.timeout_at(until):
             # one growing buffer: a body of one-byte parts costs its length and not its square
             parts = bytearray(body)

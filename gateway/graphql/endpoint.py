@@ -148,7 +148,7 @@ class GraphQLEndpoint(Generic[Caller]):
         try:
             negotiated = negotiate(joined(headers, b"accept"))
             answer = await self._respond(scope, receive, headers, request_id, asking)
-            body, extra = answer.encoded(), answer.headers
+            body, extra = answer.encoded() if answer.body is None else answer.body, answer.headers
         except ClientDisconnected:
             self._noted(request_id, asking.operation, 0, "DISCONNECTED", time.monotonic() - started)
             return
@@ -223,7 +223,10 @@ class GraphQLEndpoint(Generic[Caller]):
         operation: Operation | None = None
         try:
             sha256 = self._documents.check_source(request)
-            credentials = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+            credentials: list[str] = []
+            for name, value in headers:
+                if name == b"authorization":
+                    credentials.append(value.decode("latin-1"))
             caller = await self._authenticate(credentials)
             may_introspect = self._may_introspect(caller)
             operation = self._documents.prepare(request, may_introspect=may_introspect, sha256=sha256)

@@ -22,7 +22,6 @@ from gateway.remembered import Remembered
 
 _NAMED: Final = b'"variables":{'
 _MEMBERS: Final = frozenset({"query", "operationName", "variables"})
-_PLACE: Final = b"\0"  # stands nowhere in JSON
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +38,7 @@ class KnownRequests:
 
     def __init__(self, limits: BodyLimits, *, remembered: int = 256) -> None:
         self._limits = limits
-        self._known: Remembered[bytes, _Known] = Remembered(remembered)
+        self._known: Remembered[tuple[bytes, bytes], _Known] = Remembered(remembered)
 
     def read(self, body: bytes) -> GraphQLRequest:
         """Return the request in a body, as `parse_body` does; raise BodyNotJSON or NotAGraphQLRequest."""
@@ -59,7 +58,7 @@ class KnownRequests:
             return
         try:
             # with a number there it is strict JSON: so it is with any value that is
-            members = decode_json(around.replace(_PLACE, b"0"), self._limits.max_json_nesting)
+            members = decode_json(b"0".join(around), self._limits.max_json_nesting)
         except BodyNotJSON:
             return
         if not isinstance(members, dict) or not members.keys() <= _MEMBERS or members.get("variables") != 0:
@@ -78,14 +77,14 @@ class KnownRequests:
             return None
 
 
-def _parted(body: bytes) -> tuple[bytes, bytes]:
-    """Return what stands around the variables, with `_PLACE` where they stood, and them; nothing if that is not plain.
+def _parted(body: bytes) -> tuple[tuple[bytes, bytes], bytes]:
+    """Return what stands before and behind the variables, and them; nothing if that is not plain.
 
     What is returned is only where they seem to stand: a body may be written so that they stand elsewhere.
     """
     start = body.find(_NAMED) + len(_NAMED) - 1
     # the last member, or one with others behind it
     end = len(body) - 1 if body.endswith(b"}}") else body.rfind(b'},"') + 1
-    if start < len(_NAMED) - 1 or end <= start or _PLACE in body:
-        return b"", b""
-    return body[:start] + _PLACE + body[end:], body[start:end]
+    if start < len(_NAMED) - 1 or end <= start:
+        return (b"", b""), b""
+    return (body[:start], body[end:]), body[start:end]
