@@ -127,7 +127,14 @@ def test_a_soak_whose_lines_would_stay_in_this_process_does_not_begin(
 
 def false_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every answer says that it is complete."""
-    monkeypatch.setattr(gathering, "all", lambda _: True, raising=False)
+    merged = Gathering._merged
+
+    def completed(self: Gathering, *given: Any) -> Any:
+        tree = merged(self, *given)
+        tree.complete = True
+        return tree
+
+    monkeypatch.setattr(Gathering, "_merged", completed)
 
 
 def lost_practitioner(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,7 +238,7 @@ async def until(so: Callable[[], bool]) -> None:
 
 
 OVERRIDE = {"override": {"justification": "A child is at risk now", "acceptReview": True}}
-MAY_BREAK_GLASS = {"scope": f"{ALL_SCOPES} lookup:override", "acr": STRONG}
+MAY_BREAK_GLASS: dict[str, Any] = {"scope": f"{ALL_SCOPES} lookup:override", "acr": STRONG}
 ONE_DOCUMENT_FOR_ALL = """query Q($key: ChildKey!, $purpose: Purpose!, $override: Override) {
   child(key: $key, access: {purpose: $purpose, reason: "A referral", override: $override}) { outcome }
 }"""
@@ -268,7 +268,10 @@ async def test_the_room_above_the_limit_is_for_who_does_break_glass_and_not_for_
         variables["access"] = {**access, "override": claim["override"]}
     if "z" in claim:
         variables["z"] = claim["z"]
-    claims = MAY_BREAK_GLASS | {"auth_time": int(time.time()), "scope": claim.get("scope", MAY_BREAK_GLASS["scope"])}
+    claims: dict[str, Any] = MAY_BREAK_GLASS | {
+        "auth_time": int(time.time()),
+        "scope": claim.get("scope", MAY_BREAK_GLASS["scope"]),
+    }
     async with running_world(tmp_path, held, limits={"in_flight": 4}) as world:
         filling = [asyncio.create_task(world.ask()) for _ in range(4)]
         await until(lambda: world.kinds().count("INTENT") == 4)
