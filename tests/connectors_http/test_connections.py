@@ -158,6 +158,41 @@ def test_who_stops_waiting_when_the_answer_has_come_takes_nothing_from_the_next(
     assert len(server.connections) == 1, "both were asked on one connection"
 
 
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"], ids=["nothing", "head"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_who_stops_waiting_ends_the_connection_that_an_answer_is_still_to_come_on(
+    served: Callable[..., ThreadedServer], begun: bytes, kept: bool
+) -> None:
+    """Also where its head came in the turn of the loop in which the asker's time was over."""
+    never = threading.Event()
+
+    def begins(connection: socket.socket, number: int) -> None:
+        if kept and number == 1:
+            return says_its_number(connection, number)
+        connection.sendall(begun)
+        never.wait()
+        return None
+
+    server = served(begins)
+
+    async def cancelled(client: SourceClient) -> bool:
+        loop = asyncio.get_running_loop()
+        if kept:
+            await ask(client)
+        call = asyncio.create_task(ask(client))
+        await asyncio.sleep(0 if kept else _LONG_ENOUGH)  # it has been sent
+        time.sleep(_LONG_ENOUGH)  # noqa: ASYNC251 - what has begun is there
+        loop.call_at(loop.time(), call.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        return await asyncio.to_thread(has_ended, server)
+
+    try:
+        assert run(cancelled, server) is True
+    finally:
+        never.set()
+
+
 @pytest.mark.parametrize("turns", range(6))
 def test_a_connection_that_stands_as_its_time_ends_is_closed_however_often_who_waits_is_cancelled(
     served: Callable[..., ThreadedServer], monkeypatch: pytest.MonkeyPatch, turns: int
