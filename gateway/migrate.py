@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +40,9 @@ def migrate(engine: sa.Engine) -> None:
     its own turn. Raises SchemaBehind where the schema is older and this role may not change it, and StorageError when
     somebody has used for a minute what a step changes: what was done until then stays, and the next time goes on.
     """
-    script = _script()
     if not is_behind(engine):
         return
+    script = _script()
     if is_postgresql(engine):
         with engine.connect() as connection:
             if not connection.scalar(_MAY_CREATE):
@@ -65,7 +66,7 @@ def migrate(engine: sa.Engine) -> None:
 def is_behind(engine: sa.Engine) -> bool:
     """Return whether the schema is not that of this version. Raises sqlalchemy errors."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() != _script().get_current_head()
+        return MigrationContext.configure(connection).get_current_revision() != _head()
 
 
 def _step(engine: sa.Engine, script: ScriptDirectory) -> bool:
@@ -87,6 +88,12 @@ def _step(engine: sa.Engine, script: ScriptDirectory) -> bool:
 
 def _script() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
+
+
+@cache
+def _head() -> str | None:
+    # the files of this version do not change while it runs
+    return _script().get_current_head()
 
 
 def _config() -> Config:
