@@ -1,9 +1,10 @@
 """Requests that are written as an accepted one was, but for their variables: only those are read.
 
 Most clients send one text again and again. What stands around the variables is then known, and was read in full when it
-came first; in the place of the variables any other JSON value may stand. The variables are decoded and
-written again: if the same bytes come back, no reader could understand them otherwise. Whatever is the least bit unusual
-is read as any other body, so that nothing passes here that does not pass there.
+came first; in the place of the variables any other JSON value may stand. The variables are decoded and written again,
+without spaces or with one behind each colon and comma, as the encoders of most languages do: if the same bytes come
+back, no reader could understand them otherwise. Whatever is the least bit unusual is read as any other body, so that
+nothing passes here that does not pass there.
 
 What stays in memory is what `gateway.graphql.documents` may keep of a text, and only for texts without comments.
 """
@@ -20,7 +21,7 @@ from gateway.graphql.body import BodyLimits, GraphQLRequest, decode_json, parse_
 from gateway.graphql.documents import Operation
 from gateway.remembered import Remembered
 
-_NAMED: Final = b'"variables":{'
+_NAMED: Final = b'"variables":'
 _MEMBERS: Final = frozenset({"query", "operationName", "variables"})
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -72,7 +73,9 @@ class KnownRequests:
             return None
         try:
             variables = _decode(written)
-            return variables if type(variables) is dict and _encode(variables) == written else None
+            again = _encode(variables)
+            same = again == written or msgspec.json.format(again, indent=0) == written
+            return variables if same and type(variables) is dict else None
         except (msgspec.MsgspecError, ValueError, OverflowError):
             return None
 
@@ -82,9 +85,11 @@ def _parted(body: bytes) -> tuple[tuple[bytes, bytes], bytes]:
 
     What is returned is only where they seem to stand: a body may be written so that they stand elsewhere.
     """
-    start = body.find(_NAMED) + len(_NAMED) - 1
+    start = body.find(_NAMED) + len(_NAMED)
+    if body.startswith(b" ", start):
+        start += 1
     # the last member, or one with others behind it
-    end = len(body) - 1 if body.endswith(b"}}") else body.rfind(b'},"') + 1
-    if start < len(_NAMED) - 1 or end <= start:
+    end = len(body) - 1 if body.endswith(b"}}") else max(body.rfind(b'},"'), body.rfind(b'}, "')) + 1
+    if start < len(_NAMED) or end <= start or not body.startswith(b"{", start):
         return (b"", b""), b""
     return (body[:start], body[end:]), body[start:end]
