@@ -56,9 +56,7 @@ class FanOut:
     traceparent: str | None
     purpose_class: PurposeClass
     asker: Asker
-    deadline: (
-        Deadline  # of the whole fan-out; hurried: a source that it leaves less time than usual is not judged by it
-    )
+    deadline: Deadline  # of the whole fan-out; if hurried, no source is judged by what it did not manage in less time
     source_seconds: float  # what one source may take of it
     silent: frozenset[str] = frozenset()  # the sources where the agreement asks for a silent read
     alone: bool = False  # its asks share no call with another lookup's
