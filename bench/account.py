@@ -66,7 +66,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "opaque ids, random bytes": ("gateway/audit/keys", "gateway/randomness"),
     "memories": ("gateway/remembered",),
     "metrics and request lines": ("gateway/metrics", "gateway/tallies", "gateway/front/request_lines"),
-    "records made": ("<record>", "<string>", "schema/"),
+    "records made": ("<string>", "schema/"),
     "what sends the lookups": ("bench/in_process",),
 }
 """Area -> how the paths of its modules begin; where several fit, the longest."""
