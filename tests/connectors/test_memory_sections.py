@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from schema.vocabulary import DisclosureBasis, PurposeClass
 pytestmark = pytest.mark.anyio
 
 ADA = ChildRef(NHSNumber("9990000018"))
-TODAY = datetime.now(UTC).date()
 EVERY_SECTION = sorted(HELD)
 ROW: dict[str, Any] = {
     "id": "1",
@@ -42,8 +41,13 @@ ROW: dict[str, Any] = {
 }
 
 
+def day(ahead: int) -> date:
+    # asked for in the test: what is put together before midnight is run after it now and then
+    return datetime.now(UTC).date() + timedelta(days=ahead)
+
+
 def days(ahead: int) -> str:
-    return (TODAY + timedelta(days=ahead)).isoformat()
+    return day(ahead).isoformat()
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -98,19 +102,19 @@ async def test_a_source_holds_the_sections_that_its_entry_names_and_no_other(tmp
 
 
 CONSENTS = {
-    "lasting": ({}, True),
-    "on-its-last-day": ({"until": days(0)}, True),
-    "run-out": ({"until": days(-1)}, False),
-    "without-an-end": ({"until": None}, False),
-    "not-yet-given": ({"givenOn": days(1)}, False),
-    "withdrawn": ({"withdrawnOn": days(-1)}, False),
-    "withdrawn-from-tomorrow": ({"withdrawnOn": days(1)}, False),
+    "lasting": (lambda: {}, True),
+    "on-its-last-day": (lambda: {"until": days(0)}, True),
+    "run-out": (lambda: {"until": days(-1)}, False),
+    "without-an-end": (lambda: {"until": None}, False),
+    "not-yet-given": (lambda: {"givenOn": days(1)}, False),
+    "withdrawn": (lambda: {"withdrawnOn": days(-1)}, False),
+    "withdrawn-from-tomorrow": (lambda: {"withdrawnOn": days(1)}, False),
 }
 
 
 @pytest.mark.parametrize(("consent", "expected"), [pytest.param(*one, id=name) for name, one in CONSENTS.items()])
 async def test_an_assessment_is_told_only_while_its_consent_lasts(tmp_path: Path, consent: Any, expected: bool) -> None:
-    connector = source(tmp_path, record(sections={"assessments": [assessment(**consent)]}))
+    connector = source(tmp_path, record(sections={"assessments": [assessment(**consent())]}))
 
     assert (Assessments in (await told(connector)).sections) is expected
 
@@ -130,7 +134,7 @@ async def test_a_consent_that_was_withdrawn_is_no_basis(tmp_path: Path) -> None:
     withdrawn = record(involvements=[ROW | basis | {"basisWithdrawnOn": days(-1)}])
     (row,) = (await told(source(tmp_path, withdrawn))).involvements
 
-    assert (given.basis, given.basis_until) == (DisclosureBasis.CONSENT, TODAY + timedelta(days=30))
+    assert (given.basis, given.basis_until) == (DisclosureBasis.CONSENT, day(30))
     assert (row.basis, row.basis_until) == (None, None)
 
 
