@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from connectors import http
 from connectors.faults import FaultCode, SourceFailed
 from connectors.wire_answer import WireAnswer
+from connectors.wire_connection import Connection
 from gateway.federation import fanout
 from gateway.federation.batching import Batches
 from gateway.federation.breaker import BreakerRules
@@ -40,12 +42,14 @@ def swallowed_timeout(patch: pytest.MonkeyPatch) -> None:
             return outcome
         return replace(outcome, status=SourceStatus.ANSWERED, reason=None, code=None)
 
+    # the client's own deadlines end the wait at the same moment: whose timer came first would decide what is swallowed
     patch.setattr(fanout, "_none", nobody)
     patch.setattr(http, "asyncio", _NoTimeout())
+    patch.setattr(Connection, "expire", lambda self: setattr(self, "at", math.inf))
 
 
 class _NoTimeout:
-    """asyncio without the client's own deadline: the fan-out's is the one that ends the wait."""
+    """asyncio without the deadline of a call that waits for its credentials: the fan-out's ends the wait."""
 
     def __getattr__(self, name: str) -> Any:
         return (lambda _: asyncio.timeout(None)) if name == "timeout_at" else getattr(asyncio, name)
