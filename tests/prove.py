@@ -121,7 +121,7 @@ PROOFS = {
     ),
     "fault-drivers": Proof(
         "No fault of an agency reads as nobody through a shipped driver, alone or with another beside it",
-        "tests/faults/test_drivers.py",
+        "tests/faults/test_drivers.py tests/faults/test_drivers_shared.py",
         "CONTACTPOINT_TEST_DRIVER_PAIRS",
         3_000,
     ),

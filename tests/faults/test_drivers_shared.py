@@ -163,13 +163,21 @@ WELL: Final[Reasons] = [None] * ASKERS
 
 
 @pytest.mark.parametrize("source", SHARING)
-def test_each_who_shares_a_call_of_a_shipped_driver_is_told_of_their_own_child(source: str) -> None:
+def test_each_who_shares_a_call_of_a_shipped_driver_is_told_of_their_own_child(
+    source: str, record_testsuite_property: Callable[[str, object], None]
+) -> None:
     of_one = [
         (source, {place % ASKERS: f}, but(place % ASKERS, r)) for place, (f, r) in enumerate(OF_ONE_CHILD.items())
     ]
     of_all: list[tuple[str, Does, Reasons]] = [(source, {1: f}, [r] * ASKERS) for f, r in OF_ALL.items()]
 
-    assert asyncio.run(tried((source, {}, WELL), *of_one, *of_all)) == []
+    found = asyncio.run(tried((source, {}, WELL), *of_one, *of_all))
+
+    record_testsuite_property(f"{source}: askers who share each call of its driver", ASKERS)
+    record_testsuite_property(f"{source}: what goes wrong in such a call for one child", len(of_one))
+    record_testsuite_property(f"{source}: what goes wrong in such a call for all", len(of_all))
+    record_testsuite_property(f"{source}: wrong among those who share", len(found))
+    assert found == []
 
 
 @pytest.mark.parametrize("source", SHARING)
