@@ -101,7 +101,8 @@ class _Singly:
         try:
             if budget is not None and not await self._any_answered(budget):
                 while self._waiting:
-                    self._tell(self._waiting[0], answers.no_answer(self._waiting.popleft(), self._together))
+                    child = self._waiting.popleft()
+                    self._tell(child, answers.no_answer(child, self._together))
             while self._waiting or self._under_way:
                 while self._waiting and len(self._under_way) < _AT_ONCE:
                     self._begin()
