@@ -15,17 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
 
-from connectors.addresses import AddressRule, CheckedResolver, Lookup, is_loopback_host, literal_address
+from connectors.addresses import CheckedResolver, Lookup
 from connectors.base import Deadline
+from connectors.credentials import ApiKey, Credentials, StaticHeaders
 from connectors.faults import FaultCode, SourceFailed
 from connectors.replies import Reply, Unauthenticated, announced_length, failure_of_status, parse
 from connectors.retries import Attempt, Repeating, RetryBudget
+from connectors.targets import parse_base, target_of
 from connectors.transport import Answer, Exchange, HttpxExchange, lines_of, require_verifying, system_trust
 from connectors.wire import CONNECT_SECONDS, WireExchange
 
@@ -34,66 +36,11 @@ __all__ = ["ApiKey", "Credentials", "Deadline", "FaultCode", "Reply", "SourceCli
 OK = frozenset({200})
 DEFAULT_BYTE_CAP = 256 * 1024
 
-_ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
-_PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*)+")
 _RULES = {(may, apart): Repeating(may, apart) for may in (True, False) for apart in (True, False)}
-_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+")
-_PATH_TRICKS = re.compile(r"//|/\.\.?(?:/|$)|%2[eEfF]|%5[cC]|%00")
 _BUDGET = "X-Request-Timeout-Ms: "  # how long the gateway still waits: what comes later is work for nobody
 _Received = tuple[Answer, bytes]
 _NOBODY: Mapping[str, str] = MappingProxyType({})  # whom a call without credentials is shown to be from
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{1,128}")
-
-
-class Credentials(Protocol):
-    """How the gateway says who it is to one source.
-
-    Not an httpx.Auth: its flow yields requests into the source's own pool and knows neither the deadline nor the
-    bulkhead, while a token comes from another host under rules of its own.
-    """
-
-    def at_hand(self) -> Mapping[str, str] | None:
-        """Return the headers to send if nothing has to be waited for, else None."""
-        ...
-
-    async def headers(self) -> Mapping[str, str]:
-        """Return the headers to send. Raises SourceFailed; is awaited within the caller's deadline."""
-        ...
-
-    def refused(self, headers: Mapping[str, str]) -> bool:
-        """Take note that the source answered 401 to these headers; return whether others are worth one more try."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StaticHeaders:
-    """Credentials that are fixed header values."""
-
-    values: Mapping[str, str]
-
-    def __repr__(self) -> str:
-        return "StaticHeaders(...)"  # the values are secrets
-
-    def at_hand(self) -> Mapping[str, str]:
-        return self.values
-
-    async def headers(self) -> Mapping[str, str]:
-        return self.values
-
-    def refused(self, headers: Mapping[str, str]) -> bool:
-        return False
-
-    async def aclose(self) -> None:
-        return None
-
-
-def ApiKey(header: str, value: str) -> StaticHeaders:  # noqa: N802 (reads as the class that configuration names)
-    """Return credentials that are one header."""
-    return StaticHeaders({header: value})
 
 
 @dataclass(slots=True)
@@ -138,7 +85,7 @@ class SourceClient:
         lookup: Lookup | None = None,
         echoes_request_id: bool = False,
     ) -> None:
-        origin, self._prefix, rule = _parse_base(base_url, allow_private=allow_private)
+        origin, self._prefix, rule = parse_base(base_url, allow_private=allow_private)
         self._auth = auth
         self._echoes_request_id = echoes_request_id
         self._free = max_connections
@@ -198,8 +145,7 @@ class SourceClient:
             raise SourceFailed(FaultCode.DEADLINE)
         if self._free <= 0:
             raise SourceFailed(FaultCode.BULKHEAD_FULL)
-        # most paths have nothing encoded and no dots after a slash: one look tells
-        target = self._prefix + path if not params and _PLAIN_PATH.fullmatch(path) else self._target(path, params)
+        target = self._prefix + target_of(path, params)
         sent = _lines_of_ask(accept, request_id, traceparent)
         if headers:
             sent += lines_of(headers)
@@ -242,11 +188,6 @@ class SourceClient:
         await self._exchange.aclose()
         if self._auth is not None:
             await self._auth.aclose()
-
-    def _target(self, path: str, params: Mapping[str, str] | None) -> str:
-        if not _PATH.fullmatch(path) or _PATH_TRICKS.search(path):
-            raise ValueError("a path must be absolute, percent-encoded, and without dot segments")
-        return f"{self._prefix}{path}?{urlencode(params)}" if params else self._prefix + path
 
     async def _waited_for(self, call: _Call, sent: str) -> _Received:
         """Return what a call comes to whose credentials, or whose time, an exchange alone does not see to."""
@@ -348,28 +289,6 @@ class SourceClient:
         if length is not None and len(body) != length:
             raise SourceFailed(FaultCode.TRUNCATED)
         return body
-
-
-def _parse_base(base_url: str, *, allow_private: bool) -> tuple[str, str, AddressRule]:
-    """Return the origin, the path before every path, and the rule for addresses. Raises ValueError."""
-    parts = urlsplit(base_url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    prefix = parts.path.rstrip("/")
-    # urlsplit drops what it does not understand, so what it understood must be all there was
-    if not _ORIGIN.fullmatch(origin) or origin + parts.path != base_url:
-        raise ValueError("a base URL is scheme, host, optional port and path: no user, query or fragment")
-    if prefix and (not _PATH.fullmatch(prefix) or _PATH_TRICKS.search(prefix)):
-        raise ValueError("the path of a base URL must be percent-encoded and without dot segments")
-    host = (parts.hostname or "").lower()
-    plain = parts.scheme == "http"
-    loopback = is_loopback_host(host)
-    if plain and not loopback and not allow_private:
-        raise ValueError("a source is reached over https unless on this machine or where private addresses are allowed")
-    rule = AddressRule(allow_private=allow_private, loopback_named=loopback, plain_http=plain)
-    literal = literal_address(host)
-    if literal is not None and not rule.permits(literal):
-        raise ValueError("no source may have this address")
-    return origin, prefix, rule
 
 
 @lru_cache(maxsize=64)  # a lookup asks several sources in one turn, and most of them alike
