@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests.fixtures.ports import free_port
 
 pytestmark = pytest.mark.network
 
@@ -66,21 +66,6 @@ def setup(systems, port): pass
 '''
 
 
-@pytest.fixture
-def free_port() -> int:
-    """The first of four ports in a row that nobody has."""
-    for _ in range(100):
-        with socket.create_server(("127.0.0.1", 0)) as first, ExitStack() as others:
-            port = int(first.getsockname()[1])
-            try:
-                for more in (1, 2, 3):
-                    others.enter_context(socket.create_server(("127.0.0.1", port + more)))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no four ports in a row")
-
-
 def run(rig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Return what came of the command."""
     return subprocess.run(
@@ -93,10 +78,10 @@ def run(rig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_writes_every_figure_and_its_aim(tmp_path: Path, free_port: int) -> None:
+def test_it_writes_every_figure_and_its_aim(tmp_path: Path) -> None:
     (tmp_path / "run").write_text(RIG, encoding="utf-8")
     document = tmp_path / "strain.md"
-    done = run(tmp_path, "--scale", "0.02", "--port", str(free_port), "--document", str(document))
+    done = run(tmp_path, "--scale", "0.02", "--port", str(free_port(4)), "--document", str(document))
 
     assert done.returncode == 0, done.stderr
     written = document.read_text(encoding="utf-8")

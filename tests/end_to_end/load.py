@@ -8,7 +8,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -31,6 +30,7 @@ from gateway.settings import Settings
 from gateway.storage.engine import open_engine
 from tests.end_to_end.documents import EVERYTHING
 from tests.end_to_end.world import REASON, S16LA, DemoWorld
+from tests.fixtures.ports import free_port
 
 CLIENTS = 4
 STORIES = ("ordinary", "three-authorities", "twins", "former-surname", "linked-adult-probation")
@@ -160,8 +160,7 @@ class Lives:
 
         `audit` is what `[audit]` holds beside the key file.
         """
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / "log.jsonl"
         self._command = [

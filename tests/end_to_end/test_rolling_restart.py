@@ -15,8 +15,9 @@ import pytest
 
 from tests.end_to_end.load import Load, log_of, unrecorded, write_config
 from tests.end_to_end.test_serve import process
-from tests.end_to_end.test_several_processes import SERVE, free_port, until
+from tests.end_to_end.test_several_processes import SERVE, until
 from tests.end_to_end.world import DemoWorld
+from tests.fixtures.ports import free_port
 
 pytestmark = pytest.mark.network
 

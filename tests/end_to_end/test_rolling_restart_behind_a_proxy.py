@@ -18,8 +18,9 @@ import pytest
 from tests.end_to_end.load import Load, records_at, unrecorded, write_config
 from tests.end_to_end.test_rolling_restart import LOOK_SECONDS
 from tests.end_to_end.test_serve import process
-from tests.end_to_end.test_several_processes import SERVE, free_port, until, verified
+from tests.end_to_end.test_several_processes import SERVE, until, verified
 from tests.end_to_end.world import DemoWorld
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.network

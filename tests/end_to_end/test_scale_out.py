@@ -19,8 +19,9 @@ from gateway.settings import WindowSection, load
 from tests.end_to_end.load import records_at, write_config
 from tests.end_to_end.test_override import DECIDE, OVERRIDE, QUEUE
 from tests.end_to_end.test_serve import process
-from tests.end_to_end.test_several_processes import SERVE, free_port, until
+from tests.end_to_end.test_several_processes import SERVE, until
 from tests.end_to_end.world import DemoWorld, Exchange, RunningGateway
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.network

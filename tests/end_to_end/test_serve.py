@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from gateway.__main__ import main as contactpoint
 from tests.end_to_end.load import wait_until_ready, write_config
 from tests.end_to_end.world import DemoWorld, RunningGateway
+from tests.fixtures.ports import free_port
 
 pytestmark = pytest.mark.network
 
@@ -70,9 +71,7 @@ def process(*command: str, port: int, log: Path) -> Iterator[subprocess.Popen[by
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 def test_a_port_that_is_taken_is_one_line_before_anything_is_made(world: DemoWorld, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from gateway.demo.personas import PERSONAS
 from tests.end_to_end.load import Load, log_of, records_at, unrecorded, write_config
 from tests.end_to_end.test_serve import REPOSITORY, process
 from tests.end_to_end.world import DemoWorld, RunningGateway
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.network
@@ -44,11 +44,6 @@ class Alternating(Load):
     def look_up(self, client: httpx.Client, token: str, story: str) -> int:
         self.url = next(self.urls)
         return super().look_up(client, token, story)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def verified(config: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from gateway.audit.witnessing.keys import WitnessKeys
 from gateway.audit.witnessing.protocol import format_submission
 from tests.end_to_end.load import REPOSITORY, Lives, Load
 from tests.end_to_end.world import DemoWorld
+from tests.fixtures.ports import free_port
 from tests.tampering.contents import Contents, store, stored
 from tests.tampering.flips import Attacker
 
@@ -48,8 +48,7 @@ class WitnessProcess:
     """`contactpoint audit witness`, as another organisation runs it; it may be killed and started again."""
 
     def __init__(self, folder: Path, log_key: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.store = folder / "store"
         self._command = [
