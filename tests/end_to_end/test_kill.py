@@ -113,6 +113,9 @@ def _the_supervisor(lives: Lives, load: Load, pid: int, moments: random.Random) 
 def _all(lives: Lives, load: Load, pid: int, moments: random.Random) -> None:
     """As when memory runs out, or the machine is reset."""
     workers = _workers(lives)
+    # at once: nobody sees another die. On a busy machine a supervisor that did was killed while it handed a new worker
+    # its settings, and Python's own start of a process ends in a traceback when they break off
+    os.kill(pid, signal.SIGSTOP)
     for each in moments.sample([pid, *workers], 3):
         os.kill(each, signal.SIGKILL)
     assert lives.ended() == -signal.SIGKILL
