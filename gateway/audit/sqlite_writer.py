@@ -181,6 +181,9 @@ class SQLiteWriter(ShardWriter):
     def _is_busy(self, error: Exception) -> bool:
         return isinstance(error, AuditUnavailable) or is_busy(error)
 
+    def _is_ours_at_it(self) -> bool:
+        return not self._has_turn and self._turns.writing
+
     def _is_fault_of_a_statement(self, error: Exception) -> bool:
         code = _primary_code(error)
         if code is not None:

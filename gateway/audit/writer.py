@@ -57,6 +57,10 @@ class ShardWriter(ABC):
 
     PAUSE_SECONDS: ClassVar[float] = 0.002
 
+    OURS_SECONDS: ClassVar[float] = 2.0
+    """So much longer a try may last while this process itself is writing something else: its disk is slow, and would
+    be so for the log, which then waits as well. A lookup has little more time than that."""
+
     def __init__(self, shard: str, tree: Frontier) -> None:
         self._shard = shard
         self._tree = tree
@@ -78,8 +82,9 @@ class ShardWriter(ABC):
     def write(self, batch: Sequence[Recordable], *, until: float) -> int:
         """Commit the batch, in order; return the seq of its first record, which is durable when this returns.
 
-        A database that is busy, or not to be reached, is tried again until the monotonic time `until`, and at least
-        so often as `LEAST_TRIES` says. Raises AuditUnavailable, ChargesRefused and AlongsideRefused with nothing
+        A database that is busy, or not to be reached, is tried again until the monotonic time `until`, or for the
+        `OURS_SECONDS` after it while another writer of this process is at it, and at least so often as `LEAST_TRIES`
+        says. Raises AuditUnavailable, ChargesRefused and AlongsideRefused with nothing
         written. After any other exception the state of the disk is unknown, and the writer must not be used again.
         """
         first = self._tree.size
@@ -99,7 +104,8 @@ class ShardWriter(ABC):
                     raise
                 self._roll_back()
                 tries += 1
-                if tries >= self.LEAST_TRIES and time.monotonic() >= until:
+                patience = self.OURS_SECONDS if self._is_ours_at_it() else 0.0
+                if tries >= self.LEAST_TRIES and time.monotonic() >= until + patience:
                     raise AuditUnavailable("the log could not be written in time") from None
             time.sleep(self.PAUSE_SECONDS)
         # From here nothing is tried again: an error does not say whether the commit happened. It is an error, too, if a
@@ -146,6 +152,10 @@ class ShardWriter(ABC):
     @abstractmethod
     def _is_busy(self, error: Exception) -> bool:
         """Say whether an error before COMMIT passes by itself: then nothing was written, and it may be tried again."""
+
+    def _is_ours_at_it(self) -> bool:
+        """Say whether what keeps the database busy is a transaction of this process, begun and not yet on disk."""
+        return False
 
     @abstractmethod
     def _is_fault_of_a_statement(self, error: Exception) -> bool:

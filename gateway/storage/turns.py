@@ -35,6 +35,7 @@ class Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._taken = False
+        self._writing = False
         self._first_waiting = 0
         self._others_waiting = 0
         self._in_a_row = 0
@@ -68,10 +69,19 @@ class Turns:
                 self._in_a_row = 0
             return taken
 
+    @property
+    def writing(self) -> bool:
+        """Whether who has the turn has SQLite's lock as well: what it still waits for is the disk."""
+        return self._writing
+
+    def note_writing(self) -> None:
+        """Say so of the turn that was taken."""
+        self._writing = True
+
     def give_back(self) -> None:
         """End the turn."""
         with self._changed:
-            self._taken = False
+            self._taken = self._writing = False
             self._changed.notify_all()
 
     def _first_may(self) -> bool:
@@ -134,7 +144,13 @@ def turn(engine: sa.Engine, seconds: float) -> Iterator[Callable[[], None]]:
         try:
             while not mine.may_ask():
                 time.sleep(_ASK_SECONDS)
-            yield mine.done
+
+            def begun() -> None:
+                mine.done()
+                if taken:
+                    turns.note_writing()
+
+            yield begun
         finally:
             mine.close()
     finally:

@@ -7,18 +7,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
 from gateway.audit.records import read_records
+from gateway.audit.sqlite_writer import SQLiteWriter
+from gateway.audit.writer import RETRY_SECONDS
 from gateway.storage.engine import open_engine, writing
 from gateway.storage.tables import shield
 from gateway.storage.turns import Next, Turns, turns_of
@@ -58,6 +61,65 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
         ended.set()
         thread.join()
     assert raised == []
+
+
+@asynccontextmanager
+async def transaction_of_ours(engine: sa.Engine) -> AsyncIterator[None]:
+    """Be in the middle of a transaction that another part of the gateway writes, in a thread as it would be."""
+    ended, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with writing(engine).begin() as connection:
+            connection.execute(sa.insert(shield), {"source": "s", "pseudonym": "p", "since": "2026-01-01"})
+            begun.set()
+            ended.wait(60)
+
+    written = asyncio.ensure_future(asyncio.to_thread(write))
+    try:
+        assert await asyncio.to_thread(begun.wait, 60)
+        yield
+    finally:
+        ended.set()
+        await written
+
+
+async def test_while_this_process_itself_is_writing_the_log_waits_as_for_a_flush_of_its_own(
+    engine: sa.Engine, open_log: OpenLog
+) -> None:
+    """A disk that takes its time over the index or a checkpoint is no reason to refuse lookups."""
+    log = open_log()
+
+    async with transaction_of_ours(engine):
+        waiting = asyncio.ensure_future(log.append(EventKind.INTENT, {}))
+        await asyncio.sleep(3 * RETRY_SECONDS)
+        assert not waiting.done()
+
+    assert (await waiting).seq == 1
+
+
+async def test_who_hangs_in_a_transaction_of_this_process_does_not_hold_up_the_log_for_good(
+    engine: sa.Engine, open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SQLiteWriter, "OURS_SECONDS", RETRY_SECONDS)
+    log = open_log()
+
+    async with transaction_of_ours(engine):
+        with pytest.raises(AuditUnavailable):
+            await log.append(EventKind.INTENT, {})
+
+
+async def test_a_turn_in_which_nothing_is_written_yet_is_waited_for_no_longer_than_another_process(
+    engine: sa.Engine, open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has the turn may itself be waiting for a process that keeps the file locked."""
+    monkeypatch.setattr(SQLiteWriter, "OURS_SECONDS", 3600.0)
+    log = open_log()
+    assert turns_of(engine).take(1)
+    try:
+        with pytest.raises(AuditUnavailable):
+            await log.append(EventKind.INTENT, {})
+    finally:
+        turns_of(engine).give_back()
 
 
 async def test_a_writer_that_begins_again_at_once_does_not_keep_the_log_from_a_record(
@@ -127,6 +189,7 @@ def _write_a_row(engine: sa.Engine, number: int) -> None:
 _WITHOUT_END = """
 import asyncio, sys
 from pathlib import Path
+from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
