@@ -4,7 +4,7 @@ PY := .venv/bin/python
 .PHONY: help demo test check fix bench bench-micro bench-strain prove prove-disclosure prove-audit prove-faults prove-soak clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .venv/.runtime: requirements.lock pyproject.toml
 	@sh docker/install runtime

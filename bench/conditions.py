@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ def conditions(arguments: Sequence[str]) -> str:
         f"- when: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}\n"
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"served by {_interpreter()}\n- libraries: {versions}\n"
-        f"- options: {'`' + ' '.join(arguments) + '`' if arguments else 'none, so everything'}\n"
+        f"- options: {'`' + shlex.join(arguments) + '`' if arguments else 'none, so everything'}\n"
     )
 
 

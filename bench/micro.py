@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import driver  # noqa: E402 - after the path
 from bench.account import Part, account, account_document, account_table  # noqa: E402
+from bench.commands import command, factor, must_be_writable, times  # noqa: E402
 from bench.in_process import BODY, gateway_in, request_of  # noqa: E402
 from connectors.base import Ask, Deadline, FieldMask  # noqa: E402
 from connectors.http import SourceClient  # noqa: E402
@@ -94,7 +95,7 @@ class Bench:
             for _ in range(count):
                 work()
             least = min(least, time.process_time_ns() - started)
-        self.figures[name] = least / count / 1000
+        self._found(name, least / count / 1000)
 
     async def group(self, name: str, work: Callable[[], Awaitable[Any]], count: int, *, at_once: int = GROUP) -> None:
         """Measure a coroutine of which so many run at once."""
@@ -105,7 +106,12 @@ class Bench:
             for _ in range(groups):
                 await asyncio.gather(*(work() for _ in range(at_once)))
             least = min(least, time.process_time_ns() - started)
-        self.figures[name] = least / groups / at_once / 1000
+        self._found(name, least / groups / at_once / 1000)
+
+    def _found(self, name: str, microseconds: float) -> None:
+        """Keep a figure, and say on standard error how far the run is."""
+        self.figures[name] = microseconds
+        print(f"{name}: {microseconds:.1f} microseconds", file=sys.stderr, flush=True)
 
 
 async def measured(base: str, rounds: int, scale: float, only: str | None = None) -> Bench:
@@ -128,6 +134,7 @@ async def measured(base: str, rounds: int, scale: float, only: str | None = None
                 await bench.group("whole lookup, in process, alone", lookup, 640, at_once=1)
             if only in (None, "account"):
                 groups = max(1, int(50 * scale))
+                print("the account of a whole lookup ...", file=sys.stderr, flush=True)
                 bench.account = await account(lookup, at_once=GROUP, groups=groups, rounds=rounds)
     return bench
 
@@ -246,15 +253,17 @@ def main(arguments: list[str]) -> int:
         epilog='examples: make bench-micro · make bench-micro ARGS="--only ask" · make bench-micro ARGS="--json"',
     )
     options.add_argument("--json", action="store_true", help="figures by name, for machines")
-    options.add_argument("--rounds", type=int, default=7, metavar="N", help="least of so many (default 7)")
-    options.add_argument("--scale", type=float, default=1.0, metavar="X", help="multiplies every count")
+    options.add_argument("--rounds", type=times, default=7, metavar="N", help="least of so many (default 7)")
+    options.add_argument("--scale", type=factor, default=1.0, metavar="X", help="multiplies every count")
     options.add_argument(
         "--only", choices=["parts", "ask", "lookup", "account"], help="measure these alone, write no document"
     )
     chosen = options.parse_args(arguments)
+    if chosen.only is None:
+        must_be_writable(DOCUMENT)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with _agency() as base:
-        bench = uvloop.run(measured(base, max(1, chosen.rounds), chosen.scale, chosen.only))
+        bench = uvloop.run(measured(base, chosen.rounds, chosen.scale, chosen.only))
     figures = bench.figures
     if chosen.json:
         print(json.dumps({**figures, "account": {name: part.microseconds for name, part in bench.account.items()}}))
@@ -267,4 +276,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(command(main, sys.argv[1:]))

@@ -1,11 +1,14 @@
 """`make bench`: this project beside the peers of the rig; the run writes its tables to docs/benchmarks.md.
 
 The rig is a folder of its own (BENCH_RIG, by default `../shared/bench` beside the repository) with a `run` command; the
-arguments are its own (`make bench ARGS="--help"`). Without any: every peer, both kinds of agencies, 1, 32 and 128
+arguments are its own, and so are the options below. Without any: every peer, both kinds of agencies, 1, 32 and 128
 connections at 0 ms and at 20/50 ms. Ten times the connections and one dead connector are `make bench-strain`.
 
 BENCH_PYTHON names the interpreter that serves, if not this environment's: of the same version, with this environment's
 libraries. What is deployed is built with profile-guided optimisation; a version manager's own build often is not.
+
+A ratio that falls short of its aim is named on standard error. Where an answer of this project was wrong nothing is
+written, and the exit code is 1; it is 1 as well where a peer failed, whose row then says so.
 
 examples:
   make bench
@@ -14,8 +17,11 @@ examples:
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,12 +32,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.conditions import conditions  # noqa: E402 - after the path
+from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable  # noqa: E402 - after the path
+from bench.conditions import conditions  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PROJECTS = ("system.toml", "system-batching.toml")
 OURS = "contactpoint gateway"
 BATCHING = "contactpoint gateway, batching agencies"
+_OURS = frozenset({OURS, BATCHING})
+_RIG_PORT = 18100
 REACH = (
     (BATCHING, "grafbase (Rust)", (32, 128), 0.7),
     (OURS, "grafbase (Rust)", (32, 128), 1.3),
@@ -45,25 +54,61 @@ REACH = (
 Runs = Sequence[dict[str, Any]]
 
 
+_STOPPING_SECONDS = 60.0
+
+
 def main(arguments: list[str]) -> int:
-    """Return 0 when every answer of the run was right; 2 when there is no rig."""
+    """Return the rig's exit code: 0 when every answer of the run was right. Raises CannotRun, RunFailed."""
+    options = argparse.ArgumentParser(prog="make bench", add_help=False, allow_abbrev=False)
+    options.add_argument("--help", "-h", action="store_true")
+    options.add_argument("--document", type=Path, default=DOCUMENT)
+    options.add_argument("--port", type=int, default=_RIG_PORT)
+    chosen, of_the_rig = options.parse_known_args(arguments)
+    if chosen.help:
+        print(f"{__doc__}\n--document FILE is written instead of docs/benchmarks.md.\n", flush=True)
     rig = Path(os.environ.get("BENCH_RIG", ROOT.parent / "shared" / "bench"))
     if not (rig / "run").exists():
-        print("bench: the rig is not there; set BENCH_RIG to its folder", file=sys.stderr)
-        return 2
+        if chosen.help:
+            return 0
+        raise CannotRun("the rig is not there; set BENCH_RIG to its folder")
+    if chosen.help:
+        return subprocess.run([sys.executable, str(rig / "run"), "--help"], check=False).returncode
+    must_be_writable(chosen.document)
+    must_be_free([chosen.port])
     descriptors = [part for name in PROJECTS for part in ("--with", str(ROOT / "bench" / name))]
+    told = [*of_the_rig, "--port", str(chosen.port)]
     with tempfile.TemporaryDirectory(prefix="contactpoint-bench-") as folder:
         figures = Path(folder) / "runs.json"
-        command = [sys.executable, str(rig / "run"), *arguments, *descriptors, "--json", str(figures)]
-        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-        print(done.stdout)
+        code, tables = _run([sys.executable, str(rig / "run"), *told, *descriptors, "--json", str(figures)])
+        print(tables)
         if not figures.exists():
-            return done.returncode or 1
+            return code or 1
         runs: Runs = json.loads(figures.read_text(encoding="utf-8"))
     reached = against_the_aims(runs)
-    print(reached)
-    DOCUMENT.write_text(_document(arguments, reached, done.stdout), encoding="utf-8")
-    return done.returncode
+    print(reached, flush=True)
+    for line in reached.splitlines():
+        if line.endswith("| no |"):
+            print(f"bench: short of its aim: {line.strip('| ')}", file=sys.stderr)
+    ours = sorted({f"{run['system']}: {run['error']}" for run in runs if run["system"] in _OURS and "error" in run})
+    if ours:
+        raise RunFailed(f"{ours[0]}; no document was written")
+    chosen.document.write_text(_document(of_the_rig, reached, tables), encoding="utf-8")
+    return code
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Return exit code and output. The rig is in a session of its own: stopped once, it ends what it started."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as rig:
+        try:
+            told, _ = rig.communicate()
+        except KeyboardInterrupt:
+            rig.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                rig.wait(_STOPPING_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(rig.pid, signal.SIGKILL)
+            raise
+    return rig.returncode, told
 
 
 def against_the_aims(runs: Runs) -> str:
@@ -111,4 +156,4 @@ def _document(arguments: list[str], reached: str, tables: str) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(command(main, sys.argv[1:]))

@@ -2,11 +2,12 @@
 
 These two scenarios the rig of `make bench` lacks; its agencies, data and tokens are used (BENCH_RIG, as there). The
 gateway has a core of its own; load and agencies share another. BENCH_PYTHON names the interpreter that serves, as with
-`make bench`. About five minutes; writes docs/benchmarks-strain.md.
+`make bench`. About five minutes; writes docs/benchmarks-strain.md. A figure that falls short of its aim is named on
+standard error; where an answer was wrong nothing is written, and the exit code is 1.
 
 examples:
   make bench-strain
-  make bench-strain ARGS="--scale 0.2"
+  make bench-strain ARGS="--scale 0.2 --document /tmp/strain.md"
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import statistics
 import struct
 import subprocess
@@ -34,7 +36,16 @@ ROOT = HERE.parent
 DOCUMENT = ROOT / "docs" / "benchmarks-strain.md"
 sys.path.insert(0, str(ROOT))
 
-from bench.conditions import conditions  # noqa: E402 - after the path
+from bench.commands import (  # noqa: E402 - after the path
+    CannotRun,
+    RunFailed,
+    command,
+    factor,
+    must_be_free,
+    must_be_writable,
+    short_of_their_aims,
+)
+from bench.conditions import conditions  # noqa: E402
 
 TRIED = (16, 32, 64, 128)
 USUAL_CONNECTIONS = 32
@@ -95,7 +106,9 @@ class Strain:
         load = ["taskset", "-c", "1", sys.executable, str(HERE / "closed_loop.py")]
         asked = [str(self._system.port), str(connections), f"{seconds:.2f}", str(self._requests), self._mark, *how]
         spent, began = self._cpu(self._system.proc.pid), time.monotonic()
-        done = subprocess.run([*load, *asked], check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run([*load, *asked], check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise RunFailed(f"{self._name}, {connections:,} connections: what asks ended with {done.returncode}")
         figures: Figures = json.loads(done.stdout)
         figures["cpu"] = (self._cpu(self._system.proc.pid) - spent) / max(1, figures["given in all"])
         figures["load share"] = figures["load cpu"] / (time.monotonic() - began)
@@ -129,6 +142,8 @@ def overloaded(strain: Strain, scale: float) -> list[Row]:
     """Return the rows of ten times the connections: what, how much, and the aim."""
     found = {count: strain.asked(count, _SEARCH_SECONDS) for count in TRIED}
     let_in = [count for count in TRIED if not found[count]["refused"]]
+    if not let_in:
+        raise RunFailed(f"already {TRIED[0]} connections are refused: there is no peak to compare with")
     best = max(found[count]["rate"] for count in let_in)
     most = max(count for count in let_in if found[count]["rate"] >= _NEAR * best)
     before = [strain.asked(most, _PEAK_SECONDS) for _ in range(2)]
@@ -207,38 +222,56 @@ def _document(arguments: list[str], busy: float, table: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table and write the document; return 2 when there is no rig."""
-    options = argparse.ArgumentParser(prog="make bench-strain", description=__doc__.partition("\n")[0])
-    options.add_argument("--scale", type=float, default=1.0, metavar="X", help="multiplies every time")
+    """Print the table and write the document. Raises CannotRun, RunFailed."""
+    options = argparse.ArgumentParser(
+        prog="make bench-strain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--scale", type=factor, default=1.0, metavar="X", help="multiplies every time (default 1)")
     options.add_argument("--document", type=Path, default=DOCUMENT, metavar="FILE", help="what is written")
-    options.add_argument("--port", type=int, default=_PORT, metavar="N", help="the first of four")
+    options.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"the first of four (default {_PORT})")
     chosen = options.parse_args(arguments)
     folder = Path(os.environ.get("BENCH_RIG", ROOT.parent / "shared" / "bench"))
     if not (folder / "run").exists():
-        print("bench: the rig is not there; set BENCH_RIG to its folder", file=sys.stderr)
-        return 2
+        raise CannotRun("the rig is not there; set BENCH_RIG to its folder")
+    must_be_writable(chosen.document)
+    must_be_free(range(chosen.port, chosen.port + 4))
     busy = os.getloadavg()[0]
     rig = _rig(folder)
     if Path(rig.CACHE, "upstream").exists():
         rig.fresh_tokens()
     else:
         rig.setup([], chosen.port)
-    with tempfile.TemporaryDirectory(prefix="bench-strain-") as work:
-        with _strain(rig, chosen.port, chosen.scale, work) as whole:
-            rows = overloaded(whole, chosen.scale)
-        with (
-            _strain(rig, chosen.port, chosen.scale, work) as whole,
-            _strain(rig, chosen.port + 2, chosen.scale, work, dead=_DEAD) as dead,
-        ):
-            rows += one_dead(whole, dead)
+    rows = measured(rig, chosen.port, chosen.scale)
     lines = [f"| {' | '.join(row)} |" for row in rows]
     table = "\n".join(["| figure | measured | aim |", "| --- | ---: | ---: |", *lines])
     print(table)
+    for line in short_of_their_aims(rows):
+        print(f"bench: short of its aim: {line}", file=sys.stderr)
+    if any(aim == "0" and told != "0" for _, told, aim in rows):
+        raise RunFailed("answers were wrong, or requests were cut off; no document was written")
     chosen.document.write_text(
         _document([] if chosen.scale == 1 else [f"--scale {chosen.scale:g}"], busy, table), encoding="utf-8"
     )
     return 0
 
 
+def measured(rig: Any, port: int, scale: float) -> list[Row]:
+    """Return every row. Where something fails, the folder with the gateways' logs stays, and is named."""
+    work = tempfile.mkdtemp(prefix="bench-strain-")
+    try:
+        with _strain(rig, port, scale, work) as whole:
+            rows = overloaded(whole, scale)
+        with _strain(rig, port, scale, work) as whole, _strain(rig, port + 2, scale, work, dead=_DEAD) as dead:
+            rows += one_dead(whole, dead)
+    except (Exception, SystemExit):  # SystemExit is the rig's: a gateway did not start
+        print(f"bench: the gateways' logs are in {work}", file=sys.stderr)
+        raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return rows
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(command(main, sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""What the commands that measure have in common: what they refuse before they begin, and how they stop.
+
+A run that is stopped, or whose answers were wrong, writes no document. Exit codes: 0 the run ended and every answer was
+right, whether or not each aim was reached; 1 an answer was wrong, or the run failed; 2 something to mend first; 130
+stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import FrameType
+
+STOPPED = 130  # 128 and SIGINT, as a shell has it
+
+
+class CannotRun(Exception):
+    """Something to mend before anything can be measured; the message is the line to print."""
+
+
+class RunFailed(Exception):
+    """The run did not come to an end, or an answer was wrong; the message is the line to print."""
+
+
+def command(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Return the exit code of a command. When it is stopped it takes along what it runs, as after Ctrl-C."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return main(arguments)
+    except (CannotRun, RunFailed) as fault:
+        print(f"bench: {fault}", file=sys.stderr)
+        return 2 if isinstance(fault, CannotRun) else 1
+    except KeyboardInterrupt:
+        print("bench: stopped; no document was written", file=sys.stderr)
+        return STOPPED
+
+
+def factor(text: str) -> float:
+    """Return a number above 0 that counts or times can be multiplied by. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (0 < number < math.inf):
+        raise argparse.ArgumentTypeError("a number above 0 is needed")
+    return number
+
+
+def times(text: str) -> int:
+    """Return a whole number from 1. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError("a whole number from 1 is needed")
+    return int(text)
+
+
+def must_be_writable(document: Path) -> None:
+    """Raise CannotRun where the document could not be written in the end; nothing of it is changed now."""
+    try:
+        there = document.exists()
+        with document.open("ab"):
+            pass
+        if not there:
+            document.unlink()
+    except OSError as fault:
+        raise CannotRun(f"{document.name} cannot be written: {fault.strerror}") from None
+
+
+def must_be_free(ports: Iterable[int]) -> None:
+    """Raise CannotRun where something listens already: its answers would be taken for those that are measured."""
+    for port in ports:
+        try:
+            with socket.socket() as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                tried.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise CannotRun(f"port {port} cannot be had; does another run use it? --port names others") from None
+
+
+def short_of_their_aims(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Return a line for each figure that is not what its aim says: `0.90 or more`, `20.0 at most`, or `0`."""
+    short = []
+    for name, measured, aim in rows:
+        if not aim:
+            continue
+        bound = float(aim.split()[0])
+        try:
+            figure = float(measured.replace(",", ""))
+        except ValueError:
+            figure = math.nan  # there was nothing to measure: no aim is reached by that
+        reached = figure >= bound if aim.endswith("or more") else figure <= bound
+        if not reached:
+            short.append(f"{name}: {measured}, and the aim is {aim}")
+    return short
