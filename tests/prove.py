@@ -10,6 +10,9 @@ make prove-soak                 half an hour with faults on
 What a proof has done is kept in .proofs/ until it has ended, for as long as the code is the same: one that was
 interrupted, or that a slow machine did not end in its time, goes on where it was, and so does a group. The soak alone
 begins anew: it is about what one process comes to hold. Each minute it says where it is.
+
+Exit codes: 0 every proof that was asked for held; 75 one did not end, and the same command goes on with it; 2 something
+to mend first; any other a proof that failed, as pytest gives it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from xml.etree import ElementTree
 
 from tests.progress import VARIABLE as PROGRESS
@@ -350,15 +354,47 @@ def write(command: str, part: str) -> None:
     print(f"{command}: written to {DOCUMENT.relative_to(ROOT)}")
 
 
+def fault_of(arguments: list[str]) -> str | None:
+    """Return what is wrong with the arguments, or with where the figures go, before any proof is begun."""
+    known = (*PROOFS, *GROUPS)
+    if arguments and arguments[0] not in known:
+        return f"give one of {', '.join(known)}; --help says what each is"
+    if len(arguments) > 1 and arguments[0] in GROUPS:
+        return f"{arguments[0]} is several proofs, each with its own size: give none, or name one proof"
+    if len(arguments) > 2 or not all(a.isascii() and a.isdecimal() and int(a) for a in arguments[1:]):
+        return "the size is one whole number from 1"
+    try:
+        with DOCUMENT.open("ab"):
+            pass
+    except OSError as refused:
+        return f"the figures go to {DOCUMENT.relative_to(ROOT)}, which cannot be written: {refused.strerror}"
+    return None
+
+
+def help_text() -> str:
+    """Return what there is to prove, with the size that each has where none is given."""
+    proofs = "\n".join(f"  {name:<22}{proof.size:>9,}  {proof.title}" for name, proof in PROOFS.items())
+    groups = "\n".join(f"  {name:<22}{', '.join(several)}" for name, several in GROUPS.items())
+    return f"{__doc__}\nproofs, and the size of each:\n{proofs}\n\nseveral by one name:\n{groups}"
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    print("prove: stopped; the same command goes on where it was", file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
 def main(arguments: list[str]) -> int:
     """Return 0 when every proof that was asked for held."""
+    if {"-h", "--help"} & set(arguments):
+        print(help_text())
+        return 0
+    fault = fault_of(arguments)
+    if fault:
+        print(f"prove: {fault}", file=sys.stderr)
+        return 2
     # so that what is stopped takes along what it runs
     for stopping in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stopping, lambda *_: sys.exit(INTERRUPTED))
-    known = (*PROOFS, *GROUPS)
-    if arguments and (arguments[0] not in known or len(arguments) > 2 or not all(a.isdigit() for a in arguments[1:])):
-        print(f"prove: give one of {', '.join(known)} and, for a single proof, its size", file=sys.stderr)
-        return 2
+        signal.signal(stopping, _stop)
     names = GROUPS.get(arguments[0], arguments[:1]) if arguments else list(PROOFS)
     held = KEPT / fingerprint() / f"{arguments[0] if arguments else 'all'}.held"
     before = held.read_text().split() if held.exists() else []
@@ -373,7 +409,8 @@ def main(arguments: list[str]) -> int:
         # the whole of it: the next time is a new one
         held.unlink(missing_ok=True)
     for name, code in codes.items():
-        print(f"{name:<14}{'holds' if code == 0 else 'FAILS'}")
+        word = "holds" if code == 0 else "has not ended" if code == INTERRUPTED else "FAILS"
+        print(f"{name:<22}{word}")
     return max(codes.values())
 
 
