@@ -8,7 +8,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import ref
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from connectors.faults import FaultCode
@@ -28,6 +36,7 @@ ALARMING: Final = (
 )
 """The codes of a NO_ANSWER of which one is enough: nobody mends what they say but by looking at that source."""
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when each series began: several workers do not tell it
 _FOLDING = Folding()
 REGISTRY.register(_FOLDING)  # before any metric, so that it is asked first
 
@@ -170,9 +179,11 @@ class Counted(Protocol):
         ...
 
 
-def watch_requests(door: Counted) -> None:
-    """Show how many requests are under way, and how many may be."""
+def watch_requests(door: Counted, priorities: Iterable[str]) -> None:
+    """Show how many requests are under way, how many may be, and that none of any priority was refused yet."""
     seen = ref(door)
+    for priority in priorities:
+        _SHED.labels(priority)
 
     def under_way() -> float:
         there = seen()
@@ -249,6 +260,12 @@ def note_reviews(waiting: float, overdue: float) -> None:
     """Show how many overrides wait for review; NaN for a number that cannot be read."""
     _REVIEWS.set(waiting)
     _OVERDUE.set(overdue)
+
+
+def watch_rules(rules: Iterable[str]) -> None:
+    """Show that no rule has spoken yet: of a series that begins at 1 nobody sees that it grew."""
+    for rule in rules:
+        _ALERTS.labels(rule)
 
 
 def note_detection(rules: Iterable[str], at: float) -> None:

@@ -21,14 +21,14 @@ from gateway.audit.events import EventKind, Reading
 from gateway.audit.index import EventIndex
 from gateway.audit.keys import AuditKeys
 from gateway.audit.log import AuditLog
-from gateway.detection.detector import Alert, Detector
+from gateway.detection.detector import RULES, Alert, Detector
 from gateway.detection.feeds import FeedFault, Feeds, read_feeds, stamp
 from gateway.detection.findings import Findings
 from gateway.detection.log_reader import LogReader, Read
 from gateway.detection.lookups import LogFault
 from gateway.detection.past import DAY
 from gateway.detection.settings import DetectionSection
-from gateway.metrics import note_detection
+from gateway.metrics import note_detection, watch_rules
 from gateway.storage.tables import detection_position
 
 log = structlog.get_logger("gateway.detection")
@@ -78,6 +78,7 @@ class Watch:
         self._looked_until = 0
         self._by_time = False
         self._running = asyncio.Lock()
+        watch_rules(RULES)
 
     async def turn(self) -> Ran | None:
         """Run, unless another process on this database has just done so. Raises as `run` does."""

@@ -68,7 +68,7 @@ class Admission:
         self._pressed = False  # whether more would be at work but for the pace
         self._second, self._refused, self._refused_before = 0, 0, 0  # in this second, and in the one before it
         self._spread = 0.0  # where between the soonest and the latest the next is told to come back
-        watch_requests(self)
+        watch_requests(self, [priority.name for priority in Priority])
 
     @property
     def limit(self) -> float:

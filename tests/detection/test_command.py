@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.__main__ import main
+from gateway.detection.detector import RULES
 from gateway.detection.settings import DetectionSection
 from gateway.detection.watch import Watch
 from gateway.storage.engine import open_engine
@@ -181,13 +183,21 @@ async def test_nobody_decides_what_was_found_of_themselves(tmp_path: Path, runni
 @pytest.mark.anyio
 async def test_alerts_are_counted_by_rule_and_name_nobody(tmp_path: Path, running: Running) -> None:
     async with running(source("cs-amber", known(CHILD, row()))) as world:
+        before = spoken(await shown(world))
         await break_glass(world)
         await look(world, tmp_path)
         metrics = await shown(world)
 
-    assert 'contactpoint_detection_alerts_total{rule="D14"}' in metrics
+    assert before.keys() == set(RULES), "of a series that begins at 1 nobody sees that it grew"
+    assert spoken(metrics)["D14"] > before["D14"]
     assert "contactpoint_detection_last_run_seconds" in metrics
     assert str(CHILD) not in metrics
+
+
+def spoken(metrics: str) -> dict[str, float]:
+    """Return how often each rule has spoken."""
+    of_a_rule = re.compile(r'^contactpoint_detection_alerts_total\{rule="(\w+)"\} (\S+)$', re.MULTILINE)
+    return {rule: float(count) for rule, count in of_a_rule.findall(metrics)}
 
 
 async def look(world: World, folder: Path) -> None:

@@ -57,6 +57,17 @@ def value(found: Samples, name: str, **labels: str) -> float:
     return found.get((name, frozenset(labels.items())), 0.0)
 
 
+async def test_what_nobody_was_refused_for_is_there_as_0_and_no_series_tells_when_it_began(running: Running) -> None:
+    async with running(council()) as world:
+        found = await shown(world)
+
+    for name in ("contactpoint_requests_shed", "contactpoint_detection_alerts"):
+        told = {dict(labels).popitem()[1] for each, labels in found if each == f"{name}_total"}
+        (words,) = [words for (metric, _), words in WORDS.items() if metric == name]
+        assert told == words
+    assert [name for name, _ in found if name.endswith("_created")] == []
+
+
 async def test_requests_are_counted_by_what_they_ask_and_how_they_are_answered(running: Running) -> None:
     async with running(council()) as world:
         before = await shown(world)
