@@ -254,6 +254,10 @@ def load(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingsFault([f"{path}: no such file"]) from None
+    except IsADirectoryError:
+        raise SettingsFault([f"{path}: is a directory, and a file is needed"]) from None
+    except PermissionError:
+        raise SettingsFault([f"{path}: may not be read by this user"]) from None
     except (OSError, UnicodeDecodeError):
         raise SettingsFault([f"{path}: cannot be read as UTF-8 text"]) from None
     try:

@@ -45,7 +45,14 @@ _AGREEMENTS = click.option(
 
 @click.group(cls=OneLineGroup)
 def access() -> None:
-    """Who may see what, and why."""
+    """Who may see what, and why.
+
+    \b
+    Examples:
+      contactpoint access matrix --config gateway.toml --page
+      contactpoint access explain --help
+      contactpoint access diff agreements/ proposed/
+    """
 
 
 @access.command("matrix", cls=OneLineCommand)
@@ -132,9 +139,9 @@ def explain_one(
 
     \b
     Examples:
-      contactpoint access explain --organisation northshire-council --role social_worker --purpose CP_S47
+      contactpoint access explain --organisation northshire-council --role social_worker --purpose CP_S47 \\
         --custodian kind:POLICE --field police.events --agreements ./agreements
-      contactpoint access explain --organisation northshire-nhs --role health_visitor --purpose CP_S47
+      contactpoint access explain --organisation northshire-nhs --role health_visitor --purpose CP_S47 \\
         --custodian kind:HEALTH --field involvements.sensitive --child sensitive --agreements ./agreements
     """
     agreements, settings = _set_and_settings(file, directory)

@@ -25,4 +25,11 @@ _COMMANDS = {
 
 @click.group(cls=LazyGroup, commands=_COMMANDS)
 def audit() -> None:
-    """The audit log."""
+    """The audit log.
+
+    \b
+    Examples:
+      contactpoint audit verify --config gateway.toml
+      contactpoint audit events --config gateway.toml --flag OVERRIDE
+      contactpoint audit report --help
+    """

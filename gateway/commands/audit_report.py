@@ -60,7 +60,12 @@ def _counted(command: Callable[..., Any]) -> Callable[..., Any]:
 @report.command("rates", cls=OneLineCommand)
 @_counted
 def rates(file: Path | None, data: Path | None, form: str, out: Path | None, **given: Any) -> None:
-    """Count look-ups, refusals, overrides and misses of each organisation, role and purpose."""
+    """Count look-ups, refusals, overrides and misses of each organisation, role and purpose.
+
+    \b
+    Example:
+      contactpoint audit report rates --config gateway.toml --since 2026-11-01 --format json
+    """
     period = _period(given)
     with opened_log(file, data) as opened:
         opened.require_known(period.organisation)
@@ -73,7 +78,12 @@ def rates(file: Path | None, data: Path | None, form: str, out: Path | None, **g
 @report.command("peers", cls=OneLineCommand)
 @_counted
 def peers(file: Path | None, data: Path | None, form: str, out: Path | None, **given: Any) -> None:
-    """Set each person's look-ups beside those of the same role in the same organisation."""
+    """Set each person's look-ups beside those of the same role in the same organisation.
+
+    \b
+    Example:
+      contactpoint audit report peers --config gateway.toml --organisation northshire-council --since 2026-11-01
+    """
     period = _period(given)
     with opened_log(file, data) as opened:
         opened.require_known(period.organisation)
@@ -86,7 +96,12 @@ def peers(file: Path | None, data: Path | None, form: str, out: Path | None, **g
 @report.command("break-glass", cls=OneLineCommand)
 @_counted
 def break_glass(file: Path | None, data: Path | None, form: str, out: Path | None, **given: Any) -> None:
-    """List every override with the state of its review, what is overdue first."""
+    """List every override with the state of its review, what is overdue first.
+
+    \b
+    Example:
+      contactpoint audit report break-glass --config gateway.toml --format html --out ledger.html
+    """
     period = _period(given)
     with opened_log(file, data) as opened:
         opened.require_known(period.organisation)
@@ -99,7 +114,12 @@ def break_glass(file: Path | None, data: Path | None, form: str, out: Path | Non
 @report.command("integrity", cls=OneLineCommand)
 @report_options
 def integrity_(file: Path | None, data: Path | None, form: str, out: Path | None) -> None:
-    """Verify the log and say what is open in it, and how far checkpoints and witnesses are."""
+    """Verify the log and say what is open in it, and how far checkpoints and witnesses are.
+
+    \b
+    Example:
+      contactpoint audit report integrity --config gateway.toml --format json
+    """
     with opened_log(file, data, catch_up=False) as opened:
         verified = verify(opened.engine, _trust(opened))
         differences = _differences(opened)

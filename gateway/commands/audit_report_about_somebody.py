@@ -69,6 +69,11 @@ def subject(
     The NHS number is asked for, or read from a file or standard input; it is never an argument. What could tip off a
     person who is a danger to the child is kept out unless the approver's decisions release it, and the copy that
     leaves says neither that nor how much.
+
+    \b
+    Example:
+      contactpoint audit report subject --config gateway.toml --requested-by "A. Clerk" \\
+        --approved-by "B. Officer" --authority SAR-2026-014 --nhs-number-file number.txt
     """
     order, decisions = _order(given), _decisions(given)
     number = _number(number_file)
@@ -106,6 +111,11 @@ def practitioner(
     """Say who was told of one practitioner: the copy for that practitioner, or the approver's. No child is named.
 
     Who it is is asked for, or read from a file or standard input; it is never an argument.
+
+    \b
+    Example:
+      contactpoint audit report practitioner --config gateway.toml --requested-by "A. Clerk" \\
+        --approved-by "B. Officer" --authority SAR-2026-015 --for-approver
     """
     order, decisions = _order(given), _decisions(given)
     who = _asked_for("Practitioner", who_file)

@@ -106,7 +106,9 @@ def _listening(host: str, port: int) -> list[socket.socket]:
     try:
         return listening_on(host, port)
     except CommandError:
-        raise CommandError(f"port {port} cannot be used; choose another with --port") from None
+        raise CommandError(
+            f"port {port} of --host cannot be used; choose another with --port, or an address of this machine"
+        ) from None
 
 
 def _noter() -> Callable[[str], None]:

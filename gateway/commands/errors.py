@@ -66,13 +66,25 @@ def _is_text(argument: str) -> bool:
     return True
 
 
+def _what_there_is(parameter: click.Parameter | None) -> str:
+    """Return what a value may be, where that is told without saying back what was given."""
+    kind = None if parameter is None else parameter.type
+    if isinstance(kind, click.Choice):
+        return f"; one of: {', '.join(map(str, kind.choices))}"
+    if isinstance(kind, click.IntRange) and kind.min is not None and kind.max is not None:
+        return f"; a whole number from {kind.min} to {kind.max}"
+    if isinstance(kind, click.IntRange) and kind.min is not None:
+        return f"; a whole number from {kind.min}"
+    if parameter is not None and kind is click.INT:
+        return "; a whole number"
+    return ""
+
+
 def _one_line(error: click.UsageError) -> click.ClickException:
     """Return the error to raise instead; a bad value is named by its option alone, for it may be an identifier."""
     if isinstance(error, NoArgsIsHelpError):
         return error
     if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
         hint = error.param.get_error_hint(error.ctx) if error.param and error.ctx else "an option"
-        choices = error.param.type.choices if error.param and isinstance(error.param.type, click.Choice) else ()
-        listed = f"; one of: {', '.join(map(str, choices))}" if choices else ""
-        return CommandError(f"not a valid value for {hint}{listed}")
+        return CommandError(f"not a valid value for {hint}{_what_there_is(error.param)}")
     return CommandError(error.format_message())

@@ -138,6 +138,13 @@ def lookup(
     The token comes from the demo identity provider (--as), or from the environment variable CONTACTPOINT_TOKEN.
 
     \b
+    Examples:
+      contactpoint lookup 9990000018 --born 2022-03-17 --family Amis --purpose SAFEGUARD_S16LA \\
+        --reason "Strategy discussion" --as social-worker
+      CONTACTPOINT_TOKEN=... contactpoint lookup 9990000018 --born 2022-03-17 --family Amis \\
+        --purpose CIN_S17 --reason "Referral" --url https://contactpoint.northshire.example --json
+
+    \b
     Exit codes:
       0  an answer, whatever its outcome: NOTHING_DISCLOSABLE and INCOMPLETE are answers
       1  the gateway refused (FORBIDDEN, over budget, not signed in), or no answer came

@@ -291,10 +291,20 @@ def _migrate(engine: sa.Engine, database: DatabaseSection, purging_role: str | N
 
 @click.group(cls=OneLineGroup)
 def schema() -> None:
-    """The published GraphQL schema."""
+    """The published GraphQL schema.
+
+    \b
+    Example:
+      contactpoint schema print > directory.graphql
+    """
 
 
 @schema.command("print", cls=OneLineCommand)
 def print_schema() -> None:
-    """Print the SDL."""
+    """Print the SDL.
+
+    \b
+    Example:
+      contactpoint schema print > directory.graphql
+    """
     click.echo(sdl(), nl=False)

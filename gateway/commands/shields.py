@@ -27,7 +27,12 @@ _HEADER = ["source", "nhsNumber"]
 
 @click.group(cls=OneLineGroup)
 def shields() -> None:
-    """The shield register."""
+    """The shield register.
+
+    \b
+    Example:
+      contactpoint shields load shields.csv --config gateway.toml
+    """
 
 
 @shields.command("load", cls=OneLineCommand)
@@ -59,6 +64,8 @@ def read(listed: Path, sources: set[str]) -> dict[str, set[NHSNumber]]:
     try:
         with listed.open(newline="", encoding="utf-8") as opened:
             rows = list(csv.reader(opened))
+    except FileNotFoundError:
+        raise CommandError(f"{listed}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error):
         raise CommandError(f"{listed}: cannot be read as CSV in UTF-8") from None
     if not rows or rows[0] != _HEADER:

@@ -54,5 +54,12 @@ def fetch_token(url: str, persona: Persona, scope: str | None) -> str:
 @click.option("--scope", metavar='"A B"', help="Ask for less than everything that the persona's role may hold.")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where `contactpoint demo` listens.")
 def token(persona: str, scope: str | None, url: str) -> None:
-    """Print an access token from the demo identity provider, and nothing else."""
+    """Print an access token from the demo identity provider, and nothing else.
+
+    \b
+    Examples:
+      contactpoint token --as social-worker
+      contactpoint token --as integrator --url http://127.0.0.1:8080
+      contactpoint token --as police-officer --scope "involvement:read"
+    """
     click.echo(fetch_token(url, persona_named(persona), scope))

@@ -335,6 +335,12 @@ def test_a_list_with_a_fault_loads_nothing_and_names_the_line(file: Path, conten
     assert not (file.parent / "gateway.db").exists()
 
 
+def test_a_list_that_is_not_there_is_told_as_such(file: Path) -> None:
+    listed = file.parent / "none.csv"
+
+    assert f"{listed}: no such file" in one_line(run("shields", "load", listed, "--config", file))
+
+
 # -------------------------------------------------------------------------------------------------------- the audit key
 
 

@@ -130,7 +130,10 @@ def test_a_file_that_is_not_there_not_text_or_not_toml_is_told(tmp_path: Path) -
     (tmp_path / "bytes.toml").write_bytes(b"\xff")
     (tmp_path / "not.toml").write_text("[server\n")
 
-    for name, words in (("none.toml", "no such file"), ("bytes.toml", "cannot be read"), ("not.toml", "line 1")):
+    (tmp_path / "folder.toml").mkdir()
+
+    told = {"none": "no such file", "bytes": "cannot be read", "not": "line 1", "folder": "is a directory"}
+    for name, words in ((f"{each}.toml", words) for each, words in told.items()):
         with pytest.raises(SettingsFault, match=words):
             load(tmp_path / name)
 

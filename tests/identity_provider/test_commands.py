@@ -329,7 +329,11 @@ contactpoint.add_command(serve)
     ("args", "says"),
     [
         pytest.param(["serve", "--colour", "9990000018"], "one of: red, blue", id="a-closed-list"),
-        pytest.param(["serve", "--port", "9990000018"], "not a valid value for '--port'", id="bad-value"),
+        pytest.param(
+            ["serve", "--port", "9990000018"],
+            "not a valid value for '--port'; a whole number from 1 to 65535",
+            id="bad-value",
+        ),
         pytest.param(["serve", "--prot", "1"], "No such option", id="unknown-option"),
         pytest.param(["serve", "more"], "unexpected extra argument", id="too-many"),
         pytest.param(["sreve"], "No such command", id="unknown-command"),
