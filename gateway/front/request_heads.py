@@ -14,7 +14,7 @@ import structlog
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.front.idle_connections import ClosedWhenIdle
+from gateway.front.upgrades import IgnoringUpgrades
 from gateway.front.whole_answers import WholeAnswer
 
 HEAD_BYTES: Final = 32 * 1024
@@ -29,7 +29,7 @@ _UNABLE: Final = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class BoundedHeads(ClosedWhenIdle):
+class BoundedHeads(IgnoringUpgrades):
     """Closes a connection whose request head is too long (RFC 6585, section 5) or too slow (RFC 9110, 15.5.9)."""
 
     _in_head = True
