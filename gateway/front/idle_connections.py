@@ -9,7 +9,8 @@ class ClosedWhenIdle(HttpToolsProtocol):
     """Closes a connection on which nothing was asked for `timeout_keep_alive` seconds after its last answer.
 
     uvicorn cancels a timer with each request and begins another with each answer. Here the timer stays, and looks when
-    it is due how long the connection has been idle.
+    it is due how long the connection has been idle. Only a request ends that: an empty line, or what is left of a body
+    whose answer has gone out, asks for nothing, and nobody would close the connection after it.
     """
 
     _idle_since: float | None = None  # since its last answer, by the loop's clock; None while something is asked
@@ -18,8 +19,12 @@ class ClosedWhenIdle(HttpToolsProtocol):
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
 
-    def _unset_keepalive_if_required(self) -> None:
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
         self._idle_since = None
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Do nothing: uvicorn calls this for whatever bytes come."""
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1

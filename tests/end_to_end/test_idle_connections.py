@@ -121,6 +121,35 @@ def test_a_connection_is_closed_when_it_was_idle_for_so_long_and_not_before() ->
         loop.close()
 
 
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        pytest.param(ASKED, b"\r\n", id="an-empty-line"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 9\r\n\r\n", b"a", id="a-part-of-a-body"),
+    ],
+)
+def test_what_comes_after_an_answer_and_asks_for_nothing_keeps_no_connection(asked: bytes, left: bytes) -> None:
+    loop = Loop()
+
+    async def used() -> None:
+        connection, wire, tasks = connected(keep_alive_seconds=100)
+        connection.data_received(asked)
+        await asyncio.gather(*tasks)
+        for _ in range(2):
+            connection.data_received(left)
+            assert not wire.closed
+            loop.ahead += 51
+            for _ in range(3):
+                await asyncio.sleep(0)  # what is due is called
+
+        assert wire.closed
+
+    try:
+        loop.run_until_complete(used())
+    finally:
+        loop.close()
+
+
 def test_a_connection_that_is_gone_is_held_by_no_timer() -> None:
     loop = Loop()
 
