@@ -6,6 +6,7 @@ nothing of lookups and serves none.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -77,13 +78,18 @@ class Supervisor:
         signal.signal(signal.SIGHUP, self._hang_up)
         with tempfile.TemporaryDirectory(prefix="contactpoint-metrics-") as metrics:
             os.environ[METRICS_VARIABLE] = metrics
-            while not self._stopping:
-                if not self._keep_running():
-                    log.critical("workers_keep_ending", advice="the log of the workers says why")
-                    self._end_all()
-                    return EX_SOFTWARE
-                self._pass_hangup()
-                self._wait()
+            try:
+                while not self._stopping:
+                    if not self._keep_running():
+                        log.critical("workers_keep_ending", advice="the log of the workers says why")
+                        self._end_all()
+                        return EX_SOFTWARE
+                    self._pass_hangup()
+                    self._wait()
+            except BaseException:
+                # nobody would watch the workers, and this process would wait for them for ever
+                self._end_all()
+                raise
             return self._end_all()
 
     def _stop(self, *_: object) -> None:
@@ -105,17 +111,34 @@ class Supervisor:
         return True
 
     def _start(self, worker: _Worker, now: float) -> None:
-        theirs, ours = self._context.Pipe(duplex=False)
-        worker.process = self._context.Process(
-            target=_run_worker,
-            args=(self._work, self._settings, self._sockets, theirs),
-            name=f"contactpoint-worker-{worker.number}",
-        )
-        worker.process.start()
-        theirs.close()
-        worker.lifeline = ours
+        try:
+            worker.process, worker.lifeline = self._started(worker.number)
+        except OSError as fault:
+            # no memory, process or file handle is left; the others may go on meanwhile
+            log.error("worker_not_started", worker=worker.number, why=errno.errorcode.get(fault.errno or 0, "OSError"))
+            alone = all(each.process is None for each in self._workers)
+            failures = worker.failures + 1
+            self._put_off(worker, failures if alone else min(failures, _MOST_FAILURES), now)
+            return
         worker.started = now
         log.info("worker_started", worker=worker.number, process=worker.process.pid)
+
+    def _started(self, number: int) -> tuple[BaseProcess, Connection]:
+        """Return a worker's process, and what it ends with if that is closed. Raises OSError."""
+        theirs, ours = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_run_worker,
+            args=(self._work, self._settings, self._sockets, theirs),
+            name=f"contactpoint-worker-{number}",
+        )
+        try:
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return process, ours
 
     def _note_end(self, worker: _Worker, now: float) -> None:
         process, worker.process = worker.process, None
@@ -125,9 +148,11 @@ class Supervisor:
         log.error("worker_ended", worker=worker.number, process=process.pid, code=process.exitcode)
         served = lived > _SOUND_SECONDS and process.exitcode != EX_CONFIG
         self._forget(worker, process)
-        worker.failures = 1 if served else worker.failures + 1
-        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (worker.failures - 1))
-        worker.next_start = now + pause
+        self._put_off(worker, 1 if served else worker.failures + 1, now)
+
+    def _put_off(self, worker: _Worker, failures: int, now: float) -> None:
+        worker.failures = failures
+        worker.next_start = now + min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
 
     def _forget(self, worker: _Worker, process: BaseProcess) -> None:
         process.join()
@@ -153,6 +178,10 @@ class Supervisor:
     def _end_all(self) -> int:
         """Let every worker drain; return 0, or 1 if one of them had to be killed."""
         self._signal(signal.SIGTERM)
+        for each in self._sockets:
+            # Else who comes when all workers have shut theirs would be taken for a connection that nobody reads, and
+            # would wait for an answer until this process ends; one that is refused is sent elsewhere at once.
+            each.close()
         until = time.monotonic() + _KILL_AFTER_SECONDS
         killed = False
         for worker in self._workers:
