@@ -22,10 +22,12 @@ import contextlib
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable  # noqa: E402 - after the path
 from bench.conditions import conditions  # noqa: E402
+from bench.serve import AGENCIES  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PROJECTS = ("system.toml", "system-batching.toml")
@@ -51,7 +54,39 @@ REACH = (
 )
 """Of whose CPU to whose, at how many connections, and the most that the ratio is to be."""
 
-Runs = Sequence[dict[str, Any]]
+Run = dict[str, Any]
+Runs = Sequence[Run]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The most that a figure of our own is to be, whatever a peer's is."""
+
+    what: str
+    systems: tuple[str, ...]
+    scenario: str
+    connections: int
+    most: float
+    of_a_run: Callable[[Run], float]
+    of_rounds: Callable[[Sequence[float]], float] = statistics.median
+
+
+_SLOWEST_MS = 50  # of the scenario's agencies
+AIMS = (
+    Aim(
+        "p50 beyond the slowest agency, ms", (OURS, BATCHING), "20/50 ms", 32, 3.0, lambda run: run["p50"] - _SLOWEST_MS
+    ),
+    Aim(
+        "p99 beyond the slowest agency, ms",
+        (OURS, BATCHING),
+        "20/50 ms",
+        32,
+        15.0,
+        lambda run: run["p99"] - _SLOWEST_MS,
+    ),
+    Aim("calls a lookup, of each agency", (BATCHING,), "0 ms", 128, 0.2, lambda run: run["calls"] / len(AGENCIES)),
+    Aim("peak memory, MiB", (OURS, BATCHING), "0 ms", 128, 150.0, lambda run: run["rss"], max),
+)
 
 
 _STOPPING_SECONDS = 60.0
@@ -84,7 +119,7 @@ def main(arguments: list[str]) -> int:
         if not figures.exists():
             return code or 1
         runs: Runs = json.loads(figures.read_text(encoding="utf-8"))
-    reached = against_the_aims(runs)
+    reached = "\n".join(filter(None, [against_the_aims(runs), our_own_figures(runs)]))
     print(reached, flush=True)
     for line in reached.splitlines():
         if line.endswith("| no |"):
@@ -131,6 +166,35 @@ def against_the_aims(runs: Runs) -> str:
             "",
         ]
     )
+
+
+def our_own_figures(runs: Runs) -> str:
+    """Return a table of the figures with an aim beside no peer's: the median of the rounds, of memory the most."""
+    rows = [row for aim in AIMS for system in aim.systems if (row := _row_of(aim, system, runs))]
+    if not rows:
+        return ""
+    return "\n".join(
+        [
+            "### Beside no peer\n",
+            "| system | figure | connections | measured | at most | reached |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _row_of(aim: Aim, system: str, runs: Runs) -> str | None:
+    where = (system, aim.scenario, aim.connections)
+    found = [
+        aim.of_a_run(run) for run in runs if (run["system"], run["scenario"], run["conns"]) == where and "cpu" in run
+    ]
+    if not found:
+        return None
+    figure = aim.of_rounds(found)
+    what = f"{aim.what}, upstream latency {aim.scenario}"
+    met = "yes" if figure <= aim.most else "no"
+    return f"| {system} | {what} | {aim.connections} | {figure:.2f} | {aim.most:.1f} | {met} |"
 
 
 def _median_ratio(runs: Runs, ours: str, peer: str, conns: int) -> float | None:

@@ -77,6 +77,25 @@ def test_a_ratio_that_falls_short_of_its_aim_is_named(tmp_path: Path) -> None:
     assert done.stderr == f"bench: short of its aim: {OURS} | {PEER} | 32 | 2.00 | 1.3 | no\n"
 
 
+def test_latency_calls_and_memory_are_held_to_their_aims_too(tmp_path: Path) -> None:
+    slow = {"system": OURS, "scenario": "20/50 ms", "conns": 32, "cpu": 0.9}
+    busy = {"system": f"{OURS}, batching agencies", "scenario": "0 ms", "conns": 128, "cpu": 0.5}
+    runs = [
+        *(slow | {"round": number, "p50": 52.0 + number, "p99": 66.0 + number} for number in range(3)),
+        *(busy | {"round": number, "calls": 0.8, "rss": 149.0 + number} for number in range(3)),
+    ]
+    done = run(tmp_path, runs)
+
+    rows = [line.split(" | ")[1:] for line in done.stdout.splitlines() if line.startswith(f"| {OURS}")]
+    assert [(row[0], *row[2:]) for row in rows] == [
+        ("p50 beyond the slowest agency, ms, upstream latency 20/50 ms", "3.00", "3.0", "yes |"),
+        ("p99 beyond the slowest agency, ms, upstream latency 20/50 ms", "17.00", "15.0", "no |"),
+        ("calls a lookup, of each agency, upstream latency 0 ms", "0.20", "0.2", "yes |"),
+        ("peak memory, MiB, upstream latency 0 ms", "151.00", "150.0", "no |"),
+    ]
+    assert done.stderr.count("bench: short of its aim: ") == 2
+
+
 def test_wrong_answers_of_ours_end_with_1_and_write_nothing(tmp_path: Path) -> None:
     wrong = {"system": OURS, "scenario": "0 ms", "conns": 32, "round": 1, "error": "3 of 90 answers wrong"}
     done = run(tmp_path, [measured(OURS, 0.5), measured(PEER, 0.5), wrong], code=1)
