@@ -41,6 +41,7 @@ from gateway.duty import Duty
 from gateway.federation.gathering import Gathering, LookupLimits
 from gateway.federation.sources import Source
 from gateway.federation.standing_in import StandIns
+from gateway.federation.upstream import cancelled_by_nobody
 from gateway.front.authentication import authenticator, metadata_url, rechecker
 from gateway.front.early_refusals import EarlyRefusals
 from gateway.front.refused_tokens import RefusedTokens
@@ -144,7 +145,10 @@ class Gateway:
                 await self.shields.load(self.log, source.id, listed, replace=False)
         except SourceFailed as failed:
             log.warning("shield_list_unread", source=source.id, code=failed.code)
-        except Exception as fault:
+        except BaseException as fault:
+            # one that ends itself as cancelled would end the timer with it
+            if not isinstance(fault, Exception) and not cancelled_by_nobody(fault):
+                raise
             log.error("shield_list_unread", source=source.id, exception=type(fault).__qualname__)
 
     async def close(self) -> None:

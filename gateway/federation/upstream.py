@@ -26,6 +26,19 @@ _NONE, _SOUND = Bearing.NONE, Bearing.SOUND  # bound once, as in the breaker
 _AHEAD = timedelta(minutes=5)  # how far a source's clock may be before ours
 
 
+class CancelledItself(Exception):
+    """A connector ended as if it were cancelled, and nobody had cancelled it: something that it awaited was.
+
+    As a CancelledError it would end the lookup, and leave those who share the call without a word.
+    """
+
+
+def cancelled_by_nobody(fault: BaseException) -> bool:
+    """Return whether this is a CancelledError in a task that nobody has cancelled."""
+    task = asyncio.current_task()
+    return isinstance(fault, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
 class Upstream:
     """A connector with its breaker, bulkhead and batches."""
 
@@ -70,6 +83,8 @@ class Upstream:
             bearing = _SOUND if well is True else _NONE
         except BaseException as fault:
             bearing = _of_fault(fault, ask.deadline, loop.time())
+            if cancelled_by_nobody(fault):
+                raise CancelledItself from None
             raise
         finally:
             self.leave(ticket, bearing, loop.time())
@@ -88,6 +103,8 @@ class Upstream:
         except BaseException as fault:
             # a source that is silent about one child of several, and answered about another, is in no trouble
             bearing = _SOUND if early is not None and early.sound else _of_fault(fault, ask.deadline, loop.time())
+            if cancelled_by_nobody(fault):
+                raise CancelledItself from None
             raise
         finally:
             self.leave(ticket, bearing, loop.time())

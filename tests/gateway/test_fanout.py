@@ -114,6 +114,23 @@ async def test_a_timeout_that_a_connector_raises_itself_reads_timeout() -> None:
     assert outcomes["police"].reason is SourceReason.TIMEOUT
 
 
+@pytest.mark.parametrize("shares_calls", [True, False], ids=["with-others", "alone"])
+async def test_a_connector_that_ends_itself_as_cancelled_costs_its_own_answer_at_once(shares_calls: bool) -> None:
+    odd = source("odd", known(CHILD, row()), depends_on_asker=not shares_calls)
+    outcomes = await ask(RaisingSource(odd, asyncio.CancelledError()), police("good"))
+
+    assert (outcomes["odd"].status, outcomes["odd"].code) == (SourceStatus.NO_ANSWER, "CONNECTOR_FAULT")
+    assert outcomes["good"].status is SourceStatus.ANSWERED
+
+
+@pytest.mark.parametrize("adults", [[ADULT], []], ids=["asked", "health"])
+async def test_so_does_one_about_linked_adults(adults: list[CRN]) -> None:
+    outcomes = await ask(RaisingSource(probation(*adults), asyncio.CancelledError()), council(*adults))
+
+    assert (outcomes["probation"].status, outcomes["probation"].code) == (SourceStatus.NO_ANSWER, "CONNECTOR_FAULT")
+    assert outcomes["cs"].status is SourceStatus.ANSWERED
+
+
 async def test_only_connectors_with_a_mask_are_asked_and_with_that_mask() -> None:
     asked, other = Remembering(police("asked")), Remembering(police("other"))
     outcomes = await ask(asked, other, only=["asked"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -220,7 +221,9 @@ async def test_at_the_start_every_sources_full_list_is_read_and_recorded(running
     assert all(not unlisted_keys(EventKind.ADMIN, p) for p in loaded)
 
 
-@pytest.mark.parametrize("flaw", [FailingSource, RaisingSource])
+@pytest.mark.parametrize(
+    "flaw", [FailingSource, RaisingSource, lambda inner: RaisingSource(inner, asyncio.CancelledError())]
+)
 async def test_a_list_that_cannot_be_read_does_not_keep_the_gateway_from_starting(
     running: Running, flaw: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
