@@ -79,6 +79,7 @@ log = structlog.get_logger("gateway.app")
 STRONG_ACR = "urn:contactpoint:acr:strong"
 _LIST_SECONDS = 5.0
 _INDEX_SECONDS = 10.0
+_LET_GO_SECONDS = 2.0
 
 
 @dataclass
@@ -156,8 +157,7 @@ class Gateway:
         await self.endpoint.drain()
         await self.registers.refusals.drain()
         await self.refused_tokens.drain()
-        for source in self.sources:
-            await source.connector.aclose()
+        await asyncio.gather(*(_let_go(source) for source in self.sources))
         await asyncio.to_thread(self.log.close)
         await asyncio.to_thread(self.checkpointer.close)
         await asyncio.to_thread(self.witnesses.close)
@@ -168,6 +168,17 @@ class Gateway:
         if self.tracing is not None:
             await asyncio.to_thread(self.tracing.close)
         show_now()
+
+
+async def _let_go(source: Source) -> None:
+    """Close a source's connections; whatever its driver makes of that, the log is closed after it, in good time."""
+    try:
+        async with asyncio.timeout(_LET_GO_SECONDS):
+            await source.connector.aclose()
+    except BaseException as fault:
+        if not isinstance(fault, Exception) and not cancelled_by_nobody(fault):
+            raise
+        log.error("connector_not_closed", source=source.id, exception=type(fault).__qualname__)
 
 
 def prepare(settings: Settings) -> None:

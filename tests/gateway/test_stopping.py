@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import uvicorn
 
+from connectors.base import Connector
+from gateway import app as wiring
 from gateway.front.stopping import OrderlyServer, Stopping
-from tests.fixtures.sources import CHILD, known, row, source
+from tests.fixtures.sources import CHILD, Remembering, known, row, source
 from tests.fixtures.world import running_world
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +54,37 @@ async def test_there_is_no_wait_where_nobody_gains_by_one(how: dict[str, Any], s
 
     assert stopping.begun
     assert await made.on_tick(1) is True
+
+
+@pytest.mark.parametrize("how", ["raises", "cancels-itself", "never-ends"])
+async def test_a_driver_that_cannot_be_closed_keeps_no_log_from_being_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(wiring, "_LET_GO_SECONDS", 0.05)
+    good, stubborn = Remembering(source("cs-amber", known(CHILD, row()))), Stubborn(source("cs-brook"), how)
+    async with running_world(tmp_path, stubborn, good) as world:
+        await world.ask()
+        assert world.gateway.log.ready
+
+    assert not world.gateway.log.ready
+    assert good.closed
+
+
+class Stubborn(Remembering):
+    """A source whose driver does not let itself be closed."""
+
+    def __init__(self, inner: Connector, how: str) -> None:
+        super().__init__(inner)
+        self.how = how
+
+    async def aclose(self) -> None:
+        match self.how:
+            case "raises":
+                raise RuntimeError("it cannot be closed")
+            case "cancels-itself":
+                raise asyncio.CancelledError
+            case _:
+                await asyncio.Event().wait()
 
 
 async def test_while_it_leaves_it_answers_reads_not_ready_and_closes_each_connection(tmp_path: Path) -> None:
