@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from connectors.base import Ask, Deadline, FieldMask
 from gateway.randomness import RANDOM
@@ -65,13 +64,10 @@ class _Batch:
 class Batches:
     """The batches of one source."""
 
-    def __init__(
-        self, call: Call, *, most: int, sized: Callable[[int], Any] = lambda _: None, window: float = WINDOW_SECONDS
-    ) -> None:
-        """`call` asks the source about several subjects; `sized` is told the size of every call."""
+    def __init__(self, call: Call, *, most: int, window: float = WINDOW_SECONDS) -> None:
+        """`call` asks the source about several subjects, `most` at once."""
         self._call = call
         self._most = most
-        self._sized = sized
         self._window = window
         self._open: dict[tuple[object, ...], _Batch] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -130,7 +126,6 @@ class Batches:
 
     async def _run(self, batch: _Batch) -> None:
         size = len(batch.subjects)
-        self._sized(size)
         ask = _asking_for(batch)
         shared = ask.request_id if len(batch.asks) > 1 else None
         try:

@@ -53,8 +53,7 @@ class Upstream:
         self.under_way = 0
         self._batches: Batches | None = None
         if manifest.can_batch and ChildRef in manifest.subjects and not manifest.answers_depend_on_asker:
-            source = self.source
-            self._batches = Batches(self._answers, most=manifest.max_batch, sized=lambda size: note_batch(source, size))
+            self._batches = Batches(self._answers, most=manifest.max_batch)
         watch_source(self.source, self)
 
     @property
@@ -91,13 +90,17 @@ class Upstream:
         return well
 
     async def _answers(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Mapping[SubjectRef, Answer]:
-        return (await self._ask(subjects, mask, ask)).answers
+        return (await self._ask(subjects, mask, ask, of_batches=True)).answers
 
-    async def _ask(self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask) -> Said:
+    async def _ask(
+        self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask, *, of_batches: bool = False
+    ) -> Said:
         loop = asyncio.get_running_loop()
         ticket, bearing = self.enter(loop.time()), _NONE
         early = _Early(ask.tell) if ask.tell is not None else None
         try:
+            if of_batches:
+                note_batch(self.source, len(subjects))  # only now: what is refused here is no call
             asked = ask if early is None else replace(ask, tell=early)
             told, bearing = _weighed(await self._connector.involvements(subjects, mask, asked), ask.deadline)
         except BaseException as fault:

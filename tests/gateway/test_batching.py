@@ -19,7 +19,7 @@ from gateway.federation.upstream import Upstream
 from schema.identifiers import NHSNumber
 from schema.records import Answer, Answered, ChildRef, NoAnswer, SubjectRef
 from schema.vocabulary import AgencyKind, PurposeClass, SourceReason
-from tests.fixtures.sources import CHILD, OTHER_CHILD, UNKNOWN_CHILD, Remembering, known, row, source
+from tests.fixtures.sources import CHILD, OTHER_CHILD, UNKNOWN_CHILD, FailingSource, Remembering, known, row, source
 
 pytestmark = pytest.mark.anyio
 
@@ -469,6 +469,22 @@ async def test_the_size_of_every_call_is_counted() -> None:
     await asyncio.gather(*(upstream.involvements([c], MASK, an_ask(n)) for n, c in enumerate(CHILDREN)))
 
     assert {limit: count(limit) - before[limit] for limit in before} == {"2.0": 0.0, "4.0": 1.0}
+
+
+async def test_a_call_that_is_not_made_has_no_size() -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("contactpoint_batch_size_count", {"source": "police"}) or 0.0
+
+    behind = FailingSource(held(circuit_failures=1).inner)
+    upstream = Upstream(behind)
+    await upstream.involvements([CHILDREN[0]], MASK, an_ask())
+    before = count()
+    refused = await asyncio.gather(
+        *(upstream.involvements([c], MASK, an_ask(n)) for n, c in enumerate(CHILDREN)), return_exceptions=True
+    )
+
+    assert [str(each) for each in refused] == ["CIRCUIT_OPEN"] * 3
+    assert count() == before
 
 
 # ------------------------------------------------------------------------------------------- bulkhead and breaker
