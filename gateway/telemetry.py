@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from gateway.settings import TelemetrySection
+
+_OF_AN_OBJECT: Final = re.compile(r"[\n(<]")
 
 
 def configure_logs(telemetry: TelemetrySection) -> None:
@@ -49,7 +52,11 @@ class _LibraryLine(logging.Formatter):
         self._last = last
 
     def format(self, record: logging.LogRecord) -> str:
-        event: Any = {"event": record.getMessage(), "logger": record.name}
+        said = record.getMessage()
+        if record.name == "asyncio":
+            # what follows are the representations of tasks, calls and exceptions, with all that they hold
+            said = _OF_AN_OBJECT.split(said, 1)[0].rstrip()
+        event: Any = {"event": said, "logger": record.name}
         if record.exc_info and record.exc_info[0]:
             event["exception"] = record.exc_info[0].__qualname__
         for processor in self._shared:

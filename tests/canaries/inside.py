@@ -110,8 +110,11 @@ async def _in_trouble(asker: Asker, index: int) -> None:
     await once(Budgets, "charge", Overheard(secret))
     await once(DatabaseShields, "_shielding", Overheard(secret))
     await once(IssuerKeys, "key", Overheard(secret))
-    unheard = {"message": "Task exception was never retrieved", "exception": Overheard(secret)}
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    failed.set_exception(fault := Overheard(secret))
+    unheard = {"message": "Task exception was never retrieved", "exception": fault, "future": failed}
     asyncio.get_running_loop().default_exception_handler(unheard)
+    failed.exception()
     for table in ("shield", "budget", "audit_leaf"):
         asker.world.execute(f'ALTER TABLE "{table}" RENAME TO "gone_{table}"')
         await asker.lookup(child, roles=["social_worker"])
