@@ -20,6 +20,8 @@ import uvicorn
 log = structlog.get_logger("gateway.front.stopping")
 
 _ACCEPTS_A_TURN: Final = 16
+_SAME_WORD_SECONDS: Final = 1.0
+"""A service manager tells each process of a group to stop, and the supervisor of workers tells each of them again."""
 
 
 @dataclass
@@ -39,12 +41,15 @@ class OrderlyServer(uvicorn.Server):
         *,
         wait_seconds: float,
         at_once: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`at_once`: whether to leave without the wait, as when nothing can be recorded any more."""
         super().__init__(config)
         self._stopping = stopping
         self._wait_seconds = wait_seconds
         self._at_once = at_once
+        self._clock = clock
+        self._told_at = 0.0
         self._close_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -53,17 +58,18 @@ class OrderlyServer(uvicorn.Server):
         await super().startup(sockets if sockets is None else [*sockets, *doubles])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; a second signal ends the wait."""
-        again = self._stopping.begun
-        self._stopping.begun = True
+        """Begin to stop; a second signal ends the wait, unless it comes so soon that it is the first one once more."""
+        now, begun = self._clock(), self._stopping.begun
+        again = begun and now - self._told_at >= _SAME_WORD_SECONDS
         if again or sig == signal.SIGINT or self._wait_seconds <= 0 or self._at_once():
             super().handle_exit(sig, frame)
-        else:
-            self._close_at = time.monotonic() + self._wait_seconds
+        elif not begun:
+            self._told_at, self._close_at = now, now + self._wait_seconds
+        self._stopping.begun = True
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop taking connections; asked ten times a second."""
-        if self._close_at is not None and time.monotonic() >= self._close_at:
+        if self._close_at is not None and self._clock() >= self._close_at:
             self._close_at = None
             self.should_exit = True
         return await super().on_tick(counter)
