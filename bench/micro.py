@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,11 @@ from schema.vocabulary import PurposeClass  # noqa: E402
 
 GROUP = 32
 Figures = dict[str, float]
+
+
+def say(line: str) -> None:
+    """Say how far the run is, beside where the gateway's own lines go."""
+    print(line, file=sys.__stderr__, flush=True)
 
 
 class _Taken:
@@ -111,7 +116,7 @@ class Bench:
     def _found(self, name: str, microseconds: float) -> None:
         """Keep a figure, and say on standard error how far the run is."""
         self.figures[name] = microseconds
-        print(f"{name}: {microseconds:.1f} microseconds", file=sys.stderr, flush=True)
+        say(f"{name}: {microseconds:.1f} microseconds")
 
 
 async def measured(base: str, rounds: int, scale: float, only: str | None = None) -> Bench:
@@ -134,7 +139,7 @@ async def measured(base: str, rounds: int, scale: float, only: str | None = None
                 await bench.group("whole lookup, in process, alone", lookup, 640, at_once=1)
             if only in (None, "account"):
                 groups = max(1, int(50 * scale))
-                print("the account of a whole lookup ...", file=sys.stderr, flush=True)
+                say("the account of a whole lookup ...")
                 bench.account = await account(lookup, at_once=GROUP, groups=groups, rounds=rounds)
     return bench
 
@@ -262,7 +267,8 @@ def main(arguments: list[str]) -> int:
     if chosen.only is None:
         must_be_writable(DOCUMENT)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with _agency() as base:
+    # a line for each of hundreds of thousands of lookups is part of what one costs, and is nothing to read
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), _agency() as base:
         bench = uvloop.run(measured(base, chosen.rounds, chosen.scale, chosen.only))
     figures = bench.figures
     if chosen.json:
