@@ -91,7 +91,7 @@ class RefusingEarly(BoundedHeads):
         if self.refusals.admission.full and (body := self._body_if_alone()) is not None:
             answer = self.refusals.answer(self.headers, body)
         if answer is None:
-            if self.url == _PATH:
+            if self.url == _PATH and not self.parser.should_upgrade():  # else its head is read once more
                 self.refusals.admission.expect()
             super().on_headers_complete()
         else:
