@@ -84,7 +84,11 @@ class BoundedHeads(IgnoringUpgrades):
         error = sys.exception()
         ours = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else None
         if ours is None or isinstance(ours, httptools.HttpParserError | ValueError):
-            super().send_400_response(msg)
+            if self._answering() and not self.cycle.more_body:
+                # Whoever asked before it would take this for their answer. They have theirs; then it is closed.
+                self.cycle.keep_alive = False
+            else:
+                super().send_400_response(msg)
             return
         log.error("request_failed", exceptions=[type(ours).__qualname__])
         self._refuse(_UNABLE)

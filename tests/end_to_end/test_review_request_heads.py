@@ -152,3 +152,18 @@ class FailingLoop:
 @pytest.mark.parametrize("target", [b"http://[", b"/\xff", b"\x00"])
 def test_a_target_that_is_none_is_a_bad_request(port: int, target: bytes) -> None:
     assert exchange(port, b"GET " + target + b" HTTP/1.1\r\nHost: gateway\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("before", [1, 2, 5])
+@pytest.mark.parametrize("rest", [b"\x00", b"no request\r\n\r\n", b"GET / HTTP/1.1\r\nno field\r\n\r\n"])
+def test_what_cannot_be_read_is_no_answer_to_what_was_asked_before_it(port: int, before: int, rest: bytes) -> None:
+    came = exchange(port, POST * before + rest)
+
+    assert came.count(b"HTTP/1.1 200 ") == before
+    assert came.count(b"HTTP/1.1 ") == before
+
+
+def test_a_body_that_cannot_be_read_is_a_bad_request(port: int) -> None:
+    chunked = b"POST / HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nno length\r\n"
+
+    assert exchange(port, chunked).startswith(b"HTTP/1.1 400 ")
