@@ -269,15 +269,18 @@ def load(path: Path) -> Settings:
 
 def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> Settings:
     """Return the settings of a mapping; relative paths are read from `relative_to`. Raises SettingsFault."""
+    strays = _strays()
     try:
         settings = Settings(**values)
     except ValidationError as fault:
-        faults = [f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()]
+        faults = [f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()] + strays
         rest = _without(values, {str(e["loc"][0]) for e in fault.errors() if e["loc"]}, relative_to)
         raise SettingsFault(faults, rest) from None
     except Exception as fault:
         # pydantic-settings refuses an environment value that is not the JSON it expects
         raise SettingsFault([f"environment: {_variable(fault)}: cannot be read"]) from None
+    if strays:
+        raise SettingsFault(strays)
     return settings.model_copy(
         update={
             "issuers": tuple(
@@ -302,6 +305,20 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
             "connectors": tuple(_entry(relative_to, entry) for entry in settings.connectors),
         }
     )
+
+
+def _strays() -> list[str]:
+    """Return a fault for each variable that has the form of a setting and names no section: a budget misspelt is none.
+
+    Without two underscores it may be anybody's: Kubernetes sets CONTACTPOINT_PORT and the like for a service named so.
+    """
+    sections = {section.upper() for section in Settings.model_fields}
+    names = (name for name in sorted(os.environ) if name.upper().startswith(PREFIX) and "__" in name)
+    return [
+        f"environment: {name}: is not a setting"
+        for name in names
+        if name.upper().removeprefix(PREFIX).partition("__")[0] not in sections
+    ]
 
 
 def _without(values: Mapping[str, Any], faulty: set[str], relative_to: Path) -> Settings | None:

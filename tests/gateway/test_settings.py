@@ -116,6 +116,26 @@ def test_every_fault_is_told_at_once(file: Path) -> None:
     assert len(refused.value.faults) == 2
 
 
+@pytest.mark.parametrize("name", ["CONTACTPOINT_LIMIT__PERSON_MISSES__DAY", "CONTACTPOINT_SERVER_PORT__X"])
+def test_a_variable_that_names_no_section_is_no_setting_and_is_not_passed_over(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "5-SECRET")
+
+    with pytest.raises(SettingsFault) as refused:
+        load(file)
+    assert refused.value.faults == [f"environment: {name}: is not a setting"]
+
+
+@pytest.mark.parametrize("name", ["CONTACTPOINT_TOKEN", "CONTACTPOINT_PORT", "CONTACTPOINT_SERVICE_HOST"])
+def test_a_variable_that_has_not_the_form_of_a_setting_is_somebody_elses(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
+
+    assert load(file).server.port == 9000
+
+
 def test_a_value_of_the_environment_that_cannot_be_read_is_told_by_the_variables_name(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
