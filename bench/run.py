@@ -98,9 +98,14 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--help", "-h", action="store_true")
     options.add_argument("--document", type=Path, default=DOCUMENT)
     options.add_argument("--port", type=int, default=_RIG_PORT)
+    options.add_argument("--json", type=Path)
     chosen, of_the_rig = options.parse_known_args(arguments)
     if chosen.help:
-        print(f"{__doc__}\n--document FILE is written instead of docs/benchmarks.md.\n", flush=True)
+        print(
+            f"{__doc__}\n--document FILE is written instead of docs/benchmarks.md, and --json FILE beside it: every "
+            "run's figures, for machines.\n",
+            flush=True,
+        )
     rig = Path(os.environ.get("BENCH_RIG", ROOT.parent / "shared" / "bench"))
     if not (rig / "run").exists():
         if chosen.help:
@@ -108,7 +113,8 @@ def main(arguments: list[str]) -> int:
         raise CannotRun("the rig is not there; set BENCH_RIG to its folder")
     if chosen.help:
         return subprocess.run([sys.executable, str(rig / "run"), "--help"], check=False).returncode
-    must_be_writable(chosen.document)
+    for written in filter(None, (chosen.document, chosen.json)):
+        must_be_writable(written)
     must_be_free([chosen.port])
     descriptors = [part for name in PROJECTS for part in ("--with", str(ROOT / "bench" / name))]
     told = [*of_the_rig, "--port", str(chosen.port)]
@@ -118,7 +124,10 @@ def main(arguments: list[str]) -> int:
         print(tables)
         if not figures.exists():
             return code or 1
-        runs: Runs = json.loads(figures.read_text(encoding="utf-8"))
+        told_all = figures.read_text(encoding="utf-8")
+    runs: Runs = json.loads(told_all)
+    if chosen.json is not None:
+        chosen.json.write_text(told_all, encoding="utf-8")
     reached = "\n".join(filter(None, [against_the_aims(runs), our_own_figures(runs)]))
     print(reached, flush=True)
     for line in reached.splitlines():

@@ -228,6 +228,7 @@ def main(arguments: list[str]) -> int:
     )
     options.add_argument("--scale", type=factor, default=1.0, metavar="X", help="multiplies every time (default 1)")
     options.add_argument("--document", type=Path, default=DOCUMENT, metavar="FILE", help="what is written")
+    options.add_argument("--json", action="store_true", help="the rows on standard output as JSON, for machines")
     options.add_argument("--port", type=int, default=_PORT, metavar="N", help=f"the first of four (default {_PORT})")
     chosen = options.parse_args(arguments)
     folder = Path(os.environ.get("BENCH_RIG", ROOT.parent / "shared" / "bench"))
@@ -244,13 +245,17 @@ def main(arguments: list[str]) -> int:
     rows = measured(rig, chosen.port, chosen.scale)
     lines = [f"| {' | '.join(row)} |" for row in rows]
     table = "\n".join(["| figure | measured | aim |", "| --- | ---: | ---: |", *lines])
-    print(table)
+    print(
+        json.dumps([dict(zip(("figure", "measured", "aim"), row, strict=True)) for row in rows])
+        if chosen.json
+        else table
+    )
     for line in short_of_their_aims(rows):
         print(f"bench: short of its aim: {line}", file=sys.stderr)
     if any(aim == "0" and told != "0" for _, told, aim in rows):
         raise RunFailed("answers were wrong, or requests were cut off; no document was written")
     chosen.document.write_text(
-        _document([] if chosen.scale == 1 else [f"--scale {chosen.scale:g}"], busy, table), encoding="utf-8"
+        _document([] if chosen.scale == 1 else ["--scale", f"{chosen.scale:g}"], busy, table), encoding="utf-8"
     )
     return 0
 

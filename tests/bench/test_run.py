@@ -55,7 +55,7 @@ def run(rig: Path, runs: list[dict[str, Any]], code: int = 0) -> subprocess.Comp
     (rig / "run").write_text(RIG, encoding="utf-8")
     (rig / "figures").write_text(json.dumps(runs), encoding="utf-8")
     (rig / "code").write_text(str(code), encoding="utf-8")
-    asked = command(rig, "--port", str(free_port()))
+    asked = command(rig, "--port", str(free_port()), "--json", str(rig / "runs.json"))
     return subprocess.run(asked, env=environment(rig), check=False, capture_output=True, text=True, timeout=60)
 
 
@@ -68,6 +68,7 @@ def test_it_prints_the_ratios_and_writes_them(tmp_path: Path) -> None:
     assert row in done.stdout
     assert row in written
     assert "### the rig's tables" in written
+    assert len(json.loads((tmp_path / "runs.json").read_text(encoding="utf-8"))) == 2
 
 
 def test_a_ratio_that_falls_short_of_its_aim_is_named(tmp_path: Path) -> None:
