@@ -121,7 +121,7 @@ def test_wrong_answers_end_with_1_and_write_no_table(tmp_path: Path) -> None:
     assert right in RIG
     (tmp_path / "run").write_text(RIG.replace(right, '"complete":false}'), encoding="utf-8")
     document = tmp_path / "strain.md"
-    done = run(tmp_path, "--scale", "0.02", "--port", str(free_port(4)), "--document", str(document))
+    done = run(tmp_path, "--scale", "0.005", "--port", str(free_port(4)), "--document", str(document))
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("bench: answers were wrong")
@@ -146,7 +146,7 @@ def test_a_gateway_that_does_not_start_leaves_its_log_and_says_where(tmp_path: P
 def test_stopped_it_ends_what_it_started_and_says_so_in_one_line(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "run").write_text(RIG, encoding="utf-8")
     document, port = tmp_path / "strain.md", free_port(4)
-    arguments = command("--port", str(port), "--document", str(document))
+    arguments = command("--scale", "0.1", "--port", str(port), "--document", str(document))
     with subprocess.Popen(arguments, env=environment(tmp_path), stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         first = running.stderr.readline()
