@@ -52,10 +52,10 @@ class RepeatedRefusals:
         try:
             await self._audit.append(EventKind.DENIED, payload)
         except AuditError:
-            # it is on no record: the next one is the first
+            # it is on no record: the next one is the first; those who came while it waited were told, and count
             timer.cancel()
             if self._minutes.get(key) is counted:
-                del self._minutes[key]
+                self._end(key)
             raise
 
     async def drain(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from gateway.audit.errors import AuditUnavailable
@@ -26,9 +27,11 @@ class Log:
         self.written: list[Mapping[str, Any]] = []
         self.refuses = refuses
         self.counted = anyio.Event()
+        self.before: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
 
     async def append(self, kind: EventKind, payload: Mapping[str, Any]) -> None:
         assert kind is EventKind.DENIED
+        await self.before()
         if self.refuses:
             self.refuses -= 1
             raise AuditUnavailable("no")
@@ -97,6 +100,26 @@ async def test_one_that_could_not_be_written_is_refused_and_the_next_is_the_firs
     await refusals.drain()
 
     assert log.written == [PAYLOAD]
+
+
+async def test_those_who_came_while_the_first_waited_in_vain_are_counted() -> None:
+    log = Log(refuses=1)
+    refusals = over(log)
+    others = anyio.Event()
+    log.before = others.wait
+    async with anyio.create_task_group() as group:
+        group.start_soon(two_more, refusals, others)
+        with pytest.raises(AuditUnavailable):
+            await refusals.note("a", "X", PAYLOAD)
+    await refusals.drain()
+
+    assert log.written == [{"caller": {"subject": "a"}, "code": "X", "rule": None, "count": 2}]
+
+
+async def two_more(refusals: RepeatedRefusals, then: anyio.Event) -> None:
+    for _ in range(2):
+        await refusals.note("a", "X", PAYLOAD)
+    then.set()
 
 
 async def test_a_spent_budget_cannot_fill_the_log(running: Running) -> None:
