@@ -102,14 +102,24 @@ class DatabaseShields:
         after a commit of the log's reads pages anew. Raises ShieldsUnreadable.
         """
         told: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+        pseudonym = self._keys.pseudonym(nhs_number)
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._begin_reading)
-        self._asked.append((self._keys.pseudonym(nhs_number), told))
+        self._asked.append((pseudonym, told))
         return await told
 
     def _begin_reading(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._tell(self._asked))
-        self._asked = []
+        asked, self._asked = self._asked, []
+        reading = self._tell(asked)
+        try:
+            task = asyncio.get_running_loop().create_task(reading)
+        except Exception as fault:
+            # whoever asks next begins anew; these would wait for ever
+            reading.close()
+            for _, told in asked:
+                if not told.done():
+                    told.set_exception(fault)
+            return
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 

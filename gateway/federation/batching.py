@@ -83,12 +83,13 @@ class Batches:
         key = (mask.paths, ask.purpose_class, ask.silent)
         batch = self._open.get(key)
         if batch is None:
-            batch = self._open[key] = _Batch(mask)
+            batch = _Batch(mask)
             batch.timer = (
                 loop.call_later(self._window, self._send, key, batch)
                 if self._under_way
                 else loop.call_soon(self._send, key, batch)
             )
+            self._open[key] = batch  # only now: were there no memory for its timer, nobody would ever send it
         told: asyncio.Future[Said] = loop.create_future()
         batch.waiting.append((subject, told))
         batch.subjects[subject] = None

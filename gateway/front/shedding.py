@@ -105,17 +105,20 @@ class Admission:
         """
         if self.under_way >= max(self._pace, self._least) * priority.value:
             raise self.refusal(priority)
-        self.under_way += 1
+        loop = asyncio.get_running_loop()
+        # who is not let in for want of memory does not leave either: it is counted last
         if not self._measuring:
+            loop.call_soon(self._turned, self._clock())
             self._measuring = True
-            asyncio.get_running_loop().call_soon(self._turned, self._clock())
         urgent = priority is Priority.BREAK_GLASS
         if self._at_work < self._pace * (priority.value if urgent else 1):
             self._at_work += 1
+            self.under_way += 1
             return None
         self._pressed = True
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[None] = loop.create_future()
         (self._waiting_to_break_glass if urgent else self._waiting).append(place)
+        self.under_way += 1
         return place
 
     async def give_way(self, priority: Priority) -> None:
