@@ -214,8 +214,9 @@ def _document(arguments: list[str], busy: float, table: str) -> str:
     return (
         "# Under strain\n\nWritten by `make bench-strain`; do not edit. A closed loop: each connection asks again as "
         "soon as it is answered, and who is refused waits as it is told (`Retry-After`), as clients do, unless the row "
-        "says otherwise. Latencies are the client's, from when a request was due. Ratios count; absolute figures move "
-        f"from machine to machine.\n\n{conditions(arguments)}- load average of the minute before: {busy:.1f}; of a "
+        "says otherwise. Goodput is the right answers to lookups in a second. Latencies are the client's, from when a "
+        "request was due. Ratios count; absolute figures move from machine to machine.\n\n"
+        f"{conditions(arguments)}- load average of the minute before: {busy:.1f}; of a "
         f"machine that does nothing else it is near 0, and on a busy one a refusal waits for the others' turns, too\n"
         f"\n{table}\n"
     )
