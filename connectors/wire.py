@@ -78,9 +78,13 @@ class WireExchange:
     def _asked(
         self, connection: Connection, request: bytes, at: float, loop: asyncio.AbstractEventLoop
     ) -> asyncio.Future[Answer]:
-        if at < self._sweep_due:
-            self._sweep_at(at, loop)
-        return connection.ask(request, at, loop)
+        try:
+            if at < self._sweep_due:
+                self._sweep_at(at, loop)
+            return connection.ask(request, at, loop)
+        except BaseException:
+            connection.abort()  # neither idle nor asked on, it would be nobody's
+            raise
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -120,8 +124,9 @@ class WireExchange:
     def _sweep_at(self, at: float, loop: asyncio.AbstractEventLoop) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
-        self._sweep_due = at
+            self._sweeping, self._sweep_due = None, math.inf
         self._sweeping = loop.call_at(at, self._sweep, loop)
+        self._sweep_due = at  # only now: were there no memory for the timer, no call after this one would end in time
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """End the calls whose time is over and close what was idle too long; come back when the next is due."""

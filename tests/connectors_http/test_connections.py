@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -269,3 +270,30 @@ def test_a_source_that_closes_whatever_it_accepts_is_a_failing_source_and_no_fau
         threading.Thread(target=closes_at_once, args=(listening,), daemon=True).start()
 
         assert asyncio.run(often(listening.getsockname()[1])) == {FaultCode.RESET}
+
+
+def test_a_call_ends_in_time_though_there_was_no_memory_for_the_timer_of_the_one_before(
+    served: Callable[..., ThreadedServer],
+) -> None:
+    server = served(lambda connection, number: None)
+
+    async def two_calls(client: SourceClient) -> list[str]:
+        loop = asyncio.get_running_loop()
+        usual, told = loop.call_at, []
+
+        def call_at(when: float, callback: Callable[..., object], *rest: Any, **how: Any) -> asyncio.TimerHandle:
+            if callback.__name__ == "_sweep" and not told:
+                raise MemoryError
+            return usual(when, callback, *rest, **how)
+
+        loop.call_at = call_at  # type: ignore[method-assign,assignment]
+        for _ in range(2):
+            async with asyncio.timeout(5):
+                try:
+                    await client.request("GET", "/", deadline=Deadline.after(0.2), request_id="r")
+                except (MemoryError, SourceFailed) as problem:
+                    told.append(str(getattr(problem, "code", "no memory")))
+            assert await asyncio.to_thread(has_ended, server), "a connection stays that is nobody's"
+        return told
+
+    assert run(two_calls, server) == ["no memory", "DEADLINE"]
