@@ -1,8 +1,18 @@
-"""Connections that lie idle are closed, by one timer for each connection and not one for each answer."""
+"""Connections that lie idle are closed, by one timer for each connection and not one for each answer.
+
+So are those whose answers nobody takes: who asks and does not read would keep a connection, and an answer that waits to
+be sent, for as long as the process.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+TAKE_SECONDS: Final = 30.0
+"""How long answers may wait to be sent, once more of them wait than a connection holds."""
 
 
 class ClosedWhenIdle(HttpToolsProtocol):
@@ -15,9 +25,22 @@ class ClosedWhenIdle(HttpToolsProtocol):
 
     _idle_since: float | None = None  # since its last answer, by the loop's clock; None while something is asked
 
+    _untaken: asyncio.TimerHandle | None = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
+        self._taken()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._untaken is None:
+            # what waits to be sent would be waited for: no orderly end
+            self._untaken = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -46,8 +69,15 @@ class ClosedWhenIdle(HttpToolsProtocol):
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_in(left)
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _look_in(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.commands.listening import KEEP_ALIVE_SECONDS, server_for
+from gateway.front.idle_connections import TAKE_SECONDS
 from gateway.settings import ServerSection
 
 LONGEST_OF_THE_USUAL_PROXIES = 600
@@ -42,7 +43,8 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)})
         self.sent = b""
-        self.closed = False
+        self.closed = self.aborted = False
+        self.waits = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent += data
@@ -52,6 +54,12 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.waits
 
     def pause_reading(self) -> None: ...
 
@@ -146,6 +154,56 @@ def test_what_comes_after_an_answer_and_asks_for_nothing_keeps_no_connection(ask
 
     try:
         loop.run_until_complete(used())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("taken_after", [None, TAKE_SECONDS - 1, TAKE_SECONDS + 1])
+def test_a_connection_is_ended_whose_answers_nobody_takes_in_time(taken_after: float | None) -> None:
+    loop = Loop()
+
+    async def unread() -> None:
+        connection, wire, tasks = connected(keep_alive_seconds=100)
+        connection.pause_writing()
+        connection.data_received(ASKED)
+
+        async def after(seconds: float) -> None:
+            loop.ahead += seconds
+            for _ in range(4):
+                await asyncio.sleep(0)  # what is due is called
+
+        await after(taken_after or 0)
+        if taken_after is not None:
+            connection.resume_writing()
+        await after(TAKE_SECONDS - (taken_after or 0) + 0.1)
+
+        assert wire.aborted == (taken_after is None or taken_after > TAKE_SECONDS)
+        connection.connection_lost(None)
+        await asyncio.gather(*tasks)
+
+    try:
+        loop.run_until_complete(unread())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_what_was_not_taken_of_an_answer_keeps_no_idle_connection(waits: int) -> None:
+    loop = Loop()
+
+    async def idle() -> None:
+        connection, wire, tasks = connected(keep_alive_seconds=100)
+        connection.data_received(ASKED)
+        await asyncio.gather(*tasks)
+        wire.waits = waits
+        loop.ahead += 101
+        for _ in range(3):
+            await asyncio.sleep(0)  # what is due is called
+
+        assert (wire.closed, wire.aborted) == (True, bool(waits))
+
+    try:
+        loop.run_until_complete(idle())
     finally:
         loop.close()
 
