@@ -11,8 +11,10 @@ import argparse
 import math
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -27,13 +29,54 @@ class RunFailed(Exception):
     """The run did not come to an end, or an answer was wrong; the message is the line to print."""
 
 
-def command(main: Callable[[list[str]], int], arguments: list[str]) -> int:
-    """Return the exit code of a command. When it is stopped it takes along what it runs, as after Ctrl-C."""
+class _Stop:
+    """Ends the command with KeyboardInterrupt, at once or when what is being started can be ended."""
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self.put_off = self.asked = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if not self.put_off:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+_STOP = _Stop()
+
+
+@contextmanager
+def not_stopped() -> Iterator[None]:
+    """Start something: a stop comes after it, for what is half started nobody ends. Raises KeyboardInterrupt then."""
+    _STOP.put_off = True
+    try:
+        yield
+    finally:
+        _STOP.put_off = False
+    if _STOP.asked:
+        _STOP.asked = False
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+
+def output_of(arguments: Sequence[str]) -> tuple[int, str]:
+    """Return the exit code and the output of a program; it ends with this command."""
+    started: subprocess.Popen[str] | None = None
+    try:
+        with not_stopped():
+            # a session of its own: Ctrl-C is for this process, which ends the other
+            started = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        told, _ = started.communicate()
+    except BaseException:
+        if started is not None:
+            started.kill()
+            started.communicate()
+        raise
+    return started.returncode, told
+
+
+def command(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Return the exit code of a command. When it is stopped, by Ctrl-C or SIGTERM, it takes along what it runs."""
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, _STOP)
     try:
         return main(arguments)
     except (CannotRun, RunFailed) as fault:

@@ -193,7 +193,13 @@ async def _parts(bench: Bench, gateway: wiring.Gateway, token: str, lookup: Call
 def _agency() -> Iterator[str]:
     """Run the agency that answers; give its base URL."""
     command = [sys.executable, str(ROOT / "bench" / "agency.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as agency:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is not for it
+    ) as agency:
         assert agency.stdout is not None
         yield f"http://127.0.0.1:{int(agency.stdout.readline())}"
         # its input ends here, and so does it

@@ -34,7 +34,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable  # noqa: E402 - after the path
+from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable, not_stopped  # noqa: E402 - after the path
 from bench.conditions import conditions  # noqa: E402
 from bench.serve import AGENCIES  # noqa: E402
 
@@ -142,16 +142,19 @@ def main(arguments: list[str]) -> int:
 
 def _run(command: list[str]) -> tuple[int, str]:
     """Return exit code and output. The rig is in a session of its own: stopped once, it ends what it started."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as rig:
-        try:
-            told, _ = rig.communicate()
-        except KeyboardInterrupt:
+    rig: subprocess.Popen[str] | None = None
+    try:
+        with not_stopped():
+            rig = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        told, _ = rig.communicate()
+    except KeyboardInterrupt:
+        if rig is not None:
             rig.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                 rig.wait(_STOPPING_SECONDS)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(rig.pid, signal.SIGKILL)
-            raise
+        raise
     return rig.returncode, told
 
 

@@ -21,7 +21,6 @@ import random
 import shutil
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -43,6 +42,8 @@ from bench.commands import (  # noqa: E402 - after the path
     factor,
     must_be_free,
     must_be_writable,
+    not_stopped,
+    output_of,
     short_of_their_aims,
 )
 from bench.conditions import conditions  # noqa: E402
@@ -83,14 +84,16 @@ class Strain:
         self._name = "none dead" if dead is None else f"{dead} dead"
         self._mark = _WHOLE if dead is None else _ANY
         self._cpu, self._scale = rig.procs.cpu, scale
-        self._upstream = rig.Upstream(port, {1})
-        self._upstream.latency(dict.fromkeys(rig.data.AGENCIES, 0))
-        self._system = rig.System(spec, port + 1, self._upstream.url)
+        with not_stopped():
+            self._upstream = rig.Upstream(port, {1})
+            self._system = rig.System(spec, port + 1, self._upstream.url)
         self._requests = Path(work, f"requests-{port}")
         keys = rig.data.nhs_numbers()
         random.Random(7).shuffle(keys)  # noqa: S311 - the same order each time
         try:
-            self._system.start({0}, work)
+            self._upstream.latency(dict.fromkeys(rig.data.AGENCIES, 0))
+            with not_stopped():
+                self._system.start({0}, work)
             with self._requests.open("wb") as file:
                 for number, nhs in enumerate(keys):
                     request = self._system.request(nhs, number)
@@ -106,10 +109,10 @@ class Strain:
         load = ["taskset", "-c", "1", sys.executable, str(HERE / "closed_loop.py")]
         asked = [str(self._system.port), str(connections), f"{seconds:.2f}", str(self._requests), self._mark, *how]
         spent, began = self._cpu(self._system.proc.pid), time.monotonic()
-        done = subprocess.run([*load, *asked], check=False, stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise RunFailed(f"{self._name}, {connections:,} connections: what asks ended with {done.returncode}")
-        figures: Figures = json.loads(done.stdout)
+        code, told = output_of([*load, *asked])
+        if code:
+            raise RunFailed(f"{self._name}, {connections:,} connections: what asks ended with {code}")
+        figures: Figures = json.loads(told)
         figures["cpu"] = (self._cpu(self._system.proc.pid) - spent) / max(1, figures["given in all"])
         figures["load share"] = figures["load cpu"] / (time.monotonic() - began)
         print(
