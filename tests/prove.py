@@ -363,11 +363,8 @@ def fault_of(arguments: list[str]) -> str | None:
         return f"{arguments[0]} is several proofs, each with its own size: give none, or name one proof"
     if len(arguments) > 2 or not all(a.isascii() and a.isdecimal() and int(a) for a in arguments[1:]):
         return "the size is one whole number from 1"
-    try:
-        with DOCUMENT.open("ab"):
-            pass
-    except OSError as refused:
-        return f"the figures go to {DOCUMENT.relative_to(ROOT)}, which cannot be written: {refused.strerror}"
+    if not os.access(DOCUMENT if DOCUMENT.exists() else DOCUMENT.parent, os.W_OK):
+        return f"the figures go to {DOCUMENT.relative_to(ROOT)}, which cannot be written"
     return None
 
 
