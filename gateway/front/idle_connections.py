@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 TAKE_SECONDS: Final = 30.0
 """How long answers may wait to be sent, once more of them wait than a connection holds."""
@@ -26,8 +27,14 @@ class ClosedWhenIdle(HttpToolsProtocol):
     _idle_since: float | None = None  # since its last answer, by the loop's clock; None while something is asked
 
     _untaken: asyncio.TimerHandle | None = None
+    _answered: RequestResponseCycle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        answered = self._answered
+        if answered is not None and not answered.response_complete:
+            # uvicorn tells the request that came last, which may be one that waits behind this
+            answered.disconnected = True
+            answered.message_event.set()
         super().connection_lost(exc)
         super()._unset_keepalive_if_required()
         self._taken()
@@ -73,6 +80,10 @@ class ClosedWhenIdle(HttpToolsProtocol):
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _taken(self) -> None:
         if self._untaken is not None:

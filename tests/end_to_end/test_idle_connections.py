@@ -208,6 +208,28 @@ def test_what_was_not_taken_of_an_answer_keeps_no_idle_connection(waits: int) ->
         loop.close()
 
 
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_nothing_is_written_to_a_connection_that_is_gone_however_many_requests_stood_behind_one_another(
+    asked: int,
+) -> None:
+    loop = Loop()
+
+    async def gone() -> None:
+        connection, wire, tasks = connected()
+        connection.pause_writing()
+        connection.data_received(ASKED * asked)
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+        assert await asyncio.gather(*tasks) == [None]
+
+        assert wire.sent == b""
+
+    try:
+        loop.run_until_complete(gone())
+    finally:
+        loop.close()
+
+
 def test_a_connection_that_is_gone_is_held_by_no_timer() -> None:
     loop = Loop()
 
