@@ -33,6 +33,9 @@ from schema.made_quickly import made_quickly
 
 Statements = list[tuple[sa.Executable, Mapping[str, Any] | Sequence[Mapping[str, Any]]]]
 
+_Asked = list[tuple[str, asyncio.Future[frozenset[str]]]]
+"""Who is asked about, by pseudonym, and who waits to be told."""
+
 _ADD = sa.text(
     "INSERT INTO shield (source, pseudonym, since) VALUES (:source, :pseudonym, :since) "
     "ON CONFLICT (source, pseudonym) DO NOTHING"
@@ -78,7 +81,7 @@ class DatabaseShields:
         self._reader: sa.Connection | None = None
         words = _ON_POSTGRESQL if is_postgresql(engine) else _ON_SQLITE
         self._observed = [sa.text(text.format(**words)) for text in (_ADD_SAID, _REMOVE_SAID)]
-        self._asked: list[tuple[str, asyncio.Future[frozenset[str]]]] = []
+        self._asked: _Asked = []
         self._reading: set[asyncio.Task[None]] = set()
         with engine.connect() as connection:
             self._read = lists_read(connection)
@@ -110,35 +113,38 @@ class DatabaseShields:
 
     def _begin_reading(self) -> None:
         asked, self._asked = self._asked, []
-        reading = self._tell(asked)
+        if is_postgresql(self._engine):
+            self._read_beside(asked)
+            return
+        # a file is read where we are: a task for it is another turn of the loop, which a lookup alone has to itself
+        try:
+            found = self._shielding([pseudonym for pseudonym, _ in asked])
+        except Exception as fault:
+            _tell(asked, fault)
+        else:
+            _tell(asked, found)
+
+    def _read_beside(self, asked: _Asked) -> None:
+        reading = self._read_and_tell(asked)
         try:
             task = asyncio.get_running_loop().create_task(reading)
         except Exception as fault:
             # whoever asks next begins anew; these would wait for ever
             reading.close()
-            for _, told in asked:
-                if not told.done():
-                    told.set_exception(fault)
+            _tell(asked, fault)
             return
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
-    async def _tell(self, asked: Sequence[tuple[str, asyncio.Future[frozenset[str]]]]) -> None:
-        found: Mapping[str, frozenset[str]] = {}
-        failure: Exception | None = None
+    async def _read_and_tell(self, asked: _Asked) -> None:
         try:
             found = await awaited(self._engine, lambda: self._shielding([pseudonym for pseudonym, _ in asked]))
         except sa.exc.SQLAlchemyError:
-            failure = ShieldsUnreadable("the shield register cannot be read")
+            _tell(asked, ShieldsUnreadable("the shield register cannot be read"))
         except Exception as fault:
-            failure = fault  # each lookup ends with it, as with any fault of ours
-        for pseudonym, told in asked:
-            if told.done():
-                continue  # nobody waits any more
-            if failure is not None:
-                told.set_exception(failure)
-            else:
-                told.set_result(found.get(pseudonym, frozenset()))
+            _tell(asked, fault)
+        else:
+            _tell(asked, found)
 
     def shielded_by(self, nhs_number: NHSNumber) -> frozenset[str]:
         """As `shielding`, blocking."""
@@ -213,6 +219,17 @@ class DatabaseShields:
         await log.append(EventKind.ADMIN, payload, alongside=statements)
         self._read |= {source}
         return len(rows)
+
+
+def _tell(asked: _Asked, found: Mapping[str, frozenset[str]] | Exception) -> None:
+    """Tell all who asked what was found, or with what fault their lookups end."""
+    for pseudonym, told in asked:
+        if told.done():
+            continue  # nobody waits any more
+        if isinstance(found, Exception):
+            told.set_exception(found)
+        else:
+            told.set_result(found.get(pseudonym, frozenset()))
 
 
 def lists_read(connection: sa.Connection) -> frozenset[str]:

@@ -15,6 +15,7 @@ from gateway.audit.keys import AuditKeys
 from gateway.federation.upstream import Upstream
 from gateway.front.shedding import Admission, Priority
 from gateway.shields import DatabaseShields
+from gateway.storage.engine import open_engine
 from tests.fixtures.migrated import open_migrated
 from tests.fixtures.sources import CHILD, Remembering
 from tests.gateway.test_batching import CHILDREN, MASK, an_ask, police, rows_of
@@ -47,11 +48,27 @@ async def test_a_batch_that_cannot_be_sent_is_joined_by_nobody(monkeypatch: pyte
         assert rows_of(await upstream.involvements([CHILDREN[0]], MASK, an_ask()), CHILDREN[0]) == ["one"]
 
 
-@pytest.mark.parametrize(("what", "called"), [("create_task", "_tell"), ("call_soon", "_begin_reading")])
+@pytest.mark.parametrize(
+    ("database", "what", "called"),
+    [
+        ("sqlite", "call_soon", "_begin_reading"),
+        ("postgresql", "call_soon", "_begin_reading"),
+        ("postgresql", "create_task", "_read_and_tell"),
+    ],
+)
 async def test_shields_that_cannot_be_read_now_can_be_read_by_the_next(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, called: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    database: str,
+    what: str,
+    called: str,
 ) -> None:
-    engine = open_migrated(tmp_path / "gateway.db")
+    if database == "postgresql":
+        server = request.getfixturevalue("postgresql_server")
+        engine = open_engine(server.url(request.getfixturevalue("postgresql_database")))
+    else:
+        engine = open_migrated(tmp_path / "gateway.db")
     shields = DatabaseShields(engine, AuditKeys.load_or_create(tmp_path / "keys.json"))
     try:
         async with asyncio.timeout(5):
