@@ -22,22 +22,24 @@ from gateway.storage.turns import Next, turns_of
 from gateway.storage.urls import file_of
 
 # The driver's cursor: through SQLAlchemy these cost several times more, in the thread that every disclosure waits for.
-_GIVEN: Final = "SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL"
+_GIVEN: Final = "SELECT * FROM (VALUES {rows}) WHERE column1 <> 0"
 _LEAF: Final = f"INSERT INTO audit_leaf (shard, seq, body, hash) {_GIVEN}"
 _PAYLOAD: Final = f"INSERT INTO audit_payload (shard, seq, salt, body) {_GIVEN}"
 _NODE: Final = f"INSERT INTO audit_node (shard, level, ix, hash) {_GIVEN}"
 _SHARD: Final = "INSERT INTO audit_shard (id, origin, opened, closed, state) VALUES (?, ?, ?, NULL, 'OPEN')"
 _CHARGE: Final = f"INSERT INTO budget ({COLUMNS}) {_GIVEN} {ON_CONFLICT}"
-# one row for all that stands there, each by its place among those asked for; a row without values joins nothing
+# one row for all that stands there, each by its place among those asked for; a row of zeros joins nothing
 _STANDING: Final = (
     "SELECT json_group_array(json_array(asked.column1, lookups, misses)) FROM (VALUES {rows}) AS asked "
-    'CROSS JOIN budget ON principal = asked.column2 AND "window" = asked.column3 AND starts = asked.column4'
+    'CROSS JOIN budget ON principal = asked.column2 AND "window" = asked.column3 AND starts = asked.column4 '
+    "WHERE asked.column2 <> 0"
 )
 
 _MOST_ROWS: Final = 64
 """At every statement, and every row that it returns, the driver lets go of the interpreter some times, and must win it
 back from the event loop: so many rows go in one statement. It has the next power of two of places, and what is left of
-them is no row: so there are few texts, and each is prepared once."""
+them is no row: so there are few texts, and each is prepared once. Zeros stand there, which nobody's name is equal to:
+for a None the driver looks for an adapter each time, in vain and through an exception."""
 
 _TURN_SECONDS: Final = 0.005
 """So long is one try to have a turn: a writer of this process that is at it commits within a few of these."""
@@ -201,7 +203,7 @@ def _of_rows(text: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, li
         here = rows[begin : begin + _MOST_ROWS]
         width, places = len(here[0]), 1 << (len(here) - 1).bit_length()
         given = list(chain.from_iterable(here))
-        given += [None] * (width * places - len(given))
+        given += [0] * (width * places - len(given))
         yield _with_places(text, width, places), given
 
 
