@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
+from schema.made_quickly import made_quickly
+
 Slot = tuple[str, str, int]
 """A row of the budgets: principal, window, and when that window starts (seconds since 1970)."""
 
@@ -55,6 +57,7 @@ class Charging(Protocol):
     charges: Sequence[Count]
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Total:
     """What a batch adds."""

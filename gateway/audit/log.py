@@ -298,9 +298,9 @@ class AuditLog:
             self._writable = True
             taken = time.monotonic() - begun
             self._follow_intents(batch, first)
-            answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
-            # after those who wait have been told
             self._note_commit(len(batch), taken)
+            # last: whoever is woken by it waits for the interpreter, which this thread lets go of when it collects
+            answer(batch, [Receipt(self.shard, seq) for seq in range(first, first + len(batch))])
             return
 
     def _turn_over(self) -> None:

@@ -85,6 +85,7 @@ class Rotation:
         self._key_id = key_id
         self._started = started
         self._limits = limits
+        self._endless = limits == ShardLimits()
         self._opened: tuple[str, int] | None = None
         self._not_before = 0.0
 
@@ -93,7 +94,7 @@ class Rotation:
 
         Raises sqlalchemy errors of a storage that fails.
         """
-        if self._limits == ShardLimits() or time.monotonic() < self._not_before:
+        if self._endless or time.monotonic() < self._not_before:
             return False
         if self._limits.records is not None and size >= self._limits.records:
             return True

@@ -17,6 +17,7 @@ from gateway.audit.errors import AlongsideRefused, AuditUnavailable, ChargesRefu
 from gateway.audit.events import EventKind
 from gateway.audit.leaves import SALT_SIZE, leaf_bytes
 from gateway.audit.merkle import Frontier
+from schema.made_quickly import made_quickly
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -38,6 +39,7 @@ class Recordable(Protocol):
     charges: Sequence[Count]
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The rows of a batch, in the order of their columns, and the tree once they are committed."""

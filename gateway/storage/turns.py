@@ -33,7 +33,8 @@ class Turns:
     """The turns of one file. Each is taken and given back by any thread."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._taken = False
         self._writing = False
         self._first_waiting = 0
@@ -45,7 +46,11 @@ class Turns:
 
         Who waits otherwise is not forgotten: after eight of these turns in a row one of the others has one.
         """
-        with self._changed:
+        with self._lock:
+            if self._first_may():
+                self._taken = True
+                self._in_a_row += 1
+                return True
             self._first_waiting += 1
             try:
                 taken = self._changed.wait_for(self._first_may, seconds)
@@ -58,7 +63,7 @@ class Turns:
 
     def take(self, seconds: float) -> bool:
         """Wait until nobody who goes first wants a turn; return False if there was none in this time."""
-        with self._changed:
+        with self._lock:
             self._others_waiting += 1
             try:
                 taken = self._changed.wait_for(self._others_may, seconds)
@@ -80,9 +85,10 @@ class Turns:
 
     def give_back(self) -> None:
         """End the turn."""
-        with self._changed:
+        with self._lock:
             self._taken = self._writing = False
-            self._changed.notify_all()
+            if self._first_waiting or self._others_waiting:
+                self._changed.notify_all()
 
     def _first_may(self) -> bool:
         return not self._taken and (self._in_a_row < _MOST_IN_A_ROW or not self._others_waiting)
