@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Final, Protocol
 
@@ -70,9 +71,21 @@ class Total:
 
 def total(batch: Sequence[Charging]) -> Total:
     """Return what a batch adds to each slot."""
+    if len(batch) == 1:
+        return _of_one(tuple(batch[0].charges))
+    return _of_all(Counter(chain.from_iterable([record.charges for record in batch])))
+
+
+@lru_cache(maxsize=256)
+def _of_one(charges: tuple[Count, ...]) -> Total:
+    """Return what a record adds that is alone: the same counts come again with whoever is charged within the minute."""
+    return _of_all(Counter(charges))
+
+
+def _of_all(counts: Mapping[Count, int]) -> Total:
     added: dict[Slot, tuple[int, int]] = {}
     limited: list[Count] = []
-    for count, often in Counter(chain.from_iterable([record.charges for record in batch])).items():
+    for count, often in counts.items():
         slot = count.slot
         if (before := added.get(slot)) is None:
             added[slot] = often * count.lookups, often * count.misses

@@ -123,8 +123,7 @@ class SQLiteWriter(ShardWriter):
         self._next.done()
 
     def _count(self, charges: Counts, *, limited: bool) -> Counts:
-        for text, given in _of_rows(_CHARGE, [(*slot, *counts) for slot, counts in charges.items()]):
-            self._cursor.execute(text, given)
+        self._put(_CHARGE, [(*slot, *counts) for slot, counts in charges.items()])
         if not limited:
             return {}
         slots = list(charges)
@@ -140,8 +139,11 @@ class SQLiteWriter(ShardWriter):
         # the last page of each tree and of its indexes, and a payload is about half a page
         self._pages += 6 + len(rows.payloads)
         for into, given in ((_PAYLOAD, rows.payloads), (_LEAF, rows.leaves), (_NODE, rows.nodes)):
-            for text, values in _of_rows(into, given):
-                self._cursor.execute(text, values)
+            self._put(into, given)
+
+    def _put(self, into: str, rows: Sequence[Sequence[Any]]) -> None:
+        for text, given in _of_rows(into, rows):
+            self._cursor.execute(text, given)
 
     def _execute(self, statement: sa.Executable, parameters: Parameters) -> None:
         if type(statement) is not sa.TextClause:
