@@ -42,19 +42,23 @@ def once(value: Any) -> msgspec.Raw:
 
 def _check(value: Any) -> None:
     """Raise NotCanonical unless the value has a canonical form; level by level, of each container what is not plain."""
-    plain = _PLAIN
+    plain, known = _PLAIN, _KEYS.issuperset
     level = [value]
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for each in level:
             kind = type(each)
+            # loops and not comprehensions: those are calls, and of most containers all is plain
             if kind is dict:
-                if not _KEYS.issuperset(each):
+                if not known(each):
                     _check_keys(each)
-                inner += [held for held in each.values() if type(held) not in plain]
+                for held in each.values():
+                    if type(held) not in plain:
+                        inner.append(held)  # noqa: PERF401
             elif kind is list or kind is tuple:
-                if each:
-                    inner += [held for held in each if type(held) not in plain]
+                for held in each:
+                    if type(held) not in plain:
+                        inner.append(held)  # noqa: PERF401
             elif kind is int:
                 if not -_LARGEST_INTEGER <= each <= _LARGEST_INTEGER:
                     raise NotCanonical("an integer is too large to be exact everywhere")
