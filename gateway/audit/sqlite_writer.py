@@ -142,6 +142,9 @@ class SQLiteWriter(ShardWriter):
             self._put(into, given)
 
     def _put(self, into: str, rows: Sequence[Sequence[Any]]) -> None:
+        if len(rows) == 1:  # as in a commit of one record nearly always: the row is what is given
+            self._cursor.execute(_with_places(into, len(rows[0]), 1), rows[0])
+            return
         for text, given in _of_rows(into, rows):
             self._cursor.execute(text, given)
 
