@@ -54,6 +54,8 @@ _COMMIT_SECONDS: Final = 15.0
 # a process that stands still in the middle of a transaction holds up the budgets of everybody else
 _IDLE_TIMEOUT: Final = "SET idle_in_transaction_session_timeout TO '1s'"
 
+_READ_ONLY: Final = "25006"  # read_only_sql_transaction
+
 _BUSY: Final = frozenset(
     {
         "40001",  # serialization_failure
@@ -65,7 +67,7 @@ _BUSY: Final = frozenset(
         "57P03",  # cannot_connect_now
         "57P05",  # idle_session_timeout
         "25P03",  # idle_in_transaction_session_timeout
-        "25006",  # read_only_sql_transaction: the server is a standby now
+        _READ_ONLY,  # the server is a standby now
         "53300",  # too_many_connections
     }
 )
@@ -119,6 +121,7 @@ class PostgreSQLWriter(ShardWriter):
 
     def _use(self, connection: sa.Connection) -> None:
         self._driver = psycopg_of(connection)
+        self._elsewhere = False
         check_postgresql(self._driver)
         self._judged_at = time.monotonic()
         self._cursor = self._driver.cursor()
@@ -199,8 +202,9 @@ class PostgreSQLWriter(ShardWriter):
         connection = self._connection
         if connection is None:
             return
-        if self._driver.info.transaction_status not in _SETTLED:
-            # in the middle of something, or gone: it cannot be spoken to any more
+        if self._elsewhere or self._driver.info.transaction_status not in _SETTLED:
+            # in the middle of something, or gone: it cannot be spoken to any more; or the primary is another now, and
+            # this session would stay where it is for ever
             self._lose()
             return
         try:
@@ -221,6 +225,7 @@ class PostgreSQLWriter(ShardWriter):
             return True
         if not isinstance(cause, psycopg.Error):
             return False
+        self._elsewhere = cause.sqlstate == _READ_ONLY
         if cause.sqlstate is None:
             # no server said this: the connection ended
             return isinstance(cause, psycopg.OperationalError) or self._driver.closed

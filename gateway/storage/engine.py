@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 
 from gateway.storage.errors import DatabaseUnreadable
-from gateway.storage.postgresql import check_postgresql, open_postgresql, psycopg_of
+from gateway.storage.postgresql import check_postgresql, open_postgresql, patient_for, psycopg_of
 from gateway.storage.sqlite import BUSY_MILLISECONDS, check_durable, open_sqlite, sqlite_of
 from gateway.storage.turns import turn
 from gateway.storage.urls import parsed_url
@@ -29,13 +29,16 @@ def open_engine(url: str, *, create: bool = True) -> sa.Engine:
 
     `url` is `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. An SQLite file is created with mode 0600, and brought to
     that mode if it exists; with `create=False` a missing file is NoDatabase instead. A PostgreSQL database must be
-    there. Raises StorageError for any other URL, DatabaseUnreadable for a file that is no database or a server that
-    cannot be reached, and DurabilityNotMet when a setting does not hold (some network file systems cannot do WAL).
+    there, and on a server that may be written to; with `create=False` it may be on a standby. Raises StorageError for
+    any other URL, DatabaseUnreadable for a file that is no database or a server that cannot be reached, and
+    DurabilityNotMet when a setting does not hold (some network file systems cannot do WAL).
 
     A transaction begins as SQLite's DEFERRED; `writing(engine)` gives one that begins as IMMEDIATE.
     """
     parsed = parsed_url(url)
-    return open_sqlite(parsed, create=create) if parsed.get_backend_name() == "sqlite" else open_postgresql(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        return open_sqlite(parsed, create=create)
+    return open_postgresql(parsed, to_write=create)
 
 
 def is_postgresql(engine: sa.Engine) -> bool:
@@ -107,9 +110,14 @@ async def awaited(engine: sa.Engine, blocking: Callable[[], _Read]) -> _Read:
     """Return what a function gives that blocks while it uses the engine; as `reading`, with what it opens itself."""
     if not is_postgresql(engine):
         return blocking()
+
+    def patiently() -> _Read:
+        # a thread that waits for ever for a session that stands still is none for those who come after
+        with patient_for(_PATIENCE_SECONDS):
+            return blocking()
+
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            return await asyncio.get_running_loop().run_in_executor(_readers, blocking)
+            return await asyncio.get_running_loop().run_in_executor(_readers, patiently)
     except TimeoutError:
-        # the thread goes on waiting; it is free again when the server answers, or the kernel gives the connection up
         raise sa.exc.TimeoutError("the database does not answer") from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -36,15 +39,25 @@ _ARGUMENTS: Final[dict[str, Any]] = {
     "tcp_user_timeout": 5_000,
 }
 
+# A name that fails over leads to a standby for a while. A session there would never write, and outlive the failover;
+# and what it reads of shields and revocations may be out of date.
+_TO_WRITE: Final[dict[str, Any]] = {"target_session_attrs": "read-write"}
+
+_waiting: Final = threading.local()
+
 _POOLED: Final = 16
 _POOL_SECONDS: Final = 2.0
 
 
-def open_postgresql(parsed: sa.URL) -> sa.Engine:
-    """Return the engine of a database; see `gateway.storage.engine.open_engine`."""
+def open_postgresql(parsed: sa.URL, *, to_write: bool) -> sa.Engine:
+    """Return the engine of a database; see `gateway.storage.engine.open_engine`.
+
+    `to_write`: each connection is to a server that may be written to, unless the URL says otherwise.
+    """
+    arguments = _ARGUMENTS | _TO_WRITE if to_write else _ARGUMENTS
     engine = sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        connect_args={name: value for name, value in _ARGUMENTS.items() if name not in parsed.query},
+        connect_args={name: value for name, value in arguments.items() if name not in parsed.query},
         pool_size=_POOLED,
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
@@ -60,7 +73,7 @@ def open_postgresql(parsed: sa.URL) -> sa.Engine:
     except sa.exc.DBAPIError as error:
         engine.dispose()
         raise DatabaseUnreadable(
-            "database.url: the PostgreSQL server cannot be reached, or does not let this user in"
+            "database.url: the PostgreSQL server cannot be reached, does not let this user in, or may only be read"
         ) from error
     except StorageError:
         engine.dispose()
@@ -93,23 +106,43 @@ def check_postgresql(driver: psycopg.Connection[Any]) -> None:
 def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float]) -> None:
     """Let every wait of this connection for its server end after `patience` seconds with psycopg.OperationalError.
 
-    For servers that stand still: what is gone is noticed by the kernel. The connection is then of no more use.
+    For servers that stand still: what is gone is noticed by the kernel. The connection is then closed, as it is of no
+    more use. It takes the place of what was said of this connection before.
     """
-    wait = driver.wait
+    wait = type(driver).wait
 
     def waiting(answer: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
-        return wait(_until(answer, time.monotonic() + patience()), *arguments, **options)
+        return wait(driver, _until(driver, answer, time.monotonic() + patience()), *arguments, **options)
 
     driver.wait = waiting  # type: ignore[method-assign, assignment]
 
 
-def _until(answer: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+@contextmanager
+def patient_for(seconds: float) -> Iterator[None]:
+    """Let this thread wait so long, all in all, for the servers of what `open_postgresql` opened.
+
+    After that each wait of its ends as those of `impatient` do, and the thread is free for others.
+    """
+    _waiting.end = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        _waiting.end = math.inf
+
+
+def _patience() -> float:
+    end: float = getattr(_waiting, "end", math.inf)
+    return end - time.monotonic()
+
+
+def _until(driver: psycopg.Connection[Any], answer: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
     """Go through the driver's own steps; it is told Ready.NONE a few times a second while nothing comes."""
     try:
         wanted = next(answer)
         while True:
             ready = yield wanted
             if not ready and time.monotonic() >= end:
+                driver.close()
                 raise psycopg.OperationalError("the server does not answer")
             wanted = answer.send(ready)
     except StopIteration as ended:
@@ -130,6 +163,7 @@ def standing_of_role(engine: sa.Engine) -> str | None:
 
 
 def _set_and_check(driver: psycopg.Connection[Any], _record: Any) -> None:
+    impatient(driver, _patience)
     autocommit, driver.autocommit = driver.autocommit, True
     try:
         with driver.cursor() as cursor:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from psycopg import sql
 from sqlalchemy import event
 
 from auth.shielding import ShieldsUnreadable
@@ -310,6 +314,82 @@ async def test_what_a_lookup_reads_of_a_server_that_stands_still_is_unreadable_a
 
 
 @pytest.mark.anyio
+async def test_who_was_led_to_a_standby_writes_again_once_led_to_the_primary(
+    postgresql_server: PostgreSQLServer, engine: sa.Engine, open_log: OpenLog
+) -> None:
+    """A name that fails over leads to a standby for a while: a session that was made there would never write."""
+    log = open_log()
+    await log.append(EventKind.INTENT, {"count": 1})
+    new_sessions_may_write(postgresql_server, engine, False)
+    end_sessions(postgresql_server, engine)
+
+    with pytest.raises(AuditUnavailable):
+        await log.append(EventKind.INTENT, {"count": 2})
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        # what a standby says may be long out of date: whom a source shields, which tokens are refused
+        await reading(engine, lambda c: c.execute(sa.select(shield)).all())
+    new_sessions_may_write(postgresql_server, engine, True)
+    async with asyncio.timeout(30):
+        while not log.ready:  # noqa: ASYNC110 readiness is read from outside, as a probe would
+            await asyncio.sleep(0.05)
+    await log.append(EventKind.INTENT, {"count": 3})
+
+    counts = [(record.payload or {}).get("count") for record in read_records(engine)]
+    assert [count for count in counts if count] == [1, 3]
+    assert is_sound(engine)
+
+
+@pytest.mark.anyio
+async def test_a_session_that_may_only_read_from_now_on_is_left_for_another(
+    own_server: PostgreSQLServer, keys: AuditKeys
+) -> None:
+    """The server that one is connected to may not be the primary any more: its session would stay there for ever."""
+    engine = open_engine(own_server.url(own_server.database()))
+    log = AuditLog.open(engine, keys, on_fatal=lambda: None)
+    await log.append(EventKind.INTENT, {"count": 1})
+    with psycopg.connect(own_server.url("postgres", SUPERUSER), autocommit=True) as administrator:
+        administrator.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        administrator.execute("SELECT pg_reload_conf()")
+        async with asyncio.timeout(10):
+            # its session heeds it from a transaction on that is not at once the next
+            while await is_written(log):
+                pass
+        async with asyncio.timeout(10):
+            while administrator.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").rowcount:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        administrator.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        administrator.execute("SELECT pg_reload_conf()")
+    async with asyncio.timeout(30):
+        while not log.ready:  # noqa: ASYNC110 readiness is read from outside, as a probe would
+            await asyncio.sleep(0.05)
+    await log.append(EventKind.INTENT, {"count": 3})
+
+    assert is_sound(engine)
+    log.close()
+    engine.dispose()
+
+
+@pytest.mark.anyio
+async def test_reads_go_on_while_the_sessions_of_many_before_them_stand_still_for_ever(
+    postgresql_server: PostgreSQLServer, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody ends a session whose machine keeps the connection open: who waits for it must give up."""
+    monkeypatch.setattr("gateway.storage.engine._PATIENCE_SECONDS", 1.0)
+
+    async def many() -> list[object]:
+        reads = [reading(engine, lambda c: c.exec_driver_sql("SELECT pg_sleep(0.2)").all()) for _ in range(12)]
+        return await asyncio.gather(*reads, return_exceptions=True)
+
+    assert not [each for each in await many() if isinstance(each, BaseException)]
+    with standing_still(postgresql_server, engine):
+        assert all(isinstance(each, sa.exc.SQLAlchemyError) for each in await many())
+
+        async with asyncio.timeout(30):
+            while any(isinstance(each, BaseException) for each in await many()):
+                pass
+
+
+@pytest.mark.anyio
 async def test_a_shard_that_somebody_else_wrote_to_meanwhile_is_not_continued(
     postgresql_server: PostgreSQLServer, engine: sa.Engine, keys: AuditKeys, open_log: OpenLog
 ) -> None:
@@ -334,3 +414,37 @@ def end_sessions(server: PostgreSQLServer, engine: sa.Engine) -> None:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (engine.url.database,)
         )
+
+
+async def is_written(log: AuditLog) -> bool:
+    """Return whether a record is taken."""
+    try:
+        await log.append(EventKind.INTENT, {"count": 2})
+    except AuditUnavailable:
+        return False
+    return True
+
+
+def new_sessions_may_write(server: PostgreSQLServer, engine: sa.Engine, may: bool) -> None:
+    """Let the sessions that begin from now on be as those of a primary, or as those of a standby."""
+    with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(
+                sql.Identifier(str(engine.url.database)), sql.SQL("off" if may else "on")
+            )
+        )
+
+
+@contextmanager
+def standing_still(server: PostgreSQLServer, engine: sa.Engine) -> Iterator[None]:
+    """Stop every session of the engine's database that there is now, and let them go on afterwards."""
+    with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
+        query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+        pids = [pid for (pid,) in connection.execute(query, (engine.url.database,)).fetchall()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
