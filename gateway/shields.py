@@ -187,19 +187,28 @@ class DatabaseShields:
         """
         # 2 is neither added nor removed: the statement runs all the same. What was not on record is not removed: a
         # lookup beside this one may have put it there since, and its removal would be on no record.
-        lifted = {source for source, shielded in said.items() if shielded is False and source in on_record}
-        flags = tuple(
-            [(source, 1 if shielded else 0 if source in lifted else 2) for source, shielded in sorted(said.items())]
-        )
+        flags: list[tuple[str, int]] = []
+        added: list[str] = []
+        removed: list[str] = []
+        for source, shielded in sorted(said.items()):
+            flag = 2
+            if shielded:
+                flag = 1
+                if source not in on_record:
+                    added.append(source)
+            elif shielded is False and source in on_record:
+                flag = 0
+                removed.append(source)
+            flags.append((source, flag))
         parameters = {
             "pseudonym": self._keys.pseudonym(nhs_number),
             "since": _moment(int(time.time())),
-            "said": _said_in_json(flags),
+            "said": _said_in_json(tuple(flags)),
         }
         return ShieldWrite(
             statements=[(statement, parameters) for statement in self._observed] if flags else [],
-            added=tuple(sorted([s for s, shielded in said.items() if shielded and s not in on_record])),
-            removed=tuple(sorted(lifted)),
+            added=tuple(added),
+            removed=tuple(removed),
         )
 
     async def load(self, log: AuditLog, source: str, children: Iterable[NHSNumber], *, replace: bool) -> int:
