@@ -350,10 +350,11 @@ class Lookups:
         appointment: str | None,
         started: float,
     ) -> LookupRecord:
-        receipt = RANDOM.text(16)
+        subject = None if key is None else self.keys.pseudonym(key.nhs_number)
         document = document_of(operation, self.keys)
+        receipt, ask_id = RANDOM.text(16), RANDOM.uuid()
         return LookupRecord(
-            caller, access, key, request_id, RANDOM.uuid(), receipt, document, self.keys, appointment, started
+            caller, access, key, subject, request_id, ask_id, receipt, document, self.keys, appointment, started
         )
 
 

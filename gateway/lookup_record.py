@@ -81,6 +81,7 @@ class LookupRecord:
     caller: Caller
     access: Access
     key: Key | None  # None: nothing of the person is kept
+    subject: str | None  # the pseudonym of the key's number
     request_id: str
     ask_id: str  # the request id that agencies see
     receipt: str
@@ -158,13 +159,17 @@ class LookupRecord:
         `shown_by` is the custodian whose entry makes a relationship, `override` the seq of the OVERRIDE record, `fault`
         the code of the error with which a lookup ended that has no answer.
         """
+        complete = True
+        for each in sources:
+            if each.reason is not None:
+                complete = False
         return {
             **self.who,
-            "subject": self._pseudonym(),
+            "subject": self.subject,
             "intent": intent,
             "receipt": self.receipt,
             "outcome": outcome,
-            "complete": all(s.reason is None for s in sources),
+            "complete": complete,
             "ms": round((time.monotonic() - self.started) * 1000),
             "fault": fault,
             "relationship": relationship,
@@ -219,15 +224,12 @@ class LookupRecord:
             found.append({"relationship": own, "source": shown_by})
         return found
 
-    def _pseudonym(self) -> str | None:
-        return None if self.key is None else self.keys.pseudonym(self.key.nhs_number)
-
     def _subject(self) -> dict[str, Any]:
         key = self.key
         if key is None:
             return {"subject": None, "key": None}
         stated = f"{key.nhs_number}\n{key.date_of_birth.isoformat()}\n{key.family_name}"
         return {
-            "subject": self._pseudonym(),
+            "subject": self.subject,
             "key": self.keys.encrypt(stated, about=KEY + self.receipt.encode()),
         }
