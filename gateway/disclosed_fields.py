@@ -50,11 +50,13 @@ def disclosed_fields(
     entries = []
     for told, row in rows_shown.items():
         who, said_by = row.practitioner, row.sources
+        held = None if who is None else who.registration
+        registered = None if held is None else f"{held.body}:{held.number}"
         named: dict[str, Any] = {
             "entry": told,
             "agency": row.agency.id,
             "sources": _recorded((said_by[0].id,) if len(said_by) == 1 else tuple([a.id for a in said_by])),
-            "practitioner": None if who is None else {"name": who.name, "registration": _registration(who)},
+            "practitioner": None if who is None else {"name": who.name, "registration": registered},
             "fields": recorded(found[told]),
         }
         if row.stale_as_of is not None:
@@ -66,8 +68,3 @@ def disclosed_fields(
 @lru_cache(maxsize=1024)  # of the configured agencies
 def _recorded(agencies: tuple[str, ...]) -> msgspec.Raw:
     return once([str(agency) for agency in agencies])
-
-
-def _registration(who: types.Practitioner) -> str | None:
-    held = who.registration
-    return None if held is None else f"{held.body}:{held.number}"

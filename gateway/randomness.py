@@ -7,11 +7,12 @@ threads ask.
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
+from binascii import b2a_base64
 
 _PAGE = 4096
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Randomness:
@@ -35,7 +36,7 @@ class Randomness:
 
     def text(self, count: int) -> str:
         """Return `count` bytes as URL-safe text without padding."""
-        return base64.urlsafe_b64encode(self.take(count)).rstrip(b"=").decode()
+        return b2a_base64(self.take(count), newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
     def uuid(self) -> str:
         """Return a random UUID (RFC 9562, version 4)."""

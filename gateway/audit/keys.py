@@ -106,7 +106,7 @@ class AuditKeys:
     def encrypt(self, plaintext: str, *, about: bytes) -> str:
         """Return base64 of nonce and AES-256-GCM ciphertext, which opens only with the same `about`."""
         nonce = RANDOM.take(_NONCE_SIZE)
-        return base64.b64encode(nonce + self._aead.encrypt(nonce, plaintext.encode(), about)).decode()
+        return b2a_base64(nonce + self._aead.encrypt(nonce, plaintext.encode(), about), newline=False).decode()
 
     def decrypt(self, ciphertext: str, *, about: bytes) -> str:
         """Return what was encrypted. Raises NotDecrypted if any of text, key and `about` is not what it was."""
