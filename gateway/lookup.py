@@ -38,6 +38,7 @@ from gateway.errors import (
     Unauthenticated,
 )
 from gateway.exhaustion import EXHAUSTION
+from gateway.federation.fanout import SourceOutcome
 from gateway.federation.gathering import Gathering, LookupLimits
 from gateway.federation.sources import Source
 from gateway.federation.standing_in import StandIns
@@ -177,7 +178,9 @@ class Lookups:
             if record.access.justification is not None:
                 override = await self._record_override(record, run.key, intent)
             tree = await run.tree(record.receipt)
-            await self._alarm(run)
+            for source in run.outcomes.values():
+                if source.code == FaultCode.MISMATCH:
+                    await self._alarm(source)
             encoded = encode(tree, run.plan.extensions)
             await self._recheck(record.caller, record.access, run.key, run.plan, run, agreements)
         except BaseException as fault:
@@ -287,13 +290,11 @@ class Lookups:
         charge = await self.budgets.charge(record, agreements)
         await self._charged(EventKind.DENIED, record.denied("ADULT", None, agreements), charge, record, agreements)
 
-    async def _alarm(self, run: Gathering) -> None:
+    async def _alarm(self, outcome: SourceOutcome) -> None:
         """An answer about another identifier is not only no answer: somebody must look at that source."""
-        for outcome in run.outcomes.values():
-            if outcome.code == FaultCode.MISMATCH:
-                log.error("answer_about_another_identifier", source=outcome.source)
-                payload = {"action": AdminAction.INVALID_ANSWER_ALARM, "source": outcome.source, "detail": outcome.code}
-                await self._append(EventKind.ADMIN, payload)
+        log.error("answer_about_another_identifier", source=outcome.source)
+        payload = {"action": AdminAction.INVALID_ANSWER_ALARM, "source": outcome.source, "detail": outcome.code}
+        await self._append(EventKind.ADMIN, payload)
 
     async def _close(
         self,
