@@ -8,7 +8,6 @@ is frozen, and the process fails as when storage fails.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,13 +23,14 @@ from gateway.audit.freezing import freeze
 from gateway.audit.log import AuditLog
 from gateway.audit.master import append_to_master, current_master, event_of, lock_master
 from gateway.audit.merkle import Frontier
+from gateway.audit.passing import passes
 from gateway.audit.recovery import origin_of
 from gateway.audit.replica import Replica
 from gateway.audit.rotation import EndedShard
 from gateway.audit.sealed import checkpoint_sizes, store_note, verified_frontier
 from gateway.audit.signing import LogSigner
-from gateway.audit.sqlite_writer import is_busy
 from gateway.audit.tables import audit_cosignature, audit_leaf
+from gateway.audit.writer import name_of_error
 from gateway.storage.engine import writing
 
 CHECKPOINT_SECONDS: Final = 1.0
@@ -54,6 +54,7 @@ class Checkpointer:
         self._key_id = key_id
         self._signer = signer
         self._replica: Replica | None = None
+        self._unsigned = False  # the replica was read further than it could be signed
         self._sealing: tuple[str, Frontier] = log.tip
         self._master: Replica | None = None
         self._sizes: list[int] = []
@@ -95,7 +96,7 @@ class Checkpointer:
             shard, tree = self._log.tip
             grown = tree.size - (self._replica.size if self._replica and self._replica.shard == shard else 0)
             due = now - sealed_at >= CHECKPOINT_SECONDS
-            if (grown and due) or grown >= CHECKPOINT_LEAVES:
+            if (due and (grown or self._unsigned)) or grown >= CHECKPOINT_LEAVES:
                 sealed_at = now
                 self._attempt(last=False)
 
@@ -104,17 +105,17 @@ class Checkpointer:
             self._seal(last=last)
         except AuditDamaged as damage:
             self._fail(str(damage))
-        except sa.exc.OperationalError as error:
-            if isinstance(error.orig, sqlite3.Error) and not is_busy(error):
-                # the disk fails under this thread: the next to acknowledge something on it would be the writer
-                _logger.critical("storage failed under a checkpoint: %s", type(error.orig).__name__)
-                self._log.fail()
-                return
-            # busy, or a server that went away: the writer, whom callers wait for, decides what that means
-            _logger.warning("no checkpoint could be made: %s", type(error.orig).__name__)
         except Exception as error:
             # not its text, which may hold parameters
-            self._fail(f"a checkpoint failed: {type(error).__name__}")
+            if passes(error):
+                # the writer, whom callers wait for, decides what that means
+                _logger.warning("no checkpoint could be made: %s", name_of_error(error))
+            elif isinstance(error, sa.exc.OperationalError):
+                # the disk fails under this thread: the next to acknowledge something on it would be the writer
+                _logger.critical("storage failed under a checkpoint: %s", name_of_error(error))
+                self._log.fail()
+            else:
+                self._fail(f"a checkpoint failed: {type(error).__name__}")
 
     def _seal(self, *, last: bool) -> None:
         with self._turn:
@@ -135,13 +136,16 @@ class Checkpointer:
         self._sealing = (shard, tree)
         if self._replica is None or self._replica.shard != shard:
             self._replica = self._resumed(shard)
+            self._unsigned = False
         replica = self._replica
-        if tree.size > replica.size:
+        if tree.size > replica.size or self._unsigned:
+            self._unsigned = True
             with self._engine.connect() as connection:
                 replica.advance(connection, tree.size)
             if replica.root() != tree.root():
                 raise AuditDamaged("what is stored is not what was written")
             self._sign(replica)
+            self._unsigned = False
             self._sizes.append(replica.size)
         return replica
 

@@ -6,7 +6,6 @@ to a new one; the checkpointer signs the old one's end and closes it.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 import uuid
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ from gateway.audit.claims import ShardClaim
 from gateway.audit.errors import AuditUnavailable
 from gateway.audit.events import EventKind
 from gateway.audit.merkle import Frontier
+from gateway.audit.passing import passes
 from gateway.audit.recovery import origin_of
-from gateway.audit.sqlite_writer import is_busy
 from gateway.audit.tables import audit_shard
 from gateway.audit.writer import RETRY_SECONDS, Alongside, ShardWriter
 
@@ -104,7 +103,7 @@ class Rotation:
             try:
                 with self._engine.connect() as connection:
                     opened = connection.scalar(sa.select(audit_shard.c.opened).where(audit_shard.c.id == shard))
-            except sa.exc.OperationalError as error:
+            except sa.exc.SQLAlchemyError as error:
                 if not self._passes(error):
                     raise
                 return False
@@ -142,9 +141,6 @@ class Rotation:
 
     def _passes(self, error: BaseException) -> bool:
         """Say whether an error passes by itself, a busy database or a server that went away: then there is a pause."""
-        passes = isinstance(error, AuditUnavailable) or (
-            isinstance(error, sa.exc.OperationalError) and (not isinstance(error.orig, sqlite3.Error) or is_busy(error))
-        )
-        if passes:
+        if later := isinstance(error, AuditUnavailable) or passes(error):
             self.later()
-        return passes
+        return later

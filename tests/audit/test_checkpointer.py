@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from gateway.audit import checkpointer as module
 from gateway.audit.checkpointer import Checkpointer
@@ -353,6 +355,72 @@ async def test_a_disk_that_fails_under_what_a_checkpoint_reads_stops_the_process
 
     assert log.failed == (not busy and not is_postgresql(engine))
     assert ShardEvent.FROZEN not in {event for _, event, _ in events(engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_a_checkpoint_that_finds_no_connection_free_is_made_later_and_stops_nothing(
+    engine: sa.Engine, keys: AuditKeys, open_log: OpenLog, checkpointer: Callable[[AuditLog], Checkpointer]
+) -> None:
+    """As when those who read wait for a server that stands still, on every connection that there may be."""
+    log = open_log()
+    signing = checkpointer(log)
+    signing.checkpoint()
+    await log.append(EventKind.DENIED, {})
+    with ExitStack() as others:
+        for _ in range(engine.pool.size()):  # type: ignore[attr-defined]
+            others.enter_context(engine.connect())
+        signing.start()
+        await asyncio.sleep(3)
+        assert not log.failed
+
+    await until(lambda: checkpoints(engine, keys, log.shard)[-1].size == log.committed.size)
+    log.close()
+    signing.close()
+    assert ShardEvent.FROZEN not in {event for _, event, _ in events(engine)}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("stood_still", [True, False], ids=["stood still", "may only read"])
+async def test_a_session_that_can_write_no_more_stops_nothing_and_freezes_nothing(
+    engine: sa.Engine,
+    keys: AuditKeys,
+    open_log: OpenLog,
+    checkpointer: Callable[[AuditLog], Checkpointer],
+    before_statement: Callable[[Callable[[str], None]], None],
+    stood_still: bool,
+) -> None:
+    """The server ends the session of a process that stands still in a transaction; and one may become a standby."""
+    patience, characteristics = ("100ms", "READ WRITE") if stood_still else ("60s", "READ ONLY")
+    failing = False
+
+    def settle(driver: Any, *_: object) -> None:
+        if failing:
+            driver.execute(f"SET idle_in_transaction_session_timeout TO '{patience}'")
+            driver.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION {characteristics}")
+            driver.commit()
+
+    def stand_still(statement: str) -> None:
+        if failing and stood_still and statement.startswith("INSERT INTO audit_payload"):
+            time.sleep(1)
+
+    before_statement(stand_still)
+    log = open_log()
+    signing = checkpointer(log)
+    signing.checkpoint()
+    await log.append(EventKind.DENIED, {})
+    failing = True
+    event.listen(engine, "checkout", settle)
+    with pytest.raises(sa.exc.DBAPIError):
+        signing.checkpoint()
+    signing._attempt(last=True)
+    event.remove(engine, "checkout", settle)
+    failing = False
+    engine.dispose()
+
+    assert not log.failed
+    assert ShardEvent.FROZEN not in {said for _, said, _ in events(engine)}
+    signing.checkpoint()
+    assert checkpoints(engine, keys, log.shard)[-1].size == log.committed.size
 
 
 async def test_a_shard_that_has_ended_stays_so(engine: sa.Engine, open_log: OpenLog) -> None:

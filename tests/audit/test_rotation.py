@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -229,6 +231,33 @@ async def test_a_closed_shard_is_never_taken_up_and_one_that_grew_is_tampered_wi
     found = verified(engine, keys)
     assert found.status is Status.TAMPERED
     assert any("after it was closed" in finding for finding in found.findings)
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("limits", [{"records": 3}, {"days": 0.0}], ids=["records", "days"])
+async def test_a_log_that_finds_no_connection_for_the_next_shard_goes_on_in_its_own_until_there_is_one(
+    engine: sa.Engine,
+    limited: Limited,
+    sealing: Callable[[AuditLog], Checkpointer],
+    monkeypatch: pytest.MonkeyPatch,
+    limits: dict[str, Any],
+) -> None:
+    """As when those who read wait for a server that stands still, on every connection that there may be."""
+    monkeypatch.setattr("gateway.audit.rotation._PAUSE_SECONDS", 0.1)
+    with ExitStack() as others:
+        log = limited(**limits)
+        first = log.shard
+        for _ in range(engine.pool.size()):  # type: ignore[attr-defined]
+            others.enter_context(engine.connect())
+        for _ in range(3):
+            assert (await log.append(EventKind.DENIED, {})).shard == first
+
+    async with asyncio.timeout(20):
+        while (await log.append(EventKind.DENIED, {})).shard == first:
+            pass
+    assert not log.failed
+    log.close()
+    sealing(log).checkpoint()
 
 
 async def test_without_limits_a_log_goes_on_in_its_shard(limited: Limited) -> None:
