@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -19,6 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.clock import steady
 from gateway.randomness import RANDOM
 from schema.records import Involvement
 from schema.vocabulary import InvolvementRelationship, InvolvementStatus, Sensitivity
@@ -68,8 +68,9 @@ def may_stand_in(row: Involvement) -> bool:
 class StaleAnswers:
     """The memory of one source. Not for threads."""
 
-    def __init__(self, seconds: float, *, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
-        """`seconds`: how old, counted from when the source was asked, what is kept may become."""
+    def __init__(self, seconds: float, *, most: int = MOST, clock: Callable[[], float] = steady) -> None:
+        """`seconds`: how old, counted from when the source was asked, what is kept may become; a machine that sleeps
+        grows it older."""
         self._seconds = seconds
         self._most = most
         self._clock = clock
