@@ -44,9 +44,10 @@ def change(server: PostgreSQLServer, setting: str, value: str) -> None:
 
 async def readiness(world: World, status: int) -> httpx.Response:
     """Return what `/readyz` says once it has this status: sessions learn of a change one after the other."""
-    while (said := await world.client.get("/readyz")).status_code != status:  # noqa: ASYNC110 - asked from outside
-        await asyncio.sleep(0.01)
-    return said
+    async with asyncio.timeout(60):
+        while (said := await world.client.get("/readyz")).status_code != status:  # noqa: ASYNC110 - asked from outside
+            await asyncio.sleep(0.01)
+        return said
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
