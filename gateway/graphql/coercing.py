@@ -10,13 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
     GraphQLLeafType,
     GraphQLNonNull,
+    GraphQLSchema,
     GraphQLString,
+    NonNullTypeNode,
+    OperationDefinitionNode,
+    TypeInfo,
     Undefined,
+    ValidationContext,
     coerce_input_value,
     is_leaf_type,
 )
@@ -42,6 +48,25 @@ def reader_of(kind: GraphQLInputType, within: frozenset[str] = frozenset()) -> R
     if isinstance(of, GraphQLInputObjectType) and of.name not in within and _is_plain(of):
         return _object(of, within | {of.name}, missing)
     return lambda value: missing if value is None or value is Undefined else coerce_input_value(value, of)
+
+
+def never_null(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> tuple[str, ...]:
+    """Return the variables of a valid operation that may be left out, and stand where null may not.
+
+    A default lets a variable stand there, and a null that is sent is not replaced by it (GraphQL, section 5.8.5). The
+    executor finds that while it executes; here it has to be found before anybody is asked.
+    """
+    nullable = {
+        definition.variable.name.value
+        for definition in node.variable_definitions or ()
+        if not isinstance(definition.type, NonNullTypeNode)
+    }
+    if not nullable:
+        return ()
+    context = ValidationContext(schema, document, TypeInfo(schema), lambda _: None)
+    usages = context.get_recursive_variable_usages(node)
+    required = {usage.node.name.value for usage in usages if isinstance(usage.type, GraphQLNonNull)}
+    return tuple(sorted(nullable & required))
 
 
 def _is_plain(kind: GraphQLInputObjectType) -> bool:

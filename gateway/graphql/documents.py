@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from graphql import (
     DocumentNode,
@@ -33,7 +33,7 @@ from graphql.validation.validate import ValidationAbortedError
 from gateway.errors import BadUserInput, Locations, ParseFailed, RequestError, ValidationFailed
 from gateway.exhaustion import raise_exhaustion
 from gateway.graphql.body import GraphQLRequest
-from gateway.graphql.coercing import Read, reader_of
+from gateway.graphql.coercing import Read, never_null, reader_of
 from gateway.graphql.guard import DocumentLimits, Measured, check_source, locations_of, measure
 from gateway.graphql.locations import take_locations_off
 from gateway.graphql.merging import check_comparisons
@@ -46,6 +46,7 @@ Parse = Callable[..., DocumentNode]
 #: the SHA-256 of the text, and whether the caller may introspect
 _Key = tuple[bytes, bool]
 
+_NOT_VALID: Final = "A variable is missing, or its value is not valid for its type."
 _MAY_HOLD_AN_IDENTIFIER = re.compile(r'"|[0-9]{6}')
 
 
@@ -76,6 +77,8 @@ class Operation:
     selecting: tuple[str, ...]
     #: by the name of each variable, what gives its coerced value
     variable_readers: Mapping[str, Read] = field(repr=False)
+    #: the variables that may be left out, and may not be null
+    never_null: tuple[str, ...]
 
     @property
     def is_for_post_alone(self) -> bool:
@@ -151,6 +154,9 @@ class Documents:
 
     def coerce(self, operation: Operation, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the coerced values of the operation's variables (GraphQL, section 6.1.2); raise BadUserInput."""
+        for name in operation.never_null:
+            if name in variables and variables[name] is None:
+                raise BadUserInput(_NOT_VALID)
         coerced = {}
         for name, read in operation.variable_readers.items():
             # a nesting that could exhaust the stack has been refused with the body
@@ -167,7 +173,7 @@ class Documents:
             for error in values:
                 raise_exhaustion(error)
             # the errors say which value and what is wrong with it, in the caller's own words: told to nobody
-            raise BadUserInput("A variable is missing, or its value is not valid for its type.")
+            raise BadUserInput(_NOT_VALID)
         if not variables.keys() & operation.variable_readers.keys() <= values.coerced.keys():
             # the library could not read it at first, found nothing wrong with it then, and left it out
             raise MemoryError
@@ -269,6 +275,7 @@ class Documents:
             register_node=root.register,
             selecting=tuple(sorted(selecting_variables(node, fragments))),
             variable_readers=variable_readers,
+            never_null=never_null(self._schema, document, node),
         )
 
 

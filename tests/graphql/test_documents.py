@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gateway.errors import BadUserInput, GatewayError, LimitExceeded, ParseFailed, ValidationFailed
 from gateway.graphql.body import GraphQLRequest
 from gateway.graphql.documents import Documents
+from gateway.graphql.query import GRAPHQL_SCHEMA
 
 LOOKUP = "query Who($key: ChildKey!, $access: AccessRequest!) { child(key: $key, access: $access) { outcome } }"
 CANARY = "9990000018"
@@ -239,3 +240,52 @@ def test_no_refusal_carries_the_text_along(documents: Documents, text: str) -> N
     assert CANARY not in repr(error.formatted())
     assert error.__cause__ is None
     assert error.__context__ is None or error.__suppress_context__
+
+
+KEY = {"nhsNumber": CANARY, "dateOfBirth": "2015-04-09", "familyName": "Amis"}
+ACCESS = {"purpose": "CP_S47", "reason": "a test"}
+NULL_WHERE_NONE_MAY_BE = {
+    "a directive": ("query($x: Boolean = true) { viewer { subject @include(if: $x) } }", {}),
+    "a directive in a fragment": (
+        "query($x: Boolean = true) { viewer { ...F } } fragment F on Viewer { subject roles @skip(if: $x) }",
+        {},
+    ),
+    "an argument": ("query($x: Purpose = CP_S47) { viewer { access(purpose: $x) { open } } }", {}),
+    "an item": (
+        "query($k: ChildKey!, $a: AccessRequest!, $x: InvolvementStatus = PREVIOUS)"
+        " { child(key: $k, access: $a) { outcome involvements(status: [$x]) { id } } }",
+        {"k": KEY, "a": ACCESS},
+    ),
+    "the key": (
+        'query($x: ChildKey = {nhsNumber: "9990000018", dateOfBirth: "2015-04-09", familyName: "Amis"},'
+        " $a: AccessRequest!) { child(key: $x, access: $a) { outcome } }",
+        {"a": ACCESS},
+    ),
+    "a member with a default of its own": (
+        'query($x: Relationship) { explainAccess(asked: {organisation: "o", role: "r", purpose: CP_S47,'
+        ' custodian: "c", field: "f", relationship: $x}) { __typename } }',
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("place", NULL_WHERE_NONE_MAY_BE)
+def test_a_null_in_place_of_a_default_is_refused_where_null_may_not_stand(place: str) -> None:
+    text, others = NULL_WHERE_NONE_MAY_BE[place]
+    documents = Documents(GRAPHQL_SCHEMA)
+    operation = documents.prepare(request(text), may_introspect=False)
+
+    documents.coerce(operation, others)  # left out, the default stands there
+    with pytest.raises(BadUserInput):
+        documents.coerce(operation, {**others, "x": None})
+
+
+def test_a_null_in_place_of_a_default_is_a_value_where_null_may_stand() -> None:
+    text = (
+        "query($k: ChildKey!, $a: AccessRequest!, $x: [InvolvementStatus!] = [PREVIOUS])"
+        " { child(key: $k, access: $a) { outcome involvements(status: $x) { id } } }"
+    )
+    documents = Documents(GRAPHQL_SCHEMA)
+    operation = documents.prepare(request(text), may_introspect=False)
+
+    assert documents.coerce(operation, {"k": KEY, "a": ACCESS, "x": None})["x"] is None
