@@ -34,7 +34,7 @@ from gateway.audit.witnessing.configured import witness_watch
 from gateway.audit.witnessing.watch import WitnessWatch
 from gateway.auditing import AuditEvents
 from gateway.budgets import Allowance, Budgets, forget_counts
-from gateway.clock import ClockWatch
+from gateway.clock import ClockWatch, steady
 from gateway.configured import build_sources, fetch_keys, key_sources, load_agreements, unheld_agreements
 from gateway.detection.watch import Watch
 from gateway.duty import Duty
@@ -243,7 +243,7 @@ def _build(
     directory = settings.agreements.directory or SHIPPED
     in_force = AgreementsInForce(directory, agreements, audit, {s.id for s in sources})
     revocations = Revocations(engine, keys)
-    key_sets = KeySets(issuers, fetch=fetch_keys)
+    key_sets = KeySets(issuers, fetch=fetch_keys, clock=steady)
     validator = TokenValidator(
         [IssuerSettings(i.issuer, i.algorithms, i.clients, i.organisations) for i in settings.issuers],
         settings.resource.identifier,
