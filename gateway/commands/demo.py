@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import click
@@ -89,9 +90,9 @@ def _run(
             note("starting the gateway")
             with _Running(server, sockets):
                 _appoint(url, world)
-                stop = None if once else _told_to_stop()
+                stop = None if once else ToldToStop()
                 _show(url, world, data, kept=kept, once=once)
-                while stop and not stop.wait(0.5) and not server.should_exit:
+                while stop and not stop.within(0.5) and not server.should_exit:
                     pass
     except SettingsFault as fault:
         raise CommandError(fault.faults[0]) from None
@@ -149,12 +150,23 @@ class _Running:
         self._thread.join()
 
 
-def _told_to_stop() -> threading.Event:
-    """Return what is set once somebody presses Ctrl-C or ends the process, from now on."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+class ToldToStop:
+    """Knows whether somebody has pressed Ctrl-C or ended the process since it was made, in the main thread."""
+
+    def __init__(self) -> None:
+        # an Event that a handler sets may wait for ever for the lock that the interrupted `wait` has; its put may come
+        # at any moment
+        self._told: SimpleQueue[int] = SimpleQueue()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: self._told.put(number))
+
+    def within(self, seconds: float) -> bool:
+        """Wait for it for so long; return whether it has come."""
+        try:
+            self._told.put(self._told.get(timeout=seconds))
+        except Empty:
+            return False
+        return True
 
 
 def _appoint(url: str, world: World) -> None:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,3 +197,21 @@ def test_a_port_that_is_taken_is_one_line_and_exit_code_2(staying: tuple[str, st
 
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_whenever_it_is_told_to_stop_it_does() -> None:
+    """Also in the moment in which it looks whether it was told: thousands of signals at moments of their own."""
+    waiting = "from gateway.commands.demo import ToldToStop\n\nstop = ToldToStop()\nprint(flush=True)\nwhile True:\n"
+    waiting += "    stop.within(0.0001)\n    print(end='.', flush=True)\n"
+    with subprocess.Popen([sys.executable, "-c", waiting], cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        hangs = threading.Timer(60, process.kill)
+        hangs.start()
+        try:
+            for _ in range(4_000):
+                process.send_signal(signal.SIGINT)
+                assert process.stdout.read1(), "it waits for itself"
+        finally:
+            hangs.cancel()
+            process.kill()

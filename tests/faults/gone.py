@@ -10,11 +10,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from auth.keys import KeySets
 from gateway import app as wiring
 from gateway.audit.signing import LogSigner
 from gateway.audit.witnessing.keys import WitnessKeys
@@ -52,7 +50,7 @@ async def the_keys_of_an_issuer_cannot_be_had(folder: Path) -> list[str]:
     site = FaultServer(answer)
     await site.listen()
     sections = {"issuers": [{"issuer": ISSUER, "jwks_uri": f"{site.url}/jwks"}]}
-    with patch.object(wiring, "KeySets", partial(KeySets, clock=clock)):
+    with patch.object(wiring, "steady", clock):
         async with running_world(folder, one_source(), sections=sections) as world:
             seen.expect("at first", (await told(world), await not_ready(world)), ("DISCLOSED", []))
             await site.__aexit__(None, None, None)
