@@ -39,7 +39,7 @@ OF_A_WITNESS = {
     *("gateway.commands.audit", "gateway.commands.audit_witness", "gateway.commands.errors"),
     *("gateway.commands.lazy", "gateway.commands.listening"),
     *("gateway.__main__", "gateway.front.idle_connections", "gateway.front.request_heads", "gateway.front.stopping"),
-    *("gateway.front.whole_answers", "gateway.workers"),
+    *("gateway.front.upgrades", "gateway.front.whole_answers", "gateway.workers"),
 }
 
 
