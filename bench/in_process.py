@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from bench import serve
 from bench.agency import CHILD
 from gateway import app as wiring
-from gateway import settings as configuration
+from gateway.settings_reading import load
 
 QUERY = """query($k: ChildKey!, $a: AccessRequest!) { child(key: $k, access: $a) { outcome complete
   involvements(status: [CURRENT, PREVIOUS]) {
@@ -37,7 +37,7 @@ def gateway_in(folder: Path) -> tuple[wiring.Gateway, str]:
     # the drivers are found through their entry points, which lie beside this file
     sys.path.insert(0, str(Path(__file__).parent))
     file = serve.write(folder, 0, "http://127.0.0.1:1", str(published), batches=False, driver="bench-memory")
-    return wiring.build(configuration.load(file)), _token(key)
+    return wiring.build(load(file)), _token(key)
 
 
 def _token(key: jwk.ECKey) -> str:

@@ -32,7 +32,8 @@ from gateway.commands.errors import CommandError, LogContradicted
 from gateway.commands.settings_file import loaded
 from gateway.configured import load_agreements
 from gateway.migrate import migrate
-from gateway.settings import Settings, SettingsFault, audit_key_file, from_values
+from gateway.settings import Settings, SettingsFault, audit_key_file
+from gateway.settings_reading import from_values
 from gateway.shields import lists_read
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import NoDatabase, StorageError

@@ -15,7 +15,6 @@ import uvicorn
 from auth.idle_grants import idle_grants
 from gateway import app as wiring
 from gateway import configured
-from gateway import settings as configuration
 from gateway.allocating import free_into_one_place
 from gateway.audit.claims import is_written_to
 from gateway.audit.errors import AuditError
@@ -33,6 +32,7 @@ from gateway.legal_day import legal_today
 from gateway.migrate import grant, grant_purging, is_behind
 from gateway.migrate import migrate as upgrade
 from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file
+from gateway.settings_reading import load
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
@@ -153,7 +153,7 @@ def check_config(file: Path) -> None:
     faults: list[str] = []
     settings: Settings | None
     try:
-        settings = configuration.load(file)
+        settings = load(file)
     except SettingsFault as fault:
         faults, settings = list(fault.faults), fault.rest
     if settings is not None:

@@ -12,7 +12,8 @@ from gateway.demo.agencies.server import Agencies
 from gateway.demo.families import World, school_records
 from gateway.demo.folder import hold_folder
 from gateway.demo.identity_provider import IdentityProvider
-from gateway.settings import ResourceSection, Settings, from_values
+from gateway.settings import ResourceSection, Settings
+from gateway.settings_reading import from_values
 
 _OVERLAY = Path(__file__).parent / "agreements"
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.__main__ import main
-from gateway.settings import LimitsSection, ServerSection, load
+from gateway.settings import LimitsSection, ServerSection
+from gateway.settings_reading import load
 from gateway.storage.engine import open_engine
 from gateway.storage.postgresql import standing_of_role
 from gateway.workers import EX_SOFTWARE

@@ -23,6 +23,7 @@ from connectors.settings import (
 )
 from gateway import settings as configuration
 from gateway.settings import Settings, WindowSection, WitnessSection
+from gateway.settings_reading import load
 from tests.docs.markdown import codes, rows, text_of
 
 DOCUMENT = "docs/configuration.md"
@@ -146,7 +147,7 @@ def test_settings_are_read_from_the_environment_over_the_file_as_the_document_sa
     monkeypatch.setenv("CONTACTPOINT_SERVER__PORT", "8443")
     monkeypatch.setenv("CONTACTPOINT_LIMITS__PERSON_MISSES__DAY", "10")
 
-    loaded: Any = configuration.load(file)
+    loaded: Any = load(file)
 
     assert loaded.server.port == 8443
     assert loaded.limits.person_misses == WindowSection(hour=5, day=10)

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from gateway.__main__ import main as contactpoint
 from gateway.audit.events import EventKind
 from gateway.demo.personas import PERSONAS
-from gateway.settings import WindowSection, load
+from gateway.settings import WindowSection
+from gateway.settings_reading import load
 from tests.end_to_end.load import records_at, write_config
 from tests.end_to_end.test_override import DECIDE, OVERRIDE, QUEUE
 from tests.end_to_end.test_serve import process

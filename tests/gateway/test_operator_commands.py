@@ -19,7 +19,8 @@ from gateway.audit.events import EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.records import read_records
 from gateway.graphql.query import sdl
-from gateway.settings import audit_key_file, load
+from gateway.settings import audit_key_file
+from gateway.settings_reading import load
 from gateway.shields import DatabaseShields
 from gateway.storage.engine import open_engine
 from tests.fixtures.sources import CHILD, OTHER_CHILD

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import SettingsFault, audit_key_file, load
+from gateway.settings import SettingsFault, audit_key_file
+from gateway.settings_reading import load
 
 GOOD = """\
 [server]

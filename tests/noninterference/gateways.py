@@ -23,7 +23,8 @@ from gateway import app as wiring
 from gateway.audit.events import EventKind
 from gateway.audit.records import Record, read_records
 from gateway.front import asgi
-from gateway.settings import Settings, audit_key_file, from_values
+from gateway.settings import Settings, audit_key_file
+from gateway.settings_reading import from_values
 from gateway.storage.engine import open_engine
 from tests.fixtures.migrated import lay_out
 from tests.fixtures.token_factory import AUDIENCE, ISSUER, STRONG, TokenFactory
