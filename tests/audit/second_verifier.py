@@ -64,8 +64,15 @@ def signed_by(key: tuple[str, bytes, int, bytes], text: str, name: str, raw: byt
 
 
 def lines_of(text: str) -> list[tuple[str, bytes]]:
-    parts = [line.removeprefix("— ").split(" ") for line in text.splitlines()]
-    return [(name, base64.b64decode(raw, validate=True)) for name, raw in parts]
+    """Return the names and signatures of lines of which every byte counts: the last bits of base64 as well."""
+    *lines, end = text.split("\n")
+    found = []
+    for dash, name, signature in (line.split(" ") for line in lines):
+        raw = base64.b64decode(signature, validate=True)
+        if (end, dash, base64.b64encode(raw).decode()) != ("", "—", signature):
+            raise ValueError("a line of signature is not in its one form")
+        found.append((name, raw))
+    return found
 
 
 def faults(file: Path, vkey: str, kept: tuple[bytes, ...] = ()) -> list[str]:

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +117,13 @@ def found(file: Path, keys: AuditKeys | None, **trusted: Any) -> Verification:
 
 def change(file: Path, *statements: str | tuple[str, tuple[Any, ...]]) -> None:
     """Do what somebody does who takes the triggers away and puts them back."""
-    with sqlite3.connect(file, isolation_level=None) as database:
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
         for name in TRIGGERS:
             database.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             database.execute(*((statement,) if isinstance(statement, str) else statement))
         for text in TRIGGERS.values():
             database.execute(text)
-    database.close()
 
 
 def rows(file: Path, query: str) -> list[tuple[Any, ...]]:
@@ -463,6 +463,35 @@ def test_the_second_verifier_agrees_on_a_flipped_bit(
         assume(False)
 
     assert second(file, keys) != []
+
+
+def test_the_second_verifier_agrees_on_a_flipped_bit_at_the_end_of_a_line(
+    copy: Callable[[], Path], keys: AuditKeys
+) -> None:
+    """Where base64 has bits that say nothing, and where a line ends."""
+    file = copy()
+    shard, size, line = rows(file, "SELECT shard, size, line FROM audit_cosignature")[0]
+    agreed = []
+    for position in range(1, 5):
+        for bit in range(7):
+            new = flipped(line, len(line) - position, bit)
+            change(
+                file,
+                (
+                    "UPDATE audit_cosignature SET line = ? WHERE (shard, size, line) = (?, ?, ?)",
+                    (new, shard, size, line),
+                ),
+            )
+            agreed.append((second(file, keys) != [], found(file, keys).status is not Status.GOOD))
+            change(
+                file,
+                (
+                    "UPDATE audit_cosignature SET line = ? WHERE (shard, size, line) = (?, ?, ?)",
+                    (line, shard, size, new),
+                ),
+            )
+
+    assert set(agreed) == {(True, True)}
 
 
 @pytest.mark.parametrize("name", CHANGES)
