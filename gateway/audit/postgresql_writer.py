@@ -221,7 +221,7 @@ class PostgreSQLWriter(ShardWriter):
 
     def _is_busy(self, error: Exception) -> bool:
         cause = driver_error_of(error)
-        if isinstance(cause, AuditUnavailable):
+        if isinstance(cause, AuditUnavailable | DurabilityNotMet):
             return True
         if not isinstance(cause, psycopg.Error):
             return False

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.storage.errors import DatabaseUnreadable
+from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet
 from gateway.storage.postgresql import check_postgresql, open_postgresql, patient_for, psycopg_of
 from gateway.storage.sqlite import BUSY_MILLISECONDS, check_durable, open_sqlite, sqlite_of
 from gateway.storage.turns import turn
@@ -87,6 +87,8 @@ def assert_durable(engine: sa.Engine) -> None:
                 check_postgresql(psycopg_of(connection))
             else:
                 check_durable(sqlite_of(connection))
+    except DurabilityNotMet:
+        raise
     except sa.exc.SQLAlchemyError as error:
         raise DatabaseUnreadable("the database cannot be read") from error
 

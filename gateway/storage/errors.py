@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 
 class StorageError(Exception):
     """The database cannot be used; the message says why and never holds the URL's credentials."""
 
 
-class DurabilityNotMet(StorageError):
-    """A connection does not promise what the log needs: a commit that survives a power cut."""
+class DurabilityNotMet(StorageError, sa.exc.SQLAlchemyError):
+    """A connection does not promise what the log needs: a commit that survives a power cut.
+
+    An error of SQLAlchemy's too: a pool that must connect anew raises it, and whoever is ready for a database that
+    cannot be reached is ready for one that takes its promises back.
+    """
 
 
 class NoDatabase(StorageError):

@@ -71,7 +71,7 @@ def check_durable(driver: sqlite3.Connection, *, busy_milliseconds: int = BUSY_M
 
 
 def sync_directory(file: Path) -> None:
-    """Have the disk keep the names beside this file, its write-ahead log's too. Blocks. Raises DurabilityNotMet.
+    """Have the disk keep the names beside this file, its write-ahead log's too. Blocks. Raises StorageError.
 
     SQLite does it under the first commit of a connection, and keeps to itself that it failed: then a power cut could
     take the write-ahead log away, and with it all that was committed.
@@ -83,7 +83,7 @@ def sync_directory(file: Path) -> None:
         finally:
             os.close(directory)
     except OSError:
-        raise DurabilityNotMet("the disk does not keep the directory that the database is in") from None
+        raise StorageError("the disk does not keep the directory that the database is in") from None
 
 
 def _claim_file(file: Path, *, create: bool) -> None:

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from gateway.audit.checkpointer import CHECKPOINT_SECONDS
 from gateway.audit.events import EventKind
 from gateway.audit.postgresql_writer import DURABILITY_SECONDS
 from gateway.audit.records import read_records
@@ -40,6 +41,15 @@ def change(server: PostgreSQLServer, setting: str, value: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
         while connection.execute(f"SHOW {setting}").fetchone() != (value,):
             pass
+
+
+def end_sessions(server: PostgreSQLServer) -> None:
+    """End every other session of the server."""
+    with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
 
 
 async def readiness(world: World, status: int) -> httpx.Response:
@@ -81,6 +91,39 @@ async def test_a_server_that_stops_to_flush_gets_no_lookup_and_readiness_says_so
     assert asked_meanwhile == 0
     assert after.outcome == "DISCLOSED"
     assert kinds[:recorded].count(EventKind.INTENT) == 1
+    assert world.fatal == []
+
+
+async def test_who_connects_anew_while_the_server_does_not_flush_waits_and_finds_nothing_damaged(
+    running: Running, own_server: PostgreSQLServer, tmp_path: Path
+) -> None:
+    """Every session ends meanwhile, as at a restart: lookups, checkpoints, the writer and the registers connect."""
+    sections = {
+        "database": {"url": own_server.url(own_server.database())},
+        "audit": {"key_file": str(tmp_path / "audit.key")},
+    }
+    asked = council()
+    async with running(asked, sections=sections) as world:
+        before = await world.ask()
+        change(own_server, "fsync", "off")
+        calls = len(asked.asked)
+        end_sessions(own_server)
+        refused = [await world.ask() for _ in range(3)]
+        await asyncio.sleep(2 * CHECKPOINT_SECONDS)
+        end_sessions(own_server)
+        refused.append(await world.ask())
+        unready = await readiness(world, 503)
+        asked_meanwhile = len(asked.asked) - calls
+        change(own_server, "fsync", "on")
+        await readiness(world, 200)
+        after = await world.ask()
+
+    assert before.outcome == "DISCLOSED"
+    assert unready.json()["checks"]["durability"] is False
+    assert {told.status for told in refused} == {503}
+    assert not any(told.body.get("data") for told in refused)
+    assert asked_meanwhile == 0
+    assert after.outcome == "DISCLOSED"
     assert world.fatal == []
 
 
