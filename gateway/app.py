@@ -127,7 +127,7 @@ class Gateway:
 
     async def index_events(self) -> None:
         """Bring the index of events up with the log, as far as a few seconds take it; not on the event loop."""
-        await asyncio.to_thread(self.index.catch_up, seconds=_INDEX_SECONDS)
+        await asyncio.to_thread(self.index.catch_up, seconds=_INDEX_SECONDS, aside=True)
 
     async def forget_counts(self) -> None:
         """Delete the counts of budgets whose windows ended long ago. Raises sqlalchemy errors."""

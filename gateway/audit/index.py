@@ -21,6 +21,9 @@ from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.storage.engine import writing
 
 _REST_SECONDS: Final = 0.002
+_ASIDE_RECORDS: Final = 100
+_RESTS, _LONGEST_REST_SECONDS = 2, 0.25
+"""Beside lookups, a step of so many records is followed by a rest of so many times what it took."""
 
 _RECORDS: Final = (
     sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
@@ -47,18 +50,22 @@ class EventIndex:
         self._keys = keys
         self._step = step
 
-    def catch_up(self, *, seconds: float) -> bool:
+    def catch_up(self, *, seconds: float, aside: bool = False) -> bool:
         """Take up what the log held when this was called; return False if the time was over before that.
 
-        Raises sqlalchemy errors, and ValueError if a leaf cannot be read.
+        `aside` is for who has time, beside lookups that have none: steps are small, and after each comes a rest that is
+        the longer the more it was held up. Raises sqlalchemy errors, and ValueError if a leaf cannot be read.
         """
         until = time.monotonic() + seconds
+        most = min(self._step, _ASIDE_RECORDS) if aside else self._step
         for shard, end in self._ends().items():
             position = self._position(shard)
             while position < end:
-                if time.monotonic() >= until:
+                if (begun := time.monotonic()) >= until:
                     return False
-                position = self._advance(shard, position)
+                position = self._advance(shard, position, most)
+                rest = min(_RESTS * (time.monotonic() - begun), _LONGEST_REST_SECONDS) if aside else 0
+                time.sleep(max(rest, _REST_SECONDS))
         return True
 
     def mark_unexplained(self, receipts: Collection[str]) -> None:
@@ -76,7 +83,7 @@ class EventIndex:
             since = 0
             # as far as anybody has come: a purge that they have taken up is then taken up again here
             while since < self._position(shard):
-                changes, count, since = self._changes(shard, since)
+                changes, count, since = self._changes(shard, since, self._step)
                 with writing(self._engine).begin() as connection:
                     write(connection, changes)
                 forget(self._engine, changes)
@@ -97,7 +104,7 @@ class EventIndex:
         for shard in self._ends():
             since, closed = 0, 0
             while since < self._position(shard):
-                changes, _, after = self._changes(shard, since)
+                changes, _, after = self._changes(shard, since, self._step)
                 stored = self._stored(shard, {seq for _, seq in changes.events} | {c.intent for c in changes.closings})
                 found += sum(_differ(row, stored.get(seq), announced) for (_, seq), row in changes.events.items())
                 found += sum(_closed_otherwise(closing, stored.get(closing.intent)) for closing in changes.closings)
@@ -121,8 +128,8 @@ class EventIndex:
                 found.add(self._keys, body, payload)
         return found.purges
 
-    def _advance(self, shard: str, position: int) -> int:
-        changes, _, after = self._changes(shard, position)
+    def _advance(self, shard: str, position: int, most: int) -> int:
+        changes, _, after = self._changes(shard, position, most)
         if not at_once(changes):
             # what came before the purge, then the purge, and only then go on
             if not self._take_up(shard, position, position, changes):
@@ -140,14 +147,13 @@ class EventIndex:
             moved = bool(connection.execute(_MOVE, {"shard": shard, "from": position, "to": after}).rowcount)
             if moved:
                 write(connection, changes)
-        time.sleep(_REST_SECONDS)
         return moved
 
-    def _changes(self, shard: str, since: int) -> tuple[Changes, int, int]:
+    def _changes(self, shard: str, since: int, most: int) -> tuple[Changes, int, int]:
         """Return what the next records do, how many they are, and the seq after the last of them."""
         changes = Changes()
         count, after = 0, since
-        for seq, leaf, payload in self._read(shard, since, self._step):
+        for seq, leaf, payload in self._read(shard, since, most):
             changes.add(self._keys, leaf, payload)
             count, after = count + 1, seq + 1
         if changes.purges:

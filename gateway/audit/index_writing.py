@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple
+from itertools import chain
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -30,22 +31,25 @@ _OVERRIDING: Final = ("shard", "seq", "override_seq")
 
 
 class _Statement:
-    """A statement over rows of `given`, which are one parameter."""
+    """A statement over rows of `given`: their values in SQLite, which takes half as long as JSON does there."""
 
     def __init__(self, columns: Sequence[str], text: str) -> None:
-        names = ", ".join(columns)
-        on_sqlite = ", ".join(f"json_extract(value, '$[{ix}]')" for ix in range(len(columns)))
-        on_postgresql = ", ".join(f"CAST(value ->> {ix} AS {_type_of(name)})" for ix, name in enumerate(columns))
-        self._sqlite = sa.text(f"WITH given ({names}) AS (SELECT {on_sqlite} FROM json_each(:rows)) {text}")  # noqa: S608 - our own names
-        self._postgresql = sa.text(
-            f"WITH given ({names}) AS (SELECT {on_postgresql} FROM json_array_elements(CAST(:rows AS json))) {text}"  # noqa: S608 - our own names
-        )
+        self._text = text
+        self._given = f"WITH given ({', '.join(columns)}) AS "
+        self._row = f"({', '.join('?' * len(columns))})"
+        elements = ", ".join(f"CAST(value ->> {ix} AS {_type_of(name)})" for ix, name in enumerate(columns))
+        of_json = f"(SELECT {elements} FROM json_array_elements(CAST(:rows AS json)))"  # noqa: S608 - our own names
+        self._postgresql = sa.text(f"{self._given}{of_json} {text}")
 
     def execute(self, connection: sa.Connection, rows: Collection[Sequence[Any]]) -> None:
         """Execute it over the rows, if there are any."""
-        if rows:
-            statement = self._postgresql if is_postgresql(connection.engine) else self._sqlite
-            connection.execute(statement, {"rows": json.dumps(list(rows))})
+        if not rows:
+            return
+        if is_postgresql(connection.engine):
+            connection.execute(self._postgresql, {"rows": json.dumps(list(rows))})
+        else:
+            values = ", ".join([self._row] * len(rows))
+            connection.exec_driver_sql(f"{self._given}(VALUES {values}) {self._text}", tuple(chain.from_iterable(rows)))
 
 
 def _type_of(name: str) -> str:

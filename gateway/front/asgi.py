@@ -27,7 +27,7 @@ log = structlog.get_logger("gateway.front.asgi")
 
 _FORGET_SECONDS = 3600.0
 _SHOW_SECONDS = 1.0
-_INDEX_EVERY = 60.0
+_INDEX_EVERY = 10.0
 
 
 def application(gateway: Gateway, *, more_routes: Sequence[BaseRoute] = ()) -> Starlette:

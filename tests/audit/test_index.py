@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.audit import index as module
 from gateway.audit import index_writing
 from gateway.audit.events import EventKind
 from gateway.audit.index import EventIndex
@@ -154,6 +155,27 @@ async def test_without_time_it_says_that_it_is_not_up_with_the_log(
 
     assert not index.catch_up(seconds=0)
     assert index.catch_up(seconds=5)
+
+
+async def test_who_has_time_rests_between_small_steps_and_comes_as_far(
+    engine: sa.Engine, open_log: Callable[..., AuditLog], keys: AuditKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", rests.append)
+    monkeypatch.setattr(module, "_ASIDE_RECORDS", 4)
+    log = open_log()
+    for number in range(6):
+        await look_up(log, f"r{number}")
+    patient, hurried = EventIndex(engine, keys), EventIndex(engine, keys)
+
+    assert patient.catch_up(seconds=30, aside=True)
+    steps = len(rests)
+    assert hurried.catch_up(seconds=30)
+
+    assert steps >= 3
+    assert len(rests) == steps
+    assert [row["receipt"] for row in rows(engine)] == [f"r{number}" for number in range(6)]
+    assert hurried.differences() == 0
 
 
 async def test_many_who_index_at_once_write_each_event_once(
