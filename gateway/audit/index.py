@@ -18,12 +18,11 @@ from gateway.audit.index_writing import KEPT, MOST_ROWS, at_once, forget, mark_u
 from gateway.audit.indexed import FORGOTTEN, Changes, Closing, Purge
 from gateway.audit.keys import AuditKeys
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
+from gateway.resting import Resting
 from gateway.storage.engine import writing
 
 _REST_SECONDS: Final = 0.002
 _ASIDE_RECORDS: Final = 100
-_RESTS, _LONGEST_REST_SECONDS = 2, 0.25
-"""Beside lookups, a step of so many records is followed by a rest of so many times what it took."""
 
 _RECORDS: Final = (
     sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
@@ -53,19 +52,21 @@ class EventIndex:
     def catch_up(self, *, seconds: float, aside: bool = False) -> bool:
         """Take up what the log held when this was called; return False if the time was over before that.
 
-        `aside` is for who has time, beside lookups that have none: steps are small, and after each comes a rest that is
-        the longer the more it was held up. Raises sqlalchemy errors, and ValueError if a leaf cannot be read.
+        `aside` is for who has time, beside lookups that have none: steps are small, and after each it rests. Raises
+        sqlalchemy errors, and ValueError if a leaf cannot be read.
         """
-        until = time.monotonic() + seconds
+        until, resting = time.monotonic() + seconds, Resting()
         most = min(self._step, _ASIDE_RECORDS) if aside else self._step
         for shard, end in self._ends().items():
             position = self._position(shard)
             while position < end:
-                if (begun := time.monotonic()) >= until:
+                if time.monotonic() >= until:
                     return False
                 position = self._advance(shard, position, most)
-                rest = min(_RESTS * (time.monotonic() - begun), _LONGEST_REST_SECONDS) if aside else 0
-                time.sleep(max(rest, _REST_SECONDS))
+                if aside:
+                    resting.rest()
+                else:
+                    time.sleep(_REST_SECONDS)
         return True
 
     def mark_unexplained(self, receipts: Collection[str]) -> None:

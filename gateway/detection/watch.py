@@ -29,11 +29,13 @@ from gateway.detection.lookups import LogFault
 from gateway.detection.past import DAY
 from gateway.detection.settings import DetectionSection
 from gateway.metrics import note_detection, watch_rules
+from gateway.resting import Resting
 from gateway.storage.tables import detection_position
 
 log = structlog.get_logger("gateway.detection")
 
 _INDEX_SECONDS: Final = 30.0
+_ASIDE_READS: Final = 50
 _LAST_RUN: Final = ""  # no shard has this name
 _KEEP = sa.text(
     "INSERT INTO detection_position (shard, seq, at_ms) VALUES (:shard, :seq, :at_ms) "
@@ -85,17 +87,17 @@ class Watch:
         last = await asyncio.to_thread(self._last_run)
         if self._milliseconds() - last < self._settings.every_seconds * 900:
             return None
-        return await self.run()
+        return await self.run(aside=True)
 
-    async def run(self, *, since: datetime | None = None, faults: Sequence[LogFault] = ()) -> Ran:
+    async def run(self, *, since: datetime | None = None, faults: Sequence[LogFault] = (), aside: bool = False) -> Ran:
         """Read what was written since the last run, open items for what is found, escalate what waits too long.
 
-        `since` looks again at all from then on; `faults` are of the log, as its verification found them. Raises
-        FeedFault (with nothing read), AuditError, sqlalchemy errors.
+        `since` looks again at all from then on; `faults` are of the log, as its verification found them; `aside` is for
+        a process that answers lookups. Raises FeedFault (with nothing read), AuditError, sqlalchemy errors.
         """
         async with self._running:
             now = self._clock()
-            detector, alerts, before = await asyncio.to_thread(self._look, since, faults)
+            detector, alerts, before = await asyncio.to_thread(self._look, since, faults, aside=aside)
             new = await asyncio.to_thread(self._findings.unknown, alerts)
             for alert in new:
                 await self._findings.open(alert, now)
@@ -115,14 +117,19 @@ class Watch:
             note_detection([rule for alert in new for rule in alert.rules], self._clock().timestamp())
             return ran
 
-    def _look(self, since: datetime | None, faults: Sequence[LogFault]) -> tuple[Detector, list[Alert], _Before]:
+    def _look(
+        self, since: datetime | None, faults: Sequence[LogFault], *, aside: bool
+    ) -> tuple[Detector, list[Alert], _Before]:
         detector = self._with_feeds()
         if not self._reader.begun:
             self._begin(since)
         until = self._milliseconds()
         alerts: list[Alert] = []
         before: _Before | None = None
-        for read in self._reader.read(until):
+        resting = Resting()
+        for number, read in enumerate(self._reader.read(until), 1):
+            if aside and number % _ASIDE_READS == 0:
+                resting.rest()
             fresh = self._is_fresh(read)
             if fresh and before is None:
                 before = _Before.of(detector)

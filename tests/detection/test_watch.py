@@ -15,11 +15,13 @@ from gateway.audit.events import EventKind, unlisted_keys
 from gateway.audit.index_tables import event_index
 from gateway.audit.verify import Status, verify
 from gateway.commands.audit_detect import faults_of
+from gateway.detection import watch as watching
 from gateway.detection.detector import Detector
 from gateway.detection.feeds import FeedFault, read_feeds
 from gateway.detection.log_reader import LogReader
 from gateway.detection.lookups import LogFault, SeenLookup
 from gateway.detection.thresholds import Thresholds
+from gateway.resting import Resting
 from tests.detection.acts import Act, payloads_of, seen_of
 from tests.detection.childhoods import children
 from tests.detection.conftest import Bench
@@ -397,3 +399,24 @@ async def test_what_was_purged_is_passed_over(bench: Bench, town: Town) -> None:
         connection.execute(sa.text("DELETE FROM audit_payload"))
 
     assert seen(bench) == []
+
+
+async def test_a_turn_beside_lookups_rests_and_a_run_of_its_own_does_not(
+    bench: Bench, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[None] = []
+    monkeypatch.setattr(watching, "_ASIDE_READS", 2)
+    monkeypatch.setattr(Resting, "rest", lambda _: rests.append(None))
+    for child in range(6):
+        await bench.write(look(town, child=child, relationship="PRACTITIONER"))
+
+    alone = await bench.watch().run()
+    rests_alone = len(rests)
+    bench.now_ms += 300_000
+    for child in range(6):
+        await bench.write(look(town, child=child, hours=MONDAY + 11, relationship="PRACTITIONER"))
+    beside = await bench.watch(every_seconds=300).turn()
+
+    assert beside is not None
+    assert (alone.looked_up, beside.looked_up) == (6, 6)
+    assert (rests_alone, len(rests) >= 3) == (0, True)
