@@ -5,6 +5,9 @@ usage: closed_loop.py PORT CONNECTIONS SECONDS REQUESTS MARK [impatient]
   MARK       what the body of a right answer holds
   impatient  ask again at once when refused, whatever Retry-After says
 
+An answer that tells nobody leaves at the next quarter of a second, whatever was asked: it counts in the rate, and its
+latency, which is that step's, in no percentile.
+
 All connect at once. What counts begins once each has been answered; the first answers are told apart. A latency is
 reckoned from when the request was due, not from when this process got round to sending it, and includes a new
 connection where the server has closed the old one. How late this process itself was is among the figures: JSON.
@@ -27,6 +30,7 @@ import uvloop
 
 _LOOK_SECONDS = 0.01
 _REFUSALS = frozenset({b"429", b"503"})
+_NOBODY = b'"involvements":[]'
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Seen:
     """What came of every request that was answered in a time. Milliseconds."""
 
     given: list[float] = field(default_factory=list)
+    nobody: int = 0
     refused: list[float] = field(default_factory=list)
     wrong: int = 0
     cut_off: int = 0
@@ -106,7 +111,10 @@ class Client(asyncio.Protocol):
             asyncio.get_running_loop().call_later(pause, self._ask, now + pause)
             return
         if status == b"200" and self._load.mark in body:
-            seen.given.append(milliseconds)
+            if _NOBODY in body:
+                seen.nobody += 1
+            else:
+                seen.given.append(milliseconds)
             self._load.given += 1
         else:
             seen.wrong += 1
@@ -158,8 +166,10 @@ async def measured(load: Load, connections: int, seconds: float) -> dict[str, fl
     seen, load.ended = load.seen, True
     for client in clients:
         client.end()
+    answered = len(seen.given) + seen.nobody
     return {
-        "rate": len(seen.given) / seconds,
+        "rate": answered / seconds,
+        "nobody": seen.nobody / max(1, answered),
         "p50": _percentile(seen.given, 0.50),
         "p99": _percentile(seen.given, 0.99),
         "refused": len(seen.refused),

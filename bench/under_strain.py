@@ -51,7 +51,7 @@ from bench.conditions import conditions  # noqa: E402
 TRIED = (16, 32, 64, 128)
 USUAL_CONNECTIONS = 32
 TIMES = 10
-ROUNDS = 5
+ROUNDS = 9
 _SEARCH_SECONDS, _PEAK_SECONDS, _STRAIN_SECONDS, _IMPATIENT_SECONDS, _DEAD_SECONDS = 5.0, 10.0, 60.0, 10.0, 6.0
 _WARM_SECONDS = 5.0
 _NEAR = 0.95  # of the best rate: a peak is flat, and the most connections on it are the hardest to multiply
@@ -201,6 +201,11 @@ def one_dead(whole: Strain, dead: Strain) -> list[Row]:
     return [
         (f"p99 with one dead connector, part of p99 with none, {among}", ratios["p99"], "1.10 at most"),
         ("p50, the same way", ratios["p50"], ""),
+        (
+            "answers that tell nobody, which leave at the next quarter second and are in neither, with and without",
+            " / ".join(f"{statistics.median(run['nobody'] for run in runs):.1%}" for runs in zip(*pairs, strict=True)),
+            "",
+        ),
         (
             "answers neither right nor refused, and requests cut off, then",
             f"{sum(run['wrong'] + run['cut off'] for pair in pairs for run in pair):,.0f}",
