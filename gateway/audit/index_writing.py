@@ -30,6 +30,10 @@ _CLOSING: Final = ("shard", "seq", "closing_seq", "outcome", "relationship", "en
 _OVERRIDING: Final = ("shard", "seq", "override_seq")
 
 
+_SIZES: Final = (64, 16, 4, 1)
+"""Rows of a statement: the driver keeps each text that it was given prepared, and one of many rows takes much memory."""
+
+
 class _Statement:
     """A statement over rows of `given`: their values in SQLite, which takes half as long as JSON does there."""
 
@@ -48,8 +52,13 @@ class _Statement:
         if is_postgresql(connection.engine):
             connection.execute(self._postgresql, {"rows": json.dumps(list(rows))})
         else:
-            values = ", ".join([self._row] * len(rows))
-            connection.exec_driver_sql(f"{self._given}(VALUES {values}) {self._text}", tuple(chain.from_iterable(rows)))
+            given, at = list(rows), 0
+            for size in _SIZES:
+                while len(given) - at >= size:
+                    values = ", ".join([self._row] * size)
+                    text = f"{self._given}(VALUES {values}) {self._text}"
+                    connection.exec_driver_sql(text, tuple(chain.from_iterable(given[at : at + size])))
+                    at += size
 
 
 def _type_of(name: str) -> str:
