@@ -31,7 +31,7 @@ _OVERRIDING: Final = ("shard", "seq", "override_seq")
 
 
 _SIZES: Final = (64, 16, 4, 1)
-"""Rows of a statement: the driver keeps each text that it was given prepared, and one of many rows takes much memory."""
+"""Rows of a statement: the driver keeps each text that it was given prepared, and one of many rows takes memory."""
 
 
 class _Statement:
