@@ -43,6 +43,11 @@ def change(server: PostgreSQLServer, setting: str, value: str) -> None:
             pass
 
 
+def stored_in(server: PostgreSQLServer, database: str, folder: Path) -> dict[str, dict[str, str]]:
+    """Return the settings of a gateway whose log is in this database."""
+    return {"database": {"url": server.url(database)}, "audit": {"key_file": str(folder / "audit.key")}}
+
+
 def end_sessions(server: PostgreSQLServer) -> None:
     """End every other session of the server."""
     with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
@@ -64,12 +69,8 @@ async def readiness(world: World, status: int) -> httpx.Response:
 async def test_a_server_that_stops_to_flush_gets_no_lookup_and_readiness_says_so(
     running: Running, own_server: PostgreSQLServer, tmp_path: Path, setting: str
 ) -> None:
-    sections = {
-        "database": {"url": own_server.url(own_server.database())},
-        "audit": {"key_file": str(tmp_path / "audit.key")},
-    }
     asked = council()
-    async with running(asked, sections=sections) as world:
+    async with running(asked, sections=stored_in(own_server, own_server.database(), tmp_path)) as world:
         before = await world.ask()
         change(own_server, setting, "off")
         unready = await readiness(world, 503)
@@ -98,12 +99,8 @@ async def test_who_connects_anew_while_the_server_does_not_flush_waits_and_finds
     running: Running, own_server: PostgreSQLServer, tmp_path: Path
 ) -> None:
     """Every session ends meanwhile, as at a restart: lookups, checkpoints, the writer and the registers connect."""
-    sections = {
-        "database": {"url": own_server.url(own_server.database())},
-        "audit": {"key_file": str(tmp_path / "audit.key")},
-    }
     asked = council()
-    async with running(asked, sections=sections) as world:
+    async with running(asked, sections=stored_in(own_server, own_server.database(), tmp_path)) as world:
         before = await world.ask()
         change(own_server, "fsync", "off")
         calls = len(asked.asked)
@@ -131,10 +128,7 @@ async def test_a_server_that_does_not_flush_when_the_gateway_starts_is_refused(
     running: Running, own_server: PostgreSQLServer, tmp_path: Path
 ) -> None:
     change(own_server, "fsync", "off")
-    sections = {
-        "database": {"url": own_server.url("postgres")},
-        "audit": {"key_file": str(tmp_path / "audit.key")},
-    }
+    sections = stored_in(own_server, "postgres", tmp_path)
 
     with pytest.raises(DurabilityNotMet, match="fsync"):
         async with running(council(), sections=sections):
