@@ -68,6 +68,7 @@ def listening_on(host: str, port: int) -> list[socket.socket]:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.bind(address)
             opened.listen(_WAITING_CONNECTIONS)
+            opened.setblocking(False)
     except (OSError, UnicodeError):
         close_all(made)
         raise CommandError(f"cannot listen on port {port} of server.host; is another program using it?") from None

@@ -54,6 +54,10 @@ class OrderlyServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, by several handles for each socket: libuv accepts one connection of a handle a turn."""
+        for each in sockets or ():
+            # Whether it blocks is the property of what all workers share, and a double takes over what its original
+            # says: while one worker starts, another that looks for a connection would stand still until one comes.
+            each.setblocking(False)
         doubles = [each.dup() for each in sockets or () for _ in range(_ACCEPTS_A_TURN - 1)]
         await super().startup(sockets if sockets is None else [*sockets, *doubles])
 

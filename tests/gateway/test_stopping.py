@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,27 @@ async def test_there_is_no_wait_where_nobody_gains_by_one(how: dict[str, Any], s
 
     assert stopping.begun
     assert await made.on_tick(1) is True
+
+
+@pytest.mark.network
+async def test_a_worker_that_starts_never_makes_the_socket_block_from_which_another_accepts() -> None:
+    """One that blocks lets the other worker, with all that it has under way, stand still until somebody connects."""
+    blocks: list[bool] = []
+
+    async def starting(scope: Any, receive: Any, send: Any) -> None:
+        blocks.append(os.get_blocking(shared.fileno()))
+        await send({"type": "lifespan.startup.complete"})
+
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        shared.setblocking(False)
+        # what a worker gets from its supervisor: a handle of its own, which knows nothing of that
+        own = socket.socket(fileno=os.dup(shared.fileno()))
+        config = uvicorn.Config(starting, lifespan="on", log_config=None)
+        made = OrderlyServer(config, Stopping(), wait_seconds=0.0)
+        made.should_exit = True
+        await made.serve(sockets=[own])
+
+    assert blocks == [False]
 
 
 @pytest.mark.parametrize("how", ["raises", "cancels-itself", "never-ends"])
