@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         "asked",
         "at",
         "since",
+        "until",
     )
 
     def __init__(self, idle: Callable[[Connection], None], lost: Callable[[Connection], None]) -> None:
@@ -69,6 +70,8 @@ class Connection(asyncio.Protocol):
         """Until when the answer under way is waited for."""
         self.since = 0.0
         """Since when the connection is idle."""
+        self.until = math.inf
+        """Until when another request may follow an answer."""
 
     @property
     def usable(self) -> bool:
@@ -228,9 +231,10 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is not None and not self._spoiled and not transport.is_closing():
             self.since = self._now()
-            self._idle(self)
-        else:
-            self.abort()
+            if self.since < self.until:
+                self._idle(self)
+                return
+        self.abort()
 
     def _end(self, code: FaultCode) -> None:
         """Fail what is under way, and close."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from connectors import wire
 from connectors.base import Deadline
 from connectors.faults import FaultCode, SourceFailed
 from connectors.http import Reply, SourceClient
@@ -128,6 +129,20 @@ def test_what_came_before_a_question_is_never_its_answer(served: Callable[..., T
 
     assert run(two_questions, server) == [{"question": 1}] * 2
     assert len(server.connections) == 2, "the second question went out on a connection of its own"
+
+
+def test_a_connection_is_not_kept_for_ever_however_busy_so_that_a_source_that_moves_is_followed(
+    served: Callable[..., ThreadedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "_KEPT_SECONDS", 0.2)
+    server = served()
+
+    async def questions_without_a_pause(client: SourceClient) -> None:
+        async with asyncio.timeout(30):
+            while len(server.connections) < 3:
+                await ask(client)
+
+    run(questions_without_a_pause, server)  # none of which failed
 
 
 def test_who_stops_waiting_when_the_answer_has_come_takes_nothing_from_the_next(
