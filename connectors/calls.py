@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,6 +32,8 @@ class Calls:
     client: SourceClient
     ask: Ask
     accept: str = "application/json"
+    room: asyncio.Semaphore | None = None
+    """How many of them may be made at once: one more waits for its turn."""
 
     async def get(
         self, path: str, *, params: Mapping[str, str] | None = None, expect: frozenset[int] = OK, decode: Any = None
@@ -54,19 +57,20 @@ class Calls:
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Reply:
-        return await self.client.request(
-            method,
-            path,
-            params=params,
-            form=form,
-            headers=headers_of(self.ask),
-            accept=self.accept,
-            expect=expect,
-            decode=decode,
-            deadline=self.ask.deadline,
-            request_id=self.ask.request_id,
-            traceparent=self.ask.traceparent,
-        )
+        async with self.room or nullcontext():
+            return await self.client.request(
+                method,
+                path,
+                params=params,
+                form=form,
+                headers=headers_of(self.ask),
+                accept=self.accept,
+                expect=expect,
+                decode=decode,
+                deadline=self.ask.deadline,
+                request_id=self.ask.request_id,
+                traceparent=self.ask.traceparent,
+            )
 
 
 async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

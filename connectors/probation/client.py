@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,9 +67,11 @@ class _Held:
 class ProbationConnector:
     """The HMPPS External API: it takes one adult at a time; the calls about one adult are made at once."""
 
-    def __init__(self, manifest: Manifest, client: SourceClient) -> None:
+    def __init__(self, manifest: Manifest, client: SourceClient, *, calls_at_once: int) -> None:
+        """`calls_at_once`: of one ask, however many adults it is about."""
         self._manifest = manifest
         self._client = client
+        self._calls_at_once = calls_at_once
 
     @property
     def manifest(self) -> Manifest:
@@ -79,7 +82,7 @@ class ProbationConnector:
         self, subjects: Sequence[SubjectRef], mask: FieldMask, ask: Ask
     ) -> Mapping[SubjectRef, Answer]:
         """Return an answer for each subject; trouble about one costs no other."""
-        calls = Calls(self._client, ask)
+        calls = Calls(self._client, ask, room=asyncio.Semaphore(self._calls_at_once))
 
         async def answer(subject: SubjectRef) -> Answer:
             if not isinstance(subject, AdultRef):
@@ -204,13 +207,18 @@ async def _every_page(first: Reply, path: str, calls: Calls) -> tuple[DynamicRis
 class ProbationSettings(HTTPSettings):
     """The keys of driver `probation`. In production the API asks for a client certificate and a key."""
 
-    # sixteen lookups at a time, each of which makes up to six calls at once for a linked adult
+    # sixteen lookups at a time, each of which makes up to six calls for each linked adult
     max_asks: Annotated[int, Field(ge=1, le=1000)] = 16
-    max_connections: Annotated[int, Field(ge=8, le=1000)] = 128
+    max_connections: Annotated[int, Field(ge=8, le=1000)] = 256
     subject_distinguished_name: Line | None = None  # what the proxy before the API states of a certificate; tests only
     ca_file: Annotated[Path, Field(strict=False)] | None = None
     client_certificate: Annotated[Path, Field(strict=False)] | None = None
     client_key: Annotated[Path, Field(strict=False)] | None = None
+
+    @property
+    def calls_at_once(self) -> int:
+        """One ask's share of the connections: else a few families of many adults would be OVERLOADED for all others."""
+        return max(1, self.max_connections // self.max_asks)
 
     @model_validator(mode="after")
     def _whole_certificate(self) -> Self:
@@ -241,4 +249,4 @@ def from_settings(entry: Mapping[str, Any]) -> ProbationConnector:
     headers = {"subject-distinguished-name": name} if name else None
     client = source_client(settings, headers=headers, ssl_context=settings.trust())
     manifest = settings.manifest(holds=HOLDS, subjects=frozenset({AdultRef}))
-    return ProbationConnector(manifest, client)
+    return ProbationConnector(manifest, client, calls_at_once=settings.calls_at_once)

@@ -147,7 +147,8 @@ def connect(transport: httpx.AsyncBaseTransport) -> ProbationConnector:
     entry = {"id": "probation-test", "name": "Test PDU", "kind": "PROBATION", "driver": "probation"}
     settings = HTTPSettings.model_validate({**entry, "base_url": BASE_URL})
     client = SourceClient(BASE_URL, allow_private=False, max_connections=64, transport=transport)
-    return ProbationConnector(settings.manifest(holds=HOLDS, subjects=frozenset({AdultRef})), client)
+    manifest = settings.manifest(holds=HOLDS, subjects=frozenset({AdultRef}))
+    return ProbationConnector(manifest, client, calls_at_once=16)
 
 
 CASE = Case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -39,19 +40,42 @@ def api(world: World) -> Starlette:
     return probation.app(world)
 
 
-@pytest.fixture
-async def connector(api: Starlette) -> AsyncIterator[ProbationConnector]:
+def connected(api: Starlette, transport: httpx.AsyncBaseTransport, **keys: int) -> ProbationConnector:
     client = api.state.client
     entry = {"id": "probation-northshire", "name": "PDU", "kind": "PROBATION", "driver": "probation"}
     more = {"base_url": "http://hmpps.example", "allow_private": True}
     auth = {"method": "api_key", "header": "x-api-key", "api_key": client.api_key}
     named = {"subject_distinguished_name": client.distinguished_name}
-    settings = read(ProbationSettings, {**entry, **more, **named, "auth": auth})
+    settings = read(ProbationSettings, {**entry, **more, **named, **keys, "auth": auth})
     headers = {"subject-distinguished-name": client.distinguished_name}
-    source = source_client(settings, headers=headers, transport=httpx.ASGITransport(api))
-    made = ProbationConnector(settings.manifest(holds=HOLDS, subjects=frozenset({AdultRef})), source)
+    source = source_client(settings, headers=headers, transport=transport)
+    manifest = settings.manifest(holds=HOLDS, subjects=frozenset({AdultRef}))
+    return ProbationConnector(manifest, source, calls_at_once=settings.calls_at_once)
+
+
+@pytest.fixture
+async def connector(api: Starlette) -> AsyncIterator[ProbationConnector]:
+    made = connected(api, httpx.ASGITransport(api))
     yield made
     await made.aclose()
+
+
+class Slowly(httpx.AsyncBaseTransport):
+    """Answers after a while, so that calls that are made at once are under way at once."""
+
+    def __init__(self, api: Starlette) -> None:
+        self._inner = httpx.ASGITransport(api)
+        self._under_way = 0
+        self.most = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        try:
+            await asyncio.sleep(0.05)
+            return await self._inner.handle_async_request(request)
+        finally:
+            self._under_way -= 1
 
 
 def an_ask() -> Ask:
@@ -163,6 +187,19 @@ async def test_the_health_call_makes_as_many_calls_as_an_ask_for_involvements(
 
     assert len(api.state.calls) - of_an_ask == of_an_ask == CALLS_OF_AN_ASK
     assert {call.path for call in list(api.state.calls)[of_an_ask:]} == {"/v1/status"}
+
+
+async def test_as_many_asks_as_may_be_made_have_room_however_many_adults_they_are_about(
+    api: Starlette, world: World
+) -> None:
+    slowly = Slowly(api)
+    connector = connected(api, slowly, max_asks=4, max_connections=32)
+    family = [ref(adult) for adult in world.adults if adult.merged_into is None][:4]
+
+    told = await asyncio.gather(*(connector.involvements(family, EVERYTHING, an_ask()) for _ in range(4)))
+
+    assert {type(answer) for answers in told for answer in answers.values()} == {Answered}
+    assert slowly.most == 32, "what there is room for is used"
 
 
 @pytest.mark.parametrize(
