@@ -28,6 +28,7 @@ from gateway.audit.keys import AuditKeys, NotDecrypted
 from gateway.audit.log import AuditLog
 from gateway.errors import BadUserInput, Overloaded
 from gateway.register_requests import NotPermitted, RegisterRequest
+from gateway.storage.postgresql import patient_for
 from schema import auditing as told
 from schema.auditing import AuditFlag, AuditKind, AuditOutcome
 from schema.vocabulary import Purpose, SourceReason, SourceStatus
@@ -104,15 +105,17 @@ class AuditEvents:
         return self._connection(events, more, after is not None, binding)
 
     def _page(self, wanted: Wanted, after: Place | None, most: int) -> tuple[list[Event], bool]:
-        try:
-            caught_up = self._index.catch_up(seconds=_SECONDS)
-        except msgspec.MsgspecError:
-            raise NotWhatWasWritten("a record of the log cannot be read") from None
-        if not caught_up:
-            # a page that lacks the latest events would read as if they had not happened
-            raise Overloaded(5)
-        with self._engine.connect() as connection:
-            return page(connection, wanted, after, most)
+        # a server that stands still is waited for as long as one whose index is behind
+        with patient_for(2 * _SECONDS):
+            try:
+                caught_up = self._index.catch_up(seconds=_SECONDS)
+            except msgspec.MsgspecError:
+                raise NotWhatWasWritten("a record of the log cannot be read") from None
+            if not caught_up:
+                # a page that lacks the latest events would read as if they had not happened
+                raise Overloaded(5)
+            with self._engine.connect() as connection:
+                return page(connection, wanted, after, most)
 
     def _wanted(self, given: Mapping[str, Any], audited: frozenset[str] | None) -> Wanted:
         of = _text(given, "organisation")

@@ -19,6 +19,7 @@ import structlog
 from gateway.audit.log import AuditLog
 from gateway.audit.sqlite_writer import is_failure_of_storage
 from gateway.storage.lease import Lease
+from gateway.storage.postgresql import patient_for
 
 log = structlog.get_logger("gateway.duty")
 
@@ -27,6 +28,7 @@ LEASE_SECONDS: Final = 300.0
 TURN_SECONDS: Final = 3600.0
 """The longest turn is a first run of detection over a long log."""
 _NAME: Final = "duty"
+_PATIENCE_SECONDS: Final = 10.0
 
 Work = Callable[[], Awaitable[Any]]
 
@@ -54,7 +56,7 @@ class Duty:
 
     def had(self) -> bool:
         """Return whether this process has the duty now. Blocks. Raises OSError, sqlalchemy errors."""
-        with self._asking:
+        with self._asking, patient_for(_PATIENCE_SECONDS):
             now = self._clock()
             hanging = [turn for turn, begun in self._turns.items() if now - begun >= self._turn_seconds]
             for turn in hanging:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -19,6 +20,7 @@ from gateway.audit.index_tables import event_index
 from gateway.audit.tables import announced_purge, audit_leaf, audit_node, audit_payload, audit_shard
 from gateway.storage.engine import is_postgresql, writing
 from gateway.storage.errors import SchemaBehind, StorageError
+from gateway.storage.postgresql import patient_for
 
 METADATA: Final[sa.MetaData] = event_index.metadata
 """Every table of this version: taken from the log's tables, since it is complete only with them."""
@@ -70,8 +72,8 @@ def is_behind(engine: sa.Engine) -> bool:
 
 
 def _step(engine: sa.Engine, script: ScriptDirectory) -> bool:
-    """Take the next step; return False if there was none."""
-    with writing(engine).begin() as connection:
+    """Take the next step; return False if there was none. An index on a long log takes the server what it takes."""
+    with patient_for(math.inf), writing(engine).begin() as connection:
         if is_postgresql(engine):
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             # who waits for a table lets nobody pass who comes later: lookups would wait for whoever reads it now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -44,6 +43,9 @@ _ARGUMENTS: Final[dict[str, Any]] = {
 _TO_WRITE: Final[dict[str, Any]] = {"target_session_attrs": "read-write"}
 
 _waiting: Final = threading.local()
+
+_SILENT_SECONDS: Final = 300.0
+"""So long a server may say nothing, of what no person waits for: the longest statements of the timers take seconds."""
 
 _POOLED: Final = 16
 _POOL_SECONDS: Final = 2.0
@@ -106,13 +108,13 @@ def check_postgresql(driver: psycopg.Connection[Any]) -> None:
 def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float]) -> None:
     """Let every wait of this connection for its server end after `patience` seconds with psycopg.OperationalError.
 
-    For servers that stand still: what is gone is noticed by the kernel. The connection is then closed, as it is of no
-    more use. It takes the place of what was said of this connection before.
+    For servers that stand still: what is gone is noticed by the kernel, and one that sends is waited for anew. The
+    connection is then closed, as it is of no more use. It takes the place of what was said of this connection before.
     """
     wait = type(driver).wait
 
     def waiting(answer: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
-        return wait(driver, _until(driver, answer, time.monotonic() + patience()), *arguments, **options)
+        return wait(driver, _while_it_sends(driver, answer, patience), *arguments, **options)
 
     driver.wait = waiting  # type: ignore[method-assign, assignment]
 
@@ -121,27 +123,33 @@ def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float]) ->
 def patient_for(seconds: float) -> Iterator[None]:
     """Let this thread wait so long, all in all, for the servers of what `open_postgresql` opened.
 
-    After that each wait of its ends as those of `impatient` do, and the thread is free for others.
+    After that each wait of its ends as those of `impatient` do, and the thread is free for others. Without it, a wait
+    ends when a server has been silent for five minutes.
     """
-    _waiting.end = time.monotonic() + seconds
+    before, _waiting.end = getattr(_waiting, "end", None), time.monotonic() + seconds
     try:
         yield
     finally:
-        _waiting.end = math.inf
+        _waiting.end = before
 
 
 def _patience() -> float:
-    end: float = getattr(_waiting, "end", math.inf)
-    return end - time.monotonic()
+    end: float | None = getattr(_waiting, "end", None)
+    return _SILENT_SECONDS if end is None else end - time.monotonic()
 
 
-def _until(driver: psycopg.Connection[Any], answer: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+def _while_it_sends(
+    driver: psycopg.Connection[Any], answer: Generator[Any, Any, Any], patience: Callable[[], float]
+) -> Generator[Any, Any, Any]:
     """Go through the driver's own steps; it is told Ready.NONE a few times a second while nothing comes."""
     try:
         wanted = next(answer)
+        end = time.monotonic() + patience()
         while True:
             ready = yield wanted
-            if not ready and time.monotonic() >= end:
+            if ready:
+                end = time.monotonic() + patience()
+            elif time.monotonic() >= end:
                 driver.close()
                 raise psycopg.OperationalError("the server does not answer")
             wanted = answer.send(ready)
