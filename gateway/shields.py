@@ -218,7 +218,9 @@ class DatabaseShields:
         decision; a list that a source gave at start-up only adds.
         """
         now = _moment(int(time.time()))
-        rows = [{"source": source, "pseudonym": self._keys.pseudonym(n), "since": now} for n in set(children)]
+        # in one order everywhere: two gateways that load a list at once would else wait for each other's rows
+        pseudonyms = sorted({self._keys.pseudonym(number) for number in children})
+        rows = [{"source": source, "pseudonym": pseudonym, "since": now} for pseudonym in pseudonyms]
         statements: Statements = [(_READ, {"source": source, "since": now})]
         if replace:
             statements.append((sa.delete(shield).where(shield.c.source == sa.bindparam("of")), {"of": source}))

@@ -17,6 +17,7 @@ from connectors.faults import FaultCode
 from gateway.audit.events import EventKind, unlisted_keys
 from gateway.audit.keys import AuditKeys
 from gateway.shields import DatabaseShields
+from schema.identifiers import NHSNumber
 from schema.vocabulary import AgencyKind
 from tests.fixtures.migrated import open_migrated
 from tests.fixtures.sources import (
@@ -249,3 +250,20 @@ async def test_a_list_that_is_read_again_only_adds_and_a_loaded_one_replaces(run
     assert one == (frozenset(), {"cs-brook"})
     assert none == (frozenset(), frozenset())
     assert last == {"action": "SHIELDS_LOADED", "source": "cs-brook", "count": 0, "replaced": True}
+
+
+async def test_two_gateways_that_load_one_list_add_its_rows_in_one_order(running: Running) -> None:
+    """In two orders each would wait on PostgreSQL for what the other has added, until one of them gives up."""
+    written: list[list[str]] = []
+
+    class Kept:
+        async def append(self, _kind: EventKind, _payload: Any, *, alongside: Any) -> None:
+            written.append([row["pseudonym"] for row in alongside[-1][1]])
+
+    listed = [NHSNumber(number) for number in (CHILD, OTHER_CHILD, UNKNOWN_CHILD)]
+    async with running(council(True)) as world:
+        for children in (listed, listed[::-1], listed[1:] + listed[:1]):
+            await world.gateway.shields.load(Kept(), "cs-brook", children, replace=False)  # type: ignore[arg-type]
+
+    assert len(written[0]) == 3
+    assert written == [sorted(written[0])] * 3
