@@ -74,6 +74,7 @@ class Watch:
         self._findings = Findings(engine, keys, audit)
         self._reader = LogReader(engine, keys)
         self._index = EventIndex(engine, keys)
+        self._unmarked: set[str] = set()
         self._detector: Detector | None = None
         self._stamp: tuple[object, ...] = ()
         self._seen_before: dict[str, int] = {}
@@ -190,12 +191,13 @@ class Watch:
         return read_feeds(self._settings.workforce_file, self._settings.canaries_file, self._keys)
 
     def _tell_the_index(self, ran: Ran) -> None:
-        """Mark what nothing explains, so that auditors can ask for it."""
-        receipts = {receipt for _, receipt, _ in ran.unexplained}
-        receipts |= {alert.receipt for alert in ran.opened if alert.explained is None and alert.receipt}
+        """Mark what nothing explains, so that auditors can ask for it; what is not in the index yet, the next time."""
+        self._unmarked.update(receipt for _, receipt, _ in ran.unexplained)
+        self._unmarked.update(alert.receipt for alert in ran.opened if alert.explained is None and alert.receipt)
         try:
-            if receipts and self._index.catch_up(seconds=_INDEX_SECONDS):
-                self._index.mark_unexplained(receipts)
+            if self._unmarked and self._index.catch_up(seconds=_INDEX_SECONDS):
+                self._index.mark_unexplained(self._unmarked)
+                self._unmarked.clear()
         except msgspec.MsgspecError:
             # a leaf cannot be read: the item about it is open by now, and no auditor is shown a page beyond it
             log.error("detection_index_stopped", advice="contactpoint audit verify says where")

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.audit.events import EventKind, unlisted_keys
+from gateway.audit.index import EventIndex
 from gateway.audit.index_tables import event_index
 from gateway.audit.verify import Status, verify
 from gateway.commands.audit_detect import faults_of
@@ -173,12 +174,21 @@ async def test_an_item_leads_to_its_record_and_names_nobody(bench: Bench, town: 
         assert text not in stored
 
 
-async def test_what_nothing_explains_is_marked_in_the_index_of_events(bench: Bench, town: Town) -> None:
+@pytest.mark.parametrize("behind", [False, True], ids=["", "after-a-run-that-found-it-behind"])
+async def test_what_nothing_explains_is_marked_in_the_index_of_events(
+    bench: Bench, town: Town, monkeypatch: pytest.MonkeyPatch, *, behind: bool
+) -> None:
     glass = look(town, override=True, relationship="OVERRIDE")
     work = look(town, 1, 1, relationship="PRACTITIONER")
     for each in (glass, work):
         await bench.write(each)
-    ran = await bench.watch().run()
+    watch = bench.watch()
+    with monkeypatch.context() as patched:
+        if behind:
+            patched.setattr(EventIndex, "catch_up", lambda *_, **__: False)
+        ran = await watch.run()
+    if behind:
+        await watch.run()
     with bench.engine.connect() as connection:
         found = connection.execute(sa.select(event_index.c.receipt, event_index.c.explained))
         marked = {receipt: explained for receipt, explained in found}  # noqa: C416 - rows, not pairs
