@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 
+import hypothesis
 import pytest
 import uvloop  # noqa: F401 - it captures the socket class when imported, so before any test refuses sockets
 
@@ -14,6 +15,11 @@ from tests.recorded.listening import TALLY, listen, settle
 __all__ = ["postgresql_database", "postgresql_server"]
 
 listen()
+
+# how long an example takes says something of the machine; what hypothesis does in continuous integration stays
+_UNTIMED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), **_UNTIMED)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

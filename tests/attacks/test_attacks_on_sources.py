@@ -76,7 +76,7 @@ async def test_a_redirect_of_a_source_is_not_followed() -> None:
 
 
 @given(number=st.text(max_size=30) | st.text("0123456789-\r\n\0 /.%", min_size=8, max_size=14))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_source_gets_a_parsed_identifier_or_is_not_asked(house: House, number: str) -> None:
     before = len(house.sources[0].asked)
     case = table.looks_up(35, "", nhsNumber=number)

@@ -86,7 +86,7 @@ def copy(sound: Path, tmp_path: Path) -> Callable[[], Path]:
     return fresh
 
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def test_a_sound_log_is_good(copy: Callable[[], Path]) -> None:

@@ -47,7 +47,7 @@ WITNESS = Ed25519Cosigner("witness.example/w", b"w" * 32)
 TABLES = ("audit_shard", "audit_leaf", "audit_payload", "audit_node", "audit_checkpoint", "audit_cosignature")
 SEALS = ("audit_checkpoint", "audit_cosignature")
 
-many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def cosign(engine: sa.Engine, keys: AuditKeys) -> None:

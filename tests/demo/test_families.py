@@ -67,7 +67,7 @@ def test_a_world_has_as_many_children_as_asked_for_and_always_the_stories(world:
 
 
 @given(seed=st.integers(0, 2**32), today=DAYS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_nothing_in_a_world_belongs_to_a_real_person(seed: int, today: date) -> None:
     assert strays(make_world(seed, 120, today)) == []
 
@@ -110,7 +110,7 @@ def test_a_telephone_beyond_the_range_kept_for_drama_is_refused() -> None:
 
 
 @given(today=DAYS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_only_the_grown_up_of_the_story_is_18_whatever_the_day(today: date) -> None:
     world = make_world(3, 80, today)
     assert [child.story for child in world.children if age(child, today) >= 18] == ["turned-18"]

@@ -207,7 +207,7 @@ def both_ways(seed: int) -> tuple[Any, Any, Any]:
     return ours, msgspec.json.decode(msgspec.json.encode(result.data)), entries
 
 
-@settings(max_examples=OPERATIONS, deadline=None)
+@settings(max_examples=OPERATIONS)
 @given(st.integers(min_value=0, max_value=2**32))
 def test_a_compiled_answer_is_what_the_executor_gives(seed: int) -> None:
     ours, theirs, _ = both_ways(seed)

@@ -73,7 +73,7 @@ def _documents(draw: st.DrawFn) -> str:
 
 
 @given(_documents())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_count_is_never_below_the_comparisons_that_the_rule_makes(text: str) -> None:
     made = _comparisons_made(parse(text))
 

@@ -31,7 +31,7 @@ DEFINITIONS = st.sampled_from(
 
 
 @given(st.lists(DEFINITIONS, min_size=1, max_size=5))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_measuring_lets_pass_keeps_every_rule_that_is_left_out(definitions: list[str]) -> None:
     document = parse(" ".join(definitions))
     broken = validate(SCHEMA, document, LEFT_OUT)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -194,7 +194,6 @@ def words_kept(text: str) -> str:
     return text.replace(" ", "")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_plain_text_holds_no_control_or_direction_character(text: str) -> None:
     result = plain(text)
@@ -203,7 +202,6 @@ def test_plain_text_holds_no_control_or_direction_character(text: str) -> None:
     assert result.isprintable()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ANSWERED), st.data())
 def test_an_answer_with_a_field_left_out_is_still_printed(name: str, data: st.DataObject) -> None:
     body = copy.deepcopy(ANSWERS[name])

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from authlib.oauth2.rfc6749.errors import InvalidScopeError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.errors import BadSignatureError
@@ -131,7 +131,6 @@ async def test_more_scope_than_the_role_may_hold_is_refused(idp: httpx.AsyncClie
     assert "access_token" not in response.json()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(PERSONAS)), st.sets(st.sampled_from(list(Scope)), min_size=1))
 def test_no_request_is_ever_granted_more_than_was_asked_or_may_be_held(name: str, asked: set[Scope]) -> None:
     persona = PERSONAS[name]

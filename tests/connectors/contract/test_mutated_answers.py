@@ -54,7 +54,7 @@ def changed(value: Any, path: tuple[Any, ...], to: Any) -> Any:
 
 
 @every_networked_case
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_one_member_changed_into_anything_gives_an_answer_or_none_and_never_an_exception(
     case: Case, data: st.DataObject
