@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -58,8 +58,11 @@ def not_stopped() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def output_of(arguments: Sequence[str]) -> tuple[int, str]:
-    """Return the exit code and the output of a program; it ends with this command."""
+def output_of(arguments: Sequence[str], *, stopping_seconds: float = 0.0) -> tuple[int, str]:
+    """Return the exit code and the output of a program; it ends with this command, and all that it has started.
+
+    `stopping_seconds`: for as long it may end what it has started itself.
+    """
     started: subprocess.Popen[str] | None = None
     try:
         with not_stopped():
@@ -68,7 +71,12 @@ def output_of(arguments: Sequence[str]) -> tuple[int, str]:
         told, _ = started.communicate()
     except BaseException:
         if started is not None:
-            started.kill()
+            if stopping_seconds:
+                started.terminate()
+                with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                    started.wait(stopping_seconds)
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
             started.communicate()
         raise
     return started.returncode, told

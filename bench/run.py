@@ -18,10 +18,8 @@ examples:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -34,7 +32,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable, not_stopped  # noqa: E402 - after the path
+from bench.commands import CannotRun, RunFailed, command, must_be_free, must_be_writable, output_of  # noqa: E402 - after the path
 from bench.conditions import conditions  # noqa: E402
 from bench.serve import AGENCIES  # noqa: E402
 
@@ -120,7 +118,8 @@ def main(arguments: list[str]) -> int:
     told = [*of_the_rig, "--port", str(chosen.port)]
     with tempfile.TemporaryDirectory(prefix="contactpoint-bench-") as folder:
         figures = Path(folder) / "runs.json"
-        code, tables = _run([sys.executable, str(rig / "run"), *told, *descriptors, "--json", str(figures)])
+        rig_run = [sys.executable, str(rig / "run"), *told, *descriptors, "--json", str(figures)]
+        code, tables = output_of(rig_run, stopping_seconds=_STOPPING_SECONDS)
         print(tables)
         if not figures.exists():
             return code or 1
@@ -138,24 +137,6 @@ def main(arguments: list[str]) -> int:
         raise RunFailed(f"{ours[0]}; no document was written")
     chosen.document.write_text(_document(of_the_rig, reached, tables), encoding="utf-8")
     return code
-
-
-def _run(command: list[str]) -> tuple[int, str]:
-    """Return exit code and output. The rig is in a session of its own: stopped once, it ends what it started."""
-    rig: subprocess.Popen[str] | None = None
-    try:
-        with not_stopped():
-            rig = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-        told, _ = rig.communicate()
-    except KeyboardInterrupt:
-        if rig is not None:
-            rig.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                rig.wait(_STOPPING_SECONDS)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(rig.pid, signal.SIGKILL)
-        raise
-    return rig.returncode, told
 
 
 def against_the_aims(runs: Runs) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -381,7 +378,7 @@ async def test_reads_go_on_while_the_sessions_of_many_before_them_stand_still_fo
         return await asyncio.gather(*reads, return_exceptions=True)
 
     assert not [each for each in await many() if isinstance(each, BaseException)]
-    with standing_still(postgresql_server, engine):
+    with postgresql_server.standing_still(engine.url.database):
         assert all(isinstance(each, sa.exc.SQLAlchemyError) for each in await many())
 
         async with asyncio.timeout(30):
@@ -433,18 +430,3 @@ def new_sessions_may_write(server: PostgreSQLServer, engine: sa.Engine, may: boo
                 sql.Identifier(str(engine.url.database)), sql.SQL("off" if may else "on")
             )
         )
-
-
-@contextmanager
-def standing_still(server: PostgreSQLServer, engine: sa.Engine) -> Iterator[None]:
-    """Stop every session of the engine's database that there is now, and let them go on afterwards."""
-    with psycopg.connect(server.url("postgres", SUPERUSER), autocommit=True) as connection:
-        query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
-        pids = [pid for (pid,) in connection.execute(query, (engine.url.database,)).fetchall()]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
