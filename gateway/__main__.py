@@ -13,7 +13,7 @@ _COMMANDS = {
     "viewer": ("gateway.commands.viewer", "viewer"),
     "token": ("gateway.commands.token", "token"),
     "serve": ("gateway.commands.serve", "serve"),
-    "check-config": ("gateway.commands.serve", "check_config"),
+    "check-config": ("gateway.commands.check_config", "check_config"),
     "migrate": ("gateway.commands.serve", "migrate"),
     "schema": ("gateway.commands.serve", "schema"),
     "access": ("gateway.commands.access", "access"),

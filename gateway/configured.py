@@ -13,7 +13,7 @@ from auth.sharing import AgreementSet
 from connectors import registry
 from connectors.settings import ConnectorMisconfigured, ConnectorSettings, read
 from gateway.federation.sources import Source
-from gateway.settings import Settings, SettingsFault
+from gateway.settings import Fault, Settings, SettingsFault
 from schema.records import Agency, Contact
 from schema.vocabulary import ContactMode
 
@@ -22,7 +22,7 @@ _KEY_BYTES = 64 * 1024
 
 def build_sources(settings: Settings) -> list[Source]:
     """Return the configured sources. Raises SettingsFault with every fault of every entry."""
-    faults: list[str] = []
+    faults: list[Fault] = []
     sources: list[Source] = []
     brokers: dict[str, Agency] = {}
     for broker in settings.brokers:
@@ -37,15 +37,15 @@ def build_sources(settings: Settings) -> list[Source]:
             connector = registry.build(entry)
         except ConnectorMisconfigured as fault:
             told = [*fault.faults, *_common_faults(entry)] if fault.key == "driver" else fault.faults
-            faults += [f"connectors[{name}].{key}: {what}" for key, what in dict.fromkeys(told)]
+            faults += [Fault.of(f"connectors[{name}].{key}", what) for key, what in dict.fromkeys(told)]
             continue
         found = Source(connector, bool(entry.get("enabled", True)), brokers.get(connector.manifest.agency.id))
         if any(s.id == found.id for s in sources):
-            faults.append(f"connectors[{name}].id: stands twice")
+            faults.append(Fault.of(f"connectors[{name}].id", "stands twice"))
         sources.append(found)
     unknown = sorted(set(brokers) - {s.id for s in sources})
     if not faults:
-        faults += [f"brokers.connectors: {name} is not a connector" for name in unknown]
+        faults += [Fault.of("brokers.connectors", f"{name} is not a connector") for name in unknown]
     if faults:
         raise SettingsFault(faults)
     return sources
@@ -66,7 +66,7 @@ def load_agreements(settings: Settings) -> AgreementSet:
     try:
         return agreement_files.load(settings.agreements.directory or agreement_files.SHIPPED)
     except agreement_files.AgreementsUnreadable as fault:
-        raise SettingsFault(list(fault.faults)) from None
+        raise SettingsFault([Fault.in_another_file("agreements.directory", each) for each in fault.faults]) from None
 
 
 def unheld_agreements(agreements: AgreementSet, connectors: Collection[str]) -> list[str]:
@@ -83,7 +83,7 @@ def key_sources(settings: Settings) -> list[KeySource]:
         try:
             sources.append(KeySource(issuer.issuer, issuer.algorithms, issuer.jwks_uri, issuer.jwks_file))
         except ValueError as fault:
-            faults.append(f"issuers[{number}]: {fault}")
+            faults.append(Fault.of(f"issuers[{number}]", str(fault)))
     if faults:
         raise SettingsFault(faults)
     return sources

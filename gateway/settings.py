@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -18,17 +20,40 @@ from schema.vocabulary import AgencyKind
 PREFIX: Final = "CONTACTPOINT_"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault of a configuration: keys and rules, but no values."""
+
+    setting: str | None
+    """What to change: a key of the file, or a variable of the environment; None is the file as a whole."""
+    what: str
+    """What is wrong with it, and in which file and line where the setting names another file."""
+    line: str
+    """All of it, as people are told."""
+
+    @classmethod
+    def of(cls, setting: str | None, what: str, place: str | None = None) -> Fault:
+        """Return the fault of a setting; `place` is the file that it stands in, or `environment`."""
+        return cls(setting, what, ": ".join(part for part in (place, setting, what) if part is not None))
+
+    @classmethod
+    def in_another_file(cls, setting: str, what: str) -> Fault:
+        """Return a fault of what a setting names; `what` begins with the file."""
+        return cls(setting, what, what)
+
+
 class SettingsFault(Exception):
-    """The configuration cannot be used; `faults` holds one line for each fault, keys and rules but no values.
+    """The configuration cannot be used; `found` holds each fault, and `faults` one line for each.
 
     `rest` holds the sections without a fault, with defaults in place of the others, for who looks for further faults
     in one run; None when nothing can be read. It is not to be served.
     """
 
-    def __init__(self, faults: list[str], rest: Settings | None = None) -> None:
-        self.faults = faults
+    def __init__(self, found: Sequence[Fault], rest: Settings | None = None) -> None:
+        self.found = tuple(found)
+        self.faults = [fault.line for fault in found]
         self.rest = rest
-        super().__init__("; ".join(faults))
+        super().__init__("; ".join(self.faults))
 
 
 class _Section(BaseModel):
@@ -251,5 +276,6 @@ def audit_key_file(settings: Settings) -> Path:
         return settings.audit.key_file
     file = settings.database.url.removeprefix("sqlite:///")
     if file == settings.database.url:
-        raise SettingsFault(["audit.key_file: is needed beside a database that is not a file: all gateways share it"])
+        what = "is needed beside a database that is not a file: all gateways share it"
+        raise SettingsFault([Fault.of("audit.key_file", what)])
     return Path(file).with_suffix(".audit-key.json")

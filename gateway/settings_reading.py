@@ -9,11 +9,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gateway.settings import PREFIX, Settings, SettingsFault
+from gateway.settings import PREFIX, Fault, Settings, SettingsFault
+
+_ENVIRONMENT: Final = "environment"
 
 
 def load(path: Path) -> Settings:
@@ -21,17 +23,17 @@ def load(path: Path) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SettingsFault([f"{path}: no such file"]) from None
+        raise SettingsFault([Fault.of(None, "no such file", str(path))]) from None
     except IsADirectoryError:
-        raise SettingsFault([f"{path}: is a directory, and a file is needed"]) from None
+        raise SettingsFault([Fault.of(None, "is a directory, and a file is needed", str(path))]) from None
     except PermissionError:
-        raise SettingsFault([f"{path}: may not be read by this user"]) from None
+        raise SettingsFault([Fault.of(None, "may not be read by this user", str(path))]) from None
     except (OSError, UnicodeDecodeError):
-        raise SettingsFault([f"{path}: cannot be read as UTF-8 text"]) from None
+        raise SettingsFault([Fault.of(None, "cannot be read as UTF-8 text", str(path))]) from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
-        raise SettingsFault([f"{path}: {fault}"]) from None
+        raise SettingsFault([Fault.of(None, str(fault), str(path))]) from None
     return from_values(values, str(path), relative_to=path.parent)
 
 
@@ -41,12 +43,12 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
     try:
         settings = Settings(**values)
     except ValidationError as fault:
-        faults = [f"{name}: {_where(e['loc'])}: {_what(e)}" for e in fault.errors()] + strays
+        faults = [Fault.of(_where(e["loc"]), _what(e), name) for e in fault.errors()] + strays
         rest = _without(values, {str(e["loc"][0]) for e in fault.errors() if e["loc"]}, relative_to)
         raise SettingsFault(faults, rest) from None
     except Exception as fault:
         # pydantic-settings refuses an environment value that is not the JSON it expects
-        raise SettingsFault([f"environment: {_variable(fault)}: cannot be read"]) from None
+        raise SettingsFault([Fault.of(_variable(fault), "cannot be read", _ENVIRONMENT)]) from None
     if strays:
         raise SettingsFault(strays)
     return settings.model_copy(
@@ -75,7 +77,7 @@ def from_values(values: Mapping[str, Any], name: str, *, relative_to: Path) -> S
     )
 
 
-def _strays() -> list[str]:
+def _strays() -> list[Fault]:
     """Return a fault for each variable that has the form of a setting and names no section: a budget misspelt is none.
 
     Without two underscores it may be anybody's: Kubernetes sets CONTACTPOINT_PORT and the like for a service named so.
@@ -83,7 +85,7 @@ def _strays() -> list[str]:
     sections = {section.upper() for section in Settings.model_fields}
     names = (name for name in sorted(os.environ) if name.upper().startswith(PREFIX) and "__" in name)
     return [
-        f"environment: {name}: is not a setting"
+        Fault.of(name, "is not a setting", _ENVIRONMENT)
         for name in names
         if name.upper().removeprefix(PREFIX).partition("__")[0] not in sections
     ]

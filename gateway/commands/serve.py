@@ -1,10 +1,10 @@
-"""`contactpoint serve`, `check-config`, `migrate` and `schema print`: what an operator runs."""
+"""`contactpoint serve`, `migrate` and `schema print`: what an operator runs."""
 
 from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,9 +12,7 @@ import sqlalchemy as sa
 import structlog
 import uvicorn
 
-from auth.idle_grants import idle_grants
 from gateway import app as wiring
-from gateway import configured
 from gateway.allocating import free_into_one_place
 from gateway.audit.claims import is_written_to
 from gateway.audit.errors import AuditError
@@ -24,20 +22,16 @@ from gateway.collecting import spare_what_stays
 from gateway.commands.errors import CommandError, OneLineCommand, OneLineGroup
 from gateway.commands.listening import close_all, listening_on, server_for
 from gateway.commands.settings_file import loaded
-from gateway.detection.feeds import FeedFault, check_feeds
 from gateway.front import asgi
 from gateway.front.early_refusals import refusing_early
 from gateway.graphql.query import sdl
-from gateway.legal_day import legal_today
 from gateway.migrate import grant, grant_purging, is_behind
 from gateway.migrate import migrate as upgrade
-from gateway.settings import DatabaseSection, Settings, SettingsFault, audit_key_file
-from gateway.settings_reading import load
+from gateway.settings import DatabaseSection, Settings, SettingsFault
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
-from gateway.storage.urls import parsed_url, sqlite_file
+from gateway.storage.urls import parsed_url
 from gateway.telemetry import configure_logs
-from gateway.tracing.configured import check_tracing
 from gateway.workers import EX_CONFIG, EX_SOFTWARE, Supervisor
 
 log = structlog.get_logger("gateway.commands.serve")
@@ -136,96 +130,6 @@ def _stop_when_told(server: uvicorn.Server) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-
-
-@click.command("check-config", cls=OneLineCommand)
-@_CONFIG
-def check_config(file: Path) -> None:
-    """Say what is wrong with a configuration, its agreements and feeds, a line for each fault; exit 2 if anything is.
-
-    Warns of grants that can open nothing, which is no fault: a hard rule stands over them, or no purpose has commenced.
-    Opens no database and asks no agency.
-
-    \b
-    Example:
-      contactpoint check-config --config gateway.toml
-    """
-    faults: list[str] = []
-    settings: Settings | None
-    try:
-        settings = load(file)
-    except SettingsFault as fault:
-        faults, settings = list(fault.faults), fault.rest
-    if settings is not None:
-        for check in _CHECKS:
-            try:
-                check(settings)
-            except SettingsFault as fault:
-                faults += [f if f.startswith("/") else f"{file}: {f}" for f in fault.faults]
-    for line in faults:
-        click.echo(line, err=True)
-    if faults or settings is None:
-        raise SystemExit(2)
-    for line in _warnings(settings):
-        click.echo(f"{file}: warning: agreements: {line}", err=True)
-    click.echo(f"{file}: good")
-
-
-def _warnings(settings: Settings) -> list[str]:
-    """Return what is no fault but should be known: grants that open nothing. The shipped templates are left out."""
-    if settings.agreements.directory is None:
-        return []
-    kinds = {s.id: s.custodian.kind for s in configured.build_sources(settings)}
-    return idle_grants(configured.load_agreements(settings), legal_today(), kinds)
-
-
-def _check_custodians(settings: Settings) -> None:
-    """Raise SettingsFault for agreements whose custodian is nobody here; serving warns of them."""
-    try:
-        agreements = configured.load_agreements(settings)
-    except SettingsFault:
-        return  # told already
-    connectors = {str(entry.get("id")) for entry in settings.connectors}
-    if unheld := configured.unheld_agreements(agreements, connectors):
-        raise SettingsFault(
-            [f"agreements: {name}: its custodian is neither kind: nor the id of a connector" for name in unheld]
-        )
-
-
-def _check_database(settings: Settings) -> None:
-    """Raise SettingsFault for a database that is none of ours or cannot be made where it is to be. Opens nothing."""
-    faults = []
-    for name, url in (("url", settings.database.url), ("migrate_url", settings.database.migrate_url)):
-        try:
-            parsed = None if url is None else parsed_url(url)
-        except StorageError as fault:
-            faults.append(f"database.{name}: {fault}")
-            continue
-        if parsed is not None and parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).parent.is_dir():
-            faults.append(f"database.{name}: {sqlite_file(parsed).parent}: no such directory")
-    if not faults:
-        audit_key_file(settings)
-    if faults:
-        raise SettingsFault(faults)
-
-
-def _check_feeds(settings: Settings) -> None:
-    """Raise SettingsFault for a workforce feed or a list of canaries that detection could not use."""
-    try:
-        check_feeds(settings.detection.workforce_file, settings.detection.canaries_file)
-    except FeedFault as fault:
-        raise SettingsFault(fault.faults) from None
-
-
-_CHECKS: tuple[Callable[[Settings], object], ...] = (
-    configured.build_sources,
-    configured.load_agreements,
-    configured.key_sources,
-    _check_custodians,
-    _check_database,
-    _check_feeds,
-    check_tracing,
-)
 
 
 @click.command(cls=OneLineCommand)

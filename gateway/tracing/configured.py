@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from gateway.errors import GatewayError
 from gateway.graphql.query import GRAPHQL_SCHEMA
 from gateway.graphql.root_fields import OTHER_OPERATIONS
-from gateway.settings import Settings, SettingsFault
+from gateway.settings import Fault, Settings, SettingsFault
 from gateway.tracing.spans import Vocabulary
 from gateway.tracing.tracing import Tracing
 
@@ -18,9 +18,8 @@ _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 def check_tracing(settings: Settings) -> None:
     """Raise SettingsFault if traces are asked for and what sends them is not installed."""
     if settings.telemetry.traces_endpoint is not None and not all(map(_is_there, _NEEDED)):
-        raise SettingsFault(
-            ["telemetry.traces_endpoint: needs the packages of the extra `telemetry`, which are not installed"]
-        )
+        what = "needs the packages of the extra `telemetry`, which are not installed"
+        raise SettingsFault([Fault.of("telemetry.traces_endpoint", what)])
 
 
 def tracing_of(settings: Settings, sources: Collection[str]) -> Tracing | None:
