@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from auth.idle_grants import idle_grants
+from auth.idle_grants import IdleGrants, idle_grants
 from gateway import configured
 from gateway.commands.errors import OneLineCommand
 from gateway.detection.feeds import FeedFault, check_feeds
@@ -19,29 +21,62 @@ from gateway.storage.errors import StorageError
 from gateway.storage.urls import parsed_url, sqlite_file
 from gateway.tracing.configured import check_tracing
 
+_AGREEMENTS = "agreements.directory"
+
 
 @click.command("check-config", cls=OneLineCommand)
 @click.option(
     "--config", "file", required=True, metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration."
 )
-def check_config(file: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For machines: faults and warnings too, on standard output.")
+def check_config(file: Path, as_json: bool) -> None:
     """Say what is wrong with a configuration, its agreements and feeds, a line for each fault; exit 2 if anything is.
 
     Warns of grants that can open nothing, which is no fault: a hard rule stands over them, or no purpose has commenced.
     Opens no database and asks no agency.
 
     \b
-    Example:
+    Examples:
       contactpoint check-config --config gateway.toml
+      contactpoint check-config --config gateway.toml --json
     """
     settings, faults = _checked(file)
-    for fault in faults:
-        click.echo(fault.line, err=True)
-    if faults or settings is None:
+    good = None if faults else settings
+    warnings = [] if good is None else _warnings(good)
+    if as_json:
+        click.echo(json.dumps(_machine(file, good, faults, warnings)))
+    else:
+        for fault in faults:
+            click.echo(fault.line, err=True)
+        for warning in warnings:
+            click.echo(f"{file}: warning: agreements: {warning}", err=True)
+    if good is None:
         raise SystemExit(2)
-    for line in _warnings(settings):
-        click.echo(f"{file}: warning: agreements: {line}", err=True)
-    click.echo(f"{file}: good")
+    if not as_json:
+        click.echo(f"{file}: good")
+
+
+def _machine(
+    file: Path, good: Settings | None, faults: Sequence[Fault], warnings: Sequence[IdleGrants]
+) -> dict[str, Any]:
+    """Return what people are told, and how much was found: in numbers, so that no name or address is said back."""
+    return {
+        "file": str(file),
+        "good": good is not None,
+        "found": None if good is None else _found(good),
+        "warnings": [{"code": each.idleness.value, "setting": _AGREEMENTS, "message": str(each)} for each in warnings],
+        "faults": [{"setting": each.setting, "message": each.what} for each in faults],
+    }
+
+
+def _found(good: Settings) -> dict[str, int]:
+    """Return how many of each a good configuration has. The shipped templates are left out: nobody is a party."""
+    own = good.agreements.directory is not None
+    return {
+        "sources": len(good.connectors),
+        "issuers": len(good.issuers),
+        "agreements": len(configured.load_agreements(good).agreements) if own else 0,
+    }
 
 
 def _checked(file: Path) -> tuple[Settings | None, list[Fault]]:
@@ -61,7 +96,7 @@ def _checked(file: Path) -> tuple[Settings | None, list[Fault]]:
     return settings, faults
 
 
-def _warnings(settings: Settings) -> list[str]:
+def _warnings(settings: Settings) -> list[IdleGrants]:
     """Return what is no fault but should be known: grants that open nothing. The shipped templates are left out."""
     if settings.agreements.directory is None:
         return []
@@ -78,7 +113,7 @@ def _check_custodians(settings: Settings) -> None:
     connectors = {str(entry.get("id")) for entry in settings.connectors}
     if unheld := configured.unheld_agreements(agreements, connectors):
         told = [f"{name}: its custodian is neither kind: nor the id of a connector" for name in unheld]
-        raise SettingsFault([Fault("agreements.directory", what, f"agreements: {what}") for what in told])
+        raise SettingsFault([Fault(_AGREEMENTS, what, f"agreements: {what}") for what in told])
 
 
 def _check_database(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from auth.agreement_files import SHIPPED, load
-from auth.idle_grants import idle_grants
+from auth.idle_grants import Idleness, idle_grants
 from auth.sharing import Organisation
 from gateway.__main__ import main
 from schema.vocabulary import AgencyKind, Purpose
@@ -26,7 +26,10 @@ def test_a_grant_under_a_hard_rule_is_named_with_its_number_and_the_rule() -> No
     framework = grant(purposes=frozenset({Purpose.COOP_S10}))
     claimed = grant(purposes=frozenset({Purpose.COURT_ORDER}))
 
-    assert idle_grants(agreed(agreement(grant(), framework, claimed)), TODAY) == [
+    found = idle_grants(agreed(agreement(grant(), framework, claimed)), TODAY)
+
+    assert {each.idleness for each in found} == {Idleness.HARD_RULE}
+    assert list(map(str, found)) == [
         "these grants open nothing, for the hard rule APPOINTMENT: an-agreement 3",
         "these grants open nothing, for the hard rule NOT_A_POWER: an-agreement 2",
     ]
@@ -35,7 +38,12 @@ def test_a_grant_under_a_hard_rule_is_named_with_its_number_and_the_rule() -> No
 def test_a_grant_whose_purposes_have_not_commenced_is_named_with_them() -> None:
     found = idle_grants(agreed(agreement(grant()), commenced=None), TODAY)
 
-    assert found == ["these grants open nothing, for no purpose of theirs has commenced (CP_S47): an-agreement 1"]
+    assert [(each.idleness, str(each)) for each in found] == [
+        (
+            Idleness.NOT_COMMENCED,
+            "these grants open nothing, for no purpose of theirs has commenced (CP_S47): an-agreement 1",
+        )
+    ]
 
 
 def test_a_connector_is_judged_by_its_kind_and_one_that_is_not_known_by_every_kind() -> None:
@@ -44,14 +52,15 @@ def test_a_connector_is_judged_by_its_kind_and_one_that_is_not_known_by_every_ki
 
     assert idle_grants(terms, TODAY) == []
     assert idle_grants(terms, TODAY, {"cs": AgencyKind.POLICE}) == []
-    assert "SERIOUS_VIOLENCE" in idle_grants(terms, TODAY, {"cs": AgencyKind.HEALTH})[0]
+    assert "SERIOUS_VIOLENCE" in str(idle_grants(terms, TODAY, {"cs": AgencyKind.HEALTH})[0])
 
 
 def test_what_names_a_practitioner_to_a_kind_that_sees_teams_only_is_named() -> None:
     names = grant(opens=frozenset({"involvements.practitioner"}))
-    (line,) = idle_grants(agreed(agreement(names, team_only=frozenset({AgencyKind.CHILDRENS_SERVICES}))), TODAY)
+    (found,) = idle_grants(agreed(agreement(names, team_only=frozenset({AgencyKind.CHILDRENS_SERVICES}))), TODAY)
 
-    assert "team_only closes involvements.practitioner" in line
+    assert found.idleness is Idleness.TEAM_ONLY
+    assert "team_only closes involvements.practitioner" in str(found)
 
 
 @pytest.mark.parametrize("named", ["nobody", "force"])
@@ -59,8 +68,8 @@ def test_a_grant_that_names_no_party_of_its_kinds_is_named(named: str) -> None:
     force = Organisation("force", "Force", AgencyKind.POLICE, None)
     found = agreed(agreement(grant(organisations=frozenset({named}))), parties=(force,))
 
-    assert idle_grants(found, TODAY) == [
-        "these grants open nothing, for they name no party of their kinds: an-agreement 1"
+    assert [(each.idleness, str(each)) for each in idle_grants(found, TODAY)] == [
+        (Idleness.NO_PARTY, "these grants open nothing, for they name no party of their kinds: an-agreement 1")
     ]
 
 
@@ -68,7 +77,8 @@ def test_no_shipped_grant_is_idle_but_for_a_purpose_that_has_not_commenced() -> 
     found = idle_grants(load(SHIPPED), TODAY)
 
     assert found
-    assert all("no purpose of theirs has commenced" in line for line in found)
+    assert all(each.idleness is Idleness.NOT_COMMENCED for each in found)
+    assert all("no purpose of theirs has commenced" in str(each) for each in found)
 
 
 @pytest.fixture
