@@ -7,7 +7,7 @@ step began. Of processes that take the same step at once, one moves it; the othe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from gateway.audit.index_writing import KEPT, MOST_ROWS, at_once, forget, mark_u
 from gateway.audit.indexed import FORGOTTEN, Changes, Closing, Purge
 from gateway.audit.keys import AuditKeys
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
+from gateway.progress import Progress, in_steps, untold
 from gateway.resting import Resting
 from gateway.storage.engine import writing
 
@@ -49,20 +50,24 @@ class EventIndex:
         self._keys = keys
         self._step = step
 
-    def catch_up(self, *, seconds: float, aside: bool = False) -> bool:
+    def catch_up(self, *, seconds: float, aside: bool = False, progress: Progress = untold) -> bool:
         """Take up what the log held when this was called; return False if the time was over before that.
 
-        `aside` is for who has time, beside lookups that have none: steps are small, and after each it rests. Raises
-        sqlalchemy errors, and ValueError if a leaf cannot be read.
+        `aside` is for who has time, beside lookups that have none: steps are small, and after each it rests.
+        `progress` is told in records. Raises sqlalchemy errors, and ValueError if a leaf cannot be read.
         """
         until, resting = time.monotonic() + seconds, Resting()
         most = min(self._step, _ASIDE_RECORDS) if aside else self._step
-        for shard, end in self._ends().items():
-            position = self._position(shard)
+        ends = self._ends()
+        positions = {shard: self._position(shard) for shard in ends}
+        told = in_steps(progress, sum(max(0, end - positions[shard]) for shard, end in ends.items()))
+        for shard, end in ends.items():
+            position = positions[shard]
             while position < end:
                 if time.monotonic() >= until:
                     return False
-                position = self._advance(shard, position, most)
+                before, position = position, self._advance(shard, position, most)
+                told(position - before)
                 if aside:
                     resting.rest()
                 else:
@@ -73,13 +78,14 @@ class EventIndex:
         """Say of the look-ups with these receipts that the detection found no reason for them; for `UNEXPLAINED`."""
         mark_unexplained(self._engine, receipts)
 
-    def rebuild(self, progress: Callable[[int], None] = lambda _: None) -> int:
+    def rebuild(self, progress: Progress = untold) -> int:
         """Write every row anew from the log, take away what the log does not have, and return how many records it read.
 
-        Queries go on meanwhile, and see each row as it was or as it will be. `progress` is told of each step's records.
+        Queries go on meanwhile, and see each row as it was or as it will be. `progress` is told in records.
         """
-        read = 0
-        for shard in self._ends():
+        read, ends = 0, self._ends()
+        told = in_steps(progress, sum(ends.values()))
+        for shard in ends:
             self.catch_up(seconds=float("inf"))
             since = 0
             # as far as anybody has come: a purge that they have taken up is then taken up again here
@@ -89,28 +95,31 @@ class EventIndex:
                     write(connection, changes)
                 forget(self._engine, changes)
                 read += count
-                progress(count)
+                told(count)
                 time.sleep(_REST_SECONDS)
         self._drop_strays()
         return read
 
-    def differences(self) -> int:
+    def differences(self, progress: Progress = untold) -> int:
         """Return how many rows are not what the log gives; 0 for an index that can be relied on.
 
         What was purged after it was indexed differs in nothing that counts: neither says more than the leaf.
+        `progress` is told in records.
         """
         self.catch_up(seconds=float("inf"))
         found = self._strays()
-        announced = self._announced()
-        for shard in self._ends():
+        announced, ends = self._announced(), self._ends()
+        told = in_steps(progress, sum(ends.values()))
+        for shard in ends:
             since, closed = 0, 0
             while since < self._position(shard):
-                changes, _, after = self._changes(shard, since, self._step)
+                changes, count, after = self._changes(shard, since, self._step)
                 stored = self._stored(shard, {seq for _, seq in changes.events} | {c.intent for c in changes.closings})
                 found += sum(_differ(row, stored.get(seq), announced) for (_, seq), row in changes.events.items())
                 found += sum(_closed_otherwise(closing, stored.get(closing.intent)) for closing in changes.closings)
                 closed += len(changes.closings) + sum(r["closing_seq"] is not None for r in changes.events.values())
                 since = after
+                told(count)
             # a row that is closed without an OUTCOME is the one difference that no record shows
             found += abs(closed - self._closed(shard))
         return found

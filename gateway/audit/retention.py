@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from gateway.audit.events import EventKind
 from gateway.audit.leaves import parse_leaf
 from gateway.audit.tables import announced_purge, audit_leaf, audit_payload
+from gateway.progress import Progress, in_steps, untold
 from gateway.storage.engine import is_postgresql, writing
 from gateway.storage.sqlite import BUSY_MILLISECONDS
 from gateway.storage.tables import review
@@ -62,6 +63,11 @@ class Range:
     last: int
     kinds: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def length(self) -> int:
+        """How many records it spans."""
+        return self.last - self.first + 1
+
 
 class _Payload(msgspec.Struct):
     """The keys of a payload that this module reads."""
@@ -76,18 +82,24 @@ _content = msgspec.json.Decoder(_Payload).decode
 
 
 def doomed(
-    connection: sa.Connection, shard: str, before: Mapping[EventKind, int], holds: Collection[str] = ()
+    connection: sa.Connection,
+    shard: str,
+    before: Mapping[EventKind, int],
+    holds: Collection[str] = (),
+    progress: Progress = untold,
 ) -> Iterator[Range]:
     """Yield the payloads of a shard that may go: of which kinds, older than which time in milliseconds.
 
-    `holds` are receipts and pseudonyms that must stay. Raises ValueError for a leaf that cannot be read.
+    `holds` are receipts and pseudonyms that must stay. `progress` is told in records, each of which is read twice.
+    Raises ValueError for a leaf that cannot be read.
     """
     kept = frozenset(holds) | _under_review(connection)
     held = [word.encode() for word in (*holds, *_reviews_of(connection, holds))]
-    open_intents = _open_intents(connection, shard, before.get(EventKind.OUTCOME, 0))
+    read_so_far = in_steps(progress, 2 * _size(connection, shard))
+    open_intents = _open_intents(connection, shard, before.get(EventKind.OUTCOME, 0), read_so_far)
     staying: set[int] = set()  # INTENTs that stay, and with them what belongs to them
     current: Range | None = None
-    for seq, leaf, payload in _rows(connection, shard):
+    for seq, leaf, payload in _rows(connection, shard, read_so_far):
         read = parse_leaf(leaf)
         kind = EventKind(read.kind)
         goes = False
@@ -145,8 +157,11 @@ def announce(engine: sa.Engine, purge: Range, by_shard: str, by_seq: int) -> Non
         connection.execute(sa.insert(announced_purge), row)
 
 
-def delete(engine: sa.Engine, purge: Range) -> int:
-    """Delete what was announced, a slice at a time, so that no lookup waits long; return how many payloads went."""
+def delete(engine: sa.Engine, purge: Range, told: Callable[[int], None] = lambda _: None) -> int:
+    """Delete what was announced, a slice at a time, so that no lookup waits long; return how many payloads went.
+
+    `told` hears how many records each slice spanned.
+    """
     gone = 0
     of = audit_payload.c
     for first in range(purge.first, purge.last + 1, _SLICE):
@@ -155,6 +170,7 @@ def delete(engine: sa.Engine, purge: Range) -> int:
             gone += connection.execute(
                 sa.delete(audit_payload).where(of.shard == purge.shard, of.seq >= first, of.seq <= last)
             ).rowcount
+        told(last - first + 1)
         time.sleep(_REST_SECONDS)
     return gone
 
@@ -185,7 +201,15 @@ def _wiped(connection: sa.Connection) -> bool:
     return not busy
 
 
-def _rows(connection: sa.Connection, shard: str) -> Iterator[tuple[int, bytes, bytes | None]]:
+def _size(connection: sa.Connection, shard: str) -> int:
+    last = connection.scalar(sa.select(sa.func.max(audit_leaf.c.seq)).where(audit_leaf.c.shard == shard))
+    return 0 if last is None else int(last) + 1
+
+
+def _rows(
+    connection: sa.Connection, shard: str, told: Callable[[int], None]
+) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """Yield seq, leaf and payload of every record, a batch at a time; `told` hears how many a batch had."""
     query = (
         sa.select(audit_leaf.c.seq, audit_leaf.c.body, audit_payload.c.body)
         .outerjoin_from(
@@ -197,14 +221,16 @@ def _rows(connection: sa.Connection, shard: str) -> Iterator[tuple[int, bytes, b
         .order_by(audit_leaf.c.seq)
         .execution_options(yield_per=1000)
     )
-    for row in connection.execute(query):
-        yield row[0], row[1], row[2]
+    for rows in connection.execute(query).partitions():
+        for row in rows:
+            yield row[0], row[1], row[2]
+        told(len(rows))
 
 
-def _open_intents(connection: sa.Connection, shard: str, before: int) -> set[int]:
+def _open_intents(connection: sa.Connection, shard: str, before: int, read_so_far: Callable[[int], None]) -> set[int]:
     """Return the INTENTs that no OUTCOME of before closes."""
     found: set[int] = set()
-    for seq, leaf, payload in _rows(connection, shard):
+    for seq, leaf, payload in _rows(connection, shard, read_so_far):
         read = parse_leaf(leaf)
         if payload is None:
             continue

@@ -9,7 +9,7 @@ shows it is a checkpoint that somebody else has kept, given as `Trust.held`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -46,6 +46,7 @@ from gateway.audit.verification.stretch import Stretch, Told
 from gateway.audit.verification.tree import check_stretch
 from gateway.audit.verification.trust import Trust
 from gateway.audit.verification.witnessed import check_witnessed
+from gateway.progress import Progress, in_steps, untold
 from gateway.storage.engine import is_postgresql
 from gateway.storage.urls import sqlite_file
 
@@ -58,9 +59,6 @@ _APART_BYTES: Final = 1 << 26
 """The same for the question whether the database file contradicts itself."""
 
 _DAMAGED: Final = "the database file contradicts itself"
-
-Progress = Callable[[int, int], None]
-"""Told how many of how many leaves have been checked."""
 
 
 class NoLog(Exception):
@@ -95,11 +93,12 @@ class _Log:
 
 
 def verify(
-    engine: sa.Engine, trust: Trust | None = None, *, processes: int = 1, progress: Progress = lambda done, of: None
+    engine: sa.Engine, trust: Trust | None = None, *, processes: int = 1, progress: Progress = untold
 ) -> Verification:
     """Return what a complete reading of the log finds; a running gateway may go on writing meanwhile.
 
-    With `processes` above one, a long shard is read by as many, each with a connection of its own.
+    With `processes` above one, a long shard is read by as many, each with a connection of its own. `progress` is told
+    of each shard by itself, in leaves.
     Raises NoLog when the database has no log, or an empty one.
     """
     trust = trust or Trust()
@@ -138,13 +137,11 @@ def _check_shard(
     wanted |= {each.checkpoint.size for each in trust.held if each.checkpoint.origin == origin_of(name)}
     shard = log.shards[name] = Shard(name, sizes=seals.sizes | frozenset(wanted))
     places = stretches_of(reader, shard)
-    done = 0
+    told = in_steps(progress, shard.size)
 
     def counted(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
-        nonlocal done
         for stretch in stretches:
-            done += stretch.end - stretch.first
-            progress(min(done, shard.size), shard.size)
+            told(stretch.end - stretch.first)
             yield stretch
 
     calls = [Call(name, first, end, _within(shard, first, end)) for first, end in places]

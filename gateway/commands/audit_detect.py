@@ -23,6 +23,7 @@ from gateway.audit.verification.trust import Trust
 from gateway.audit.verify import NoLog, Status, verify
 from gateway.commands.audit_verify import place
 from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.progress_bar import progress_bar
 from gateway.commands.rendering import plain
 from gateway.commands.settings_file import loaded
 from gateway.detection.detector import Alert
@@ -31,6 +32,7 @@ from gateway.detection.lookups import LogFault, Place
 from gateway.detection.settings import DetectionSection
 from gateway.detection.watch import Ran, Watch
 from gateway.migrate import migrate
+from gateway.progress import Progress, untold
 from gateway.settings import audit_key_file
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import StorageError
@@ -79,7 +81,9 @@ def detect(
     given = {"workforce_file": workforce, "canaries_file": canaries}
     section = source.detection.model_copy(update={k: v for k, v in given.items() if v is not None})
     try:
-        ran = asyncio.run(_run(source, section, since, _trust(file, data) if verifying else None))
+        trust = _trust(file, data) if verifying else None
+        with progress_bar("records", shown=not as_json) as progress:
+            ran = asyncio.run(_run(source, section, since, trust, progress))
     except FeedFault as fault:
         raise CommandError("\n".join(fault.faults)) from None
     except NoLog:
@@ -106,18 +110,20 @@ def _source(file: Path | None, data: Path | None) -> _Source:
     return _Source(f"sqlite:///{database}", database.with_suffix(".audit-key.json"), None, DetectionSection())
 
 
-async def _run(source: _Source, section: DetectionSection, since: datetime | None, trust: Trust | None) -> Ran:
+async def _run(
+    source: _Source, section: DetectionSection, since: datetime | None, trust: Trust | None, progress: Progress
+) -> Ran:
     engine = open_engine(source.url, create=False)
     try:
         migrate(engine)
         keys = keys_of_log(engine, source.key_file)
         # before this process adds its own records
-        faults = faults_of(engine, trust) if trust is not None else []
+        faults = faults_of(engine, trust, progress) if trust is not None else []
         signer = signer_of_log(engine, keys, source.signing_key_file)
         log = AuditLog.open(engine, keys, on_fatal=lambda: None, signer=signer)
         try:
             started = None if since is None else since.replace(tzinfo=UTC)
-            return await Watch(engine, keys, log, section).run(since=started, faults=faults)
+            return await Watch(engine, keys, log, section).run(since=started, faults=faults, progress=progress)
         finally:
             log.close()
             # what this command recorded is not left for the next gateway to sign
@@ -126,9 +132,9 @@ async def _run(source: _Source, section: DetectionSection, since: datetime | Non
         engine.dispose()
 
 
-def faults_of(engine: sa.Engine, trust: Trust | None = None) -> list[LogFault]:
+def faults_of(engine: sa.Engine, trust: Trust | None = None, progress: Progress = untold) -> list[LogFault]:
     """Return what verification finds as one fault: the same findings, another day, are the same item."""
-    found = verify(engine, trust)
+    found = verify(engine, trust, progress=progress)
     if found.status is Status.GOOD:
         return []
     known_by = sha256("\n".join(found.findings).encode()).hexdigest()[:24]

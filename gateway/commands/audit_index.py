@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +18,9 @@ from gateway.audit.reports.report import Report, Table, moment
 from gateway.auditing import ends_of
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.log_reading import config_option, data_option, opened_log, period_of, period_options
+from gateway.commands.progress_bar import progress_bar
 from schema.vocabulary import LookupOutcome, Purpose
 
-_PROGRESS_SECONDS: Final = 2.0
 _KINDS: Final = [kind.value for kind in EventKind if kind not in {EventKind.HEARTBEAT, EventKind.OUTCOME}]
 _OUTCOMES: Final = [*(outcome.value for outcome in LookupOutcome), "FAILED", "DENIED", "UNKNOWN"]
 
@@ -44,30 +42,19 @@ def index(file: Path | None, data: Path | None, rebuild: bool, check: bool) -> N
     """
     if rebuild and check:
         raise CommandError("give one of --rebuild and --check")
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=True) as opened:
         if check:
-            found = opened.index.differences()
+            with progress_bar("records", shown=True) as progress:
+                found = opened.index.differences(progress)
             click.echo(f"{found} rows differ from the log" if found else "the index is what the log says")
             if found:
                 raise SystemExit(4)
         elif rebuild:
-            click.echo(f"{opened.index.rebuild(_Progress())} records indexed anew")
+            with progress_bar("records", shown=True) as progress:
+                read = opened.index.rebuild(progress)
+            click.echo(f"{read} records indexed anew")
         else:
             click.echo("the index is up with the log")
-
-
-class _Progress:
-    """Says on a terminal how far it is, once it takes longer than two seconds."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _PROGRESS_SECONDS
-        self._done = 0
-
-    def __call__(self, records: int) -> None:
-        self._done += records
-        if sys.stderr.isatty() and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PROGRESS_SECONDS
-            click.echo(f"{self._done} records", err=True)
 
 
 @click.command("events", cls=OneLineCommand)
@@ -96,7 +83,7 @@ def events(file: Path | None, data: Path | None, as_json: bool, most: int, **wan
       contactpoint audit events --config gateway.toml --kind READ --json
     """
     chosen = _wanted(wanted)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=not as_json) as opened:
         opened.require_known(wanted["organisation"])
         with opened.engine.connect() as connection:
             found, more = page(connection, chosen, None, most)

@@ -29,6 +29,8 @@ from gateway.audit.retention import (
 from gateway.audit.tables import audit_shard
 from gateway.commands.errors import CommandError, OneLineCommand
 from gateway.commands.log_reading import OpenedLog, config_option, data_option, moment_of, opened_log, operator
+from gateway.commands.progress_bar import progress_bar
+from gateway.progress import Progress, in_steps
 from gateway.settings import Settings
 from gateway.storage.engine import open_engine
 
@@ -86,13 +88,16 @@ def purge(
         if opened.settings.database.purge_url is not None:
             purging = open_engine(opened.settings.database.purge_url, create=False)
         try:
-            finished = 0 if dry_run else sum(delete(purging, each) for each in _unfinished(opened.engine))
-            ranges = _chosen(opened, shards, cutoffs)
-            if not dry_run:
-                asyncio.run(_purge(opened, purging, ranges, cutoffs, str(authority)))
-                opened.index.catch_up(seconds=60.0)
-                if not wipe(purging):
-                    click.echo(_STILL_THERE, err=True)
+            wiped = True
+            with progress_bar("records", shown=not as_json) as progress:
+                finished = 0 if dry_run else _finish(purging, _unfinished(opened.engine), progress)
+                ranges = _chosen(opened, shards, cutoffs, progress)
+                if not dry_run:
+                    asyncio.run(_purge(opened, purging, ranges, cutoffs, str(authority), progress))
+                    opened.index.catch_up(seconds=60.0, progress=progress)
+                    wiped = wipe(purging)
+            if not wiped:
+                click.echo(_STILL_THERE, err=True)
         finally:
             if purging is not opened.engine:
                 purging.dispose()
@@ -137,19 +142,31 @@ def _unfinished(engine: sa.Engine) -> list[Range]:
         return unfinished(connection)
 
 
-def _chosen(opened: OpenedLog, shards: Sequence[str], cutoffs: Mapping[EventKind, int]) -> list[Range]:
+def _finish(purging: sa.Engine, ranges: Sequence[Range], progress: Progress) -> int:
+    told = in_steps(progress, sum(each.length for each in ranges))
+    return sum(delete(purging, each, told) for each in ranges)
+
+
+def _chosen(
+    opened: OpenedLog, shards: Sequence[str], cutoffs: Mapping[EventKind, int], progress: Progress
+) -> list[Range]:
+    holds = opened.settings.audit.legal_holds
     with opened.engine.connect() as connection:
         try:
-            return [
-                each for name in shards for each in doomed(connection, name, cutoffs, opened.settings.audit.legal_holds)
-            ]
+            return [each for name in shards for each in doomed(connection, name, cutoffs, holds, progress)]
         except ValueError:
             raise CommandError("a record cannot be read; run `contactpoint audit verify`") from None
 
 
 async def _purge(
-    opened: OpenedLog, purging: sa.Engine, ranges: Sequence[Range], cutoffs: Mapping[EventKind, int], authority: str
+    opened: OpenedLog,
+    purging: sa.Engine,
+    ranges: Sequence[Range],
+    cutoffs: Mapping[EventKind, int],
+    authority: str,
+    progress: Progress,
 ) -> None:
+    told = in_steps(progress, sum(each.length for each in ranges))
     until = datetime.fromtimestamp(max(cutoffs.values()) / 1000, UTC).isoformat(timespec="seconds")
     for each in ranges:
         said = {
@@ -164,7 +181,7 @@ async def _purge(
         }
         receipt: Receipt = await opened.log.append(EventKind.ADMIN, said)
         announce(purging, each, receipt.shard, receipt.seq)
-        delete(purging, each)
+        delete(purging, each, told)
 
 
 def _tell(ranges: Sequence[Range], finished: int, *, dry_run: bool, as_json: bool) -> None:

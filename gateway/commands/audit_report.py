@@ -29,7 +29,8 @@ from gateway.commands.log_reading import (
     period_of,
     period_options,
 )
-from gateway.commands.report_output import now, put, report_options
+from gateway.commands.report_output import for_people, now, put, reading, report_options
+from gateway.progress import Progress
 
 _MOST_OPEN: Final = 100
 _UNDER_WAY_MS: Final = 60_000  # a look-up that began within a minute may still be under way
@@ -67,9 +68,9 @@ def rates(file: Path | None, data: Path | None, form: str, out: Path | None, **g
       contactpoint audit report rates --config gateway.toml --since 2026-11-01 --format json
     """
     period = _period(given)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=for_people(form)) as opened:
         opened.require_known(period.organisation)
-        with opened.engine.connect() as connection:
+        with reading(form), opened.engine.connect() as connection:
             found = {by: counting.rates(connection, period, by) for by in ("organisation", "role", "purpose")}
         count = sum(rate.lookups for rate in found["organisation"])
         _show(opened, Reading.RATES, counting.rates_report(found, period, now()), form, out, period, count)
@@ -85,9 +86,9 @@ def peers(file: Path | None, data: Path | None, form: str, out: Path | None, **g
       contactpoint audit report peers --config gateway.toml --organisation northshire-council --since 2026-11-01
     """
     period = _period(given)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=for_people(form)) as opened:
         opened.require_known(period.organisation)
-        with opened.engine.connect() as connection:
+        with reading(form), opened.engine.connect() as connection:
             found = counting.people(connection, period)
         made = counting.peers_report(found, period, now())
         _show(opened, Reading.PEERS, made, form, out, period, len(found))
@@ -103,9 +104,9 @@ def break_glass(file: Path | None, data: Path | None, form: str, out: Path | Non
       contactpoint audit report break-glass --config gateway.toml --format html --out ledger.html
     """
     period = _period(given)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=for_people(form)) as opened:
         opened.require_known(period.organisation)
-        with opened.engine.connect() as connection:
+        with reading(form), opened.engine.connect() as connection:
             found = ledger.overrides(connection, period)
         made = ledger.ledger_report(found, period, datetime.now(UTC), now())
         _show(opened, Reading.BREAK_GLASS, made, form, out, period, len(found))
@@ -121,8 +122,9 @@ def integrity_(file: Path | None, data: Path | None, form: str, out: Path | None
       contactpoint audit report integrity --config gateway.toml --format json
     """
     with opened_log(file, data, catch_up=False) as opened:
-        verified = verify(opened.engine, _trust(opened))
-        differences = _differences(opened)
+        with reading(form) as progress:
+            verified = verify(opened.engine, _trust(opened), progress=progress)
+            differences = _differences(opened, progress)
         with opened.engine.connect() as connection:
             shards = integrity.shards(connection)
             before = int(time.time() * 1000) - _UNDER_WAY_MS
@@ -133,10 +135,10 @@ def integrity_(file: Path | None, data: Path | None, form: str, out: Path | None
         _show(opened, Reading.INTEGRITY, made, form, out, Period(None, None, None), sum(s.records for s in shards))
 
 
-def _differences(opened: OpenedLog) -> int | None:
+def _differences(opened: OpenedLog, progress: Progress) -> int | None:
     try:
-        opened.bring_index_up()
-        return opened.index.differences()
+        opened.bring_index_up(progress)
+        return opened.index.differences(progress)
     except msgspec.MsgspecError:
         return None  # the verdict beside it says what cannot be read
 

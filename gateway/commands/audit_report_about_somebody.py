@@ -27,7 +27,7 @@ from gateway.commands.log_reading import (
     period_of,
     period_options,
 )
-from gateway.commands.report_output import now, put, report_options
+from gateway.commands.report_output import for_people, now, put, reading, report_options
 from schema.identifiers import NHSNumber
 
 _LONGEST: Final = 200
@@ -77,9 +77,9 @@ def subject(
     """
     order, decisions = _order(given), _decisions(given)
     number = _number(number_file)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=for_people(form)) as opened:
         pseudonym = opened.keys.pseudonym(number)
-        with opened.engine.connect() as connection:
+        with reading(form), opened.engine.connect() as connection:
             found = looks.of_subject(connection, pseudonym, order.since_ms, order.until_ms)
             looks.check_complete(connection, pseudonym, found, lambda at_ms: _within(at_ms, order))
         judged = _judged(opened, found, decisions, given["live_days"], [pseudonym])
@@ -119,9 +119,9 @@ def practitioner(
     """
     order, decisions = _order(given), _decisions(given)
     who = _asked_for("Practitioner", who_file)
-    with opened_log(file, data) as opened:
+    with opened_log(file, data, shown=for_people(form)) as opened:
         needle, matches = _sought(by, who)
-        with opened.engine.connect() as connection:
+        with reading(form), opened.engine.connect() as connection:
             found, fields = looks.of_practitioner(connection, needle, matches)
         found = [e for e in found if _within(e.row["at_ms"], order)]
         judged = _judged(opened, found, decisions, given["live_days"], [e.row["subject"] or "" for e in found])

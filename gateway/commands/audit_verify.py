@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from rich.progress import Progress
 
 from gateway.audit.keys import AuditKeys, KeyFileRefused
 from gateway.audit.notes import NoteRefused, VerifierKey, parse_verifier_key
@@ -22,13 +18,13 @@ from gateway.audit.verify import NoLog, Status, Verification, verify
 from gateway.audit.witnessing.configured import configured_keys
 from gateway.audit.witnessing.store import WitnessStoreRefused, is_store, witnessed_notes
 from gateway.commands.errors import CommandError, OneLineCommand
+from gateway.commands.progress_bar import progress_bar
 from gateway.commands.settings_file import loaded
 from gateway.settings import audit_key_file
 from gateway.storage.engine import open_engine
 from gateway.storage.errors import DatabaseUnreadable, DurabilityNotMet, NoDatabase, StorageError
 
 _EXIT = {Status.GOOD: 0, Status.TAMPERED: 4, Status.INCOMPLETE: 3}
-_PROGRESS_AFTER_SECONDS = 2.0
 
 _CONFIG = click.option("--config", "file", metavar="FILE", type=click.Path(path_type=Path), help="TOML configuration.")
 _DATA = click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="A demo's data folder instead.")
@@ -88,7 +84,7 @@ def verify_log(
         with ExitStack() as opened:
             engine = open_engine(known.url, create=False)
             opened.callback(engine.dispose)
-            progress = opened.enter_context(_progress("records", shown=not as_json))
+            progress = opened.enter_context(progress_bar("records", shown=not as_json))
             found = verify(engine, trust, processes=processes or os.cpu_count() or 1, progress=progress)
     except (NoDatabase, NoLog):
         raise CommandError("there is no log there") from None
@@ -212,19 +208,3 @@ def _witnessed(place: Path) -> list[Held]:
         raise CommandError(str(refused)) from None
     except NoteRefused as refused:
         raise CommandError(f"{place}: this is no signed checkpoint: {refused}") from None
-
-
-@contextmanager
-def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give what is told how far the work is; shown on a terminal, once the work has taken two seconds."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda done, of: None
-        return
-    began = time.monotonic()
-    with Progress(transient=True) as bar:
-        task = bar.add_task(what, visible=False, total=None)
-
-        def told(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of, visible=time.monotonic() - began >= _PROGRESS_AFTER_SECONDS)
-
-        yield told

@@ -29,9 +29,11 @@ from gateway.audit.log import AuditLog
 from gateway.audit.recovery import keys_of_log, signer_of_log
 from gateway.audit.tables import audit_leaf
 from gateway.commands.errors import CommandError, LogContradicted
+from gateway.commands.progress_bar import progress_bar
 from gateway.commands.settings_file import loaded
 from gateway.configured import load_agreements
 from gateway.migrate import migrate
+from gateway.progress import Progress
 from gateway.settings import Settings, SettingsFault, audit_key_file
 from gateway.settings_reading import from_values
 from gateway.shields import lists_read
@@ -85,9 +87,9 @@ class OpenedLog:
         if organisation not in self.agreements().organisations:
             raise CommandError("no agreement names the organisation of --organisation, and nobody of it is on the log")
 
-    def bring_index_up(self) -> None:
+    def bring_index_up(self, progress: Progress) -> None:
         """Read what the index has not yet read. Raises CommandError if that is too much; msgspec, sqlalchemy errors."""
-        if not self.index.catch_up(seconds=_INDEX_SECONDS):
+        if not self.index.catch_up(seconds=_INDEX_SECONDS, progress=progress):
             raise CommandError("the index is too far behind the log; run `contactpoint audit index` first")
 
     def kinds(self) -> dict[str, AgencyKind]:
@@ -110,9 +112,12 @@ class OpenedLog:
 
 
 @contextmanager
-def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -> Iterator[OpenedLog]:
+def opened_log(
+    file: Path | None, data: Path | None, *, catch_up: bool = True, shown: bool = False
+) -> Iterator[OpenedLog]:
     """Open the log that one of `--config` and `--data` names, its index brought up.
 
+    `shown` shows on a terminal how far that is, if it takes long.
     A fault is one line: exit 4 where the log is not what was written, 2 for any other.
     """
     if (file is None) == (data is None):
@@ -130,7 +135,8 @@ def opened_log(file: Path | None, data: Path | None, *, catch_up: bool = True) -
                 index = EventIndex(engine, keys)
                 opened = OpenedLog(engine, keys, log, index, settings)
                 if catch_up:
-                    opened.bring_index_up()
+                    with progress_bar("records", shown=shown) as progress:
+                        opened.bring_index_up(progress)
                 yield opened
             finally:
                 log.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import click
 from gateway.audit.reports.rendering import FORMS
 from gateway.commands.leaving import new_file
 from gateway.commands.log_reading import config_option, data_option
+from gateway.commands.progress_bar import progress_bar
+from gateway.progress import Progress
 
 
 def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,6 +27,16 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def reading(form: str) -> AbstractContextManager[Progress]:
+    """Show on a terminal that a report takes long to read, and how far that is; never where it is for machines."""
+    return progress_bar("records", shown=for_people(form))
+
+
+def for_people(form: str) -> bool:
+    """Return whether people read a report of this form."""
+    return form != "json"
 
 
 def put(printed: str, out: Path | None) -> None:

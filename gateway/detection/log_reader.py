@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -15,8 +15,14 @@ from gateway.audit.keys import AuditKeys
 from gateway.audit.leaves import Leaf, parse_leaf
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
 from gateway.detection.lookups import LogFault, Place, Seen, seen_from
+from gateway.progress import Progress, in_steps, untold
 
 _AT_ONCE: Final = 2_000
+_SHARDS: Final = sa.select(
+    audit_shard.c.id,
+    audit_shard.c.state,
+    sa.select(sa.func.max(audit_leaf.c.seq)).where(audit_leaf.c.shard == audit_shard.c.id).scalar_subquery(),
+).order_by(audit_shard.c.id)
 OPEN_MS: Final = 15 * 60_000
 """An answer takes seconds: an INTENT that is still open after this will not be closed."""
 SILENCE_MS: Final = 120_000
@@ -65,21 +71,22 @@ class LogReader:
         """Return by shard the seq of the last record that was read."""
         return {shard: at.next_seq - 1 for shard, at in self._shards.items() if at.next_seq}
 
-    def read(self, until_ms: int) -> Iterator[Read]:
+    def read(self, until_ms: int, progress: Progress = untold) -> Iterator[Read]:
         """Yield what was written since the last time, in the order of time; `until_ms` is now.
 
-        Raises sqlalchemy errors.
+        `progress` is told in records. Raises sqlalchemy errors.
         """
         with self._engine.connect() as connection:
-            states = dict(
-                connection.execute(sa.select(audit_shard.c.id, audit_shard.c.state).order_by(audit_shard.c.id)).all()
-            )
-        for shard in states:
-            self._shards.setdefault(shard, _Shard(0))
+            shards = connection.execute(_SHARDS).all()
+        new = 0
+        for shard, _, last in shards:
+            at = self._shards.setdefault(shard, _Shard(0))
+            new += 0 if last is None else max(0, int(last) + 1 - at.next_seq)
+        told = in_steps(progress, new)
         yield from heapq.merge(
-            *(self._shard(shard, until_ms) for shard in sorted(self._shards)), key=lambda read: read.known_ms
+            *(self._shard(shard, until_ms, told) for shard in sorted(self._shards)), key=lambda read: read.known_ms
         )
-        for shard, state in states.items():
+        for shard, state, _ in shards:
             if state == "FROZEN" and shard not in self._frozen:
                 self._frozen.add(shard)
                 at = self._shards[shard]
@@ -89,7 +96,7 @@ class LogReader:
     def _known(self, connection: sa.Connection) -> list[str]:
         return list(connection.scalars(sa.select(audit_shard.c.id).order_by(audit_shard.c.id)))
 
-    def _shard(self, shard: str, until_ms: int) -> Iterator[Read]:
+    def _shard(self, shard: str, until_ms: int, told: Callable[[int], None]) -> Iterator[Read]:
         at = self._shards[shard]
         while rows := self._rows(shard, at.next_seq):
             for seq, leaf_body, payload in rows:
@@ -107,6 +114,7 @@ class LogReader:
                     yield self._unreadable(shard, at, seq)
                     continue
                 yield from self._record(shard, at, seq, leaf.t, before_ms, leaf.kind, content)
+            told(len(rows))
             if len(rows) < _AT_ONCE:
                 break
         for seq, (asked_ms, _) in list(at.intents.items()):

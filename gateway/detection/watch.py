@@ -29,6 +29,7 @@ from gateway.detection.lookups import LogFault
 from gateway.detection.past import DAY
 from gateway.detection.settings import DetectionSection
 from gateway.metrics import note_detection, watch_rules
+from gateway.progress import Progress, untold
 from gateway.resting import Resting
 from gateway.storage.tables import detection_position
 
@@ -90,15 +91,23 @@ class Watch:
             return None
         return await self.run(aside=True)
 
-    async def run(self, *, since: datetime | None = None, faults: Sequence[LogFault] = (), aside: bool = False) -> Ran:
+    async def run(
+        self,
+        *,
+        since: datetime | None = None,
+        faults: Sequence[LogFault] = (),
+        aside: bool = False,
+        progress: Progress = untold,
+    ) -> Ran:
         """Read what was written since the last run, open items for what is found, escalate what waits too long.
 
         `since` looks again at all from then on; `faults` are of the log, as its verification found them; `aside` is for
-        a process that answers lookups. Raises FeedFault (with nothing read), AuditError, sqlalchemy errors.
+        a process that answers lookups. `progress` is told in records, from a thread. Raises FeedFault (with nothing
+        read), AuditError, sqlalchemy errors.
         """
         async with self._running:
             now = self._clock()
-            detector, alerts, before = await asyncio.to_thread(self._look, since, faults, aside=aside)
+            detector, alerts, before = await asyncio.to_thread(self._look, since, faults, progress, aside=aside)
             new = await asyncio.to_thread(self._findings.unknown, alerts)
             for alert in new:
                 await self._findings.open(alert, now)
@@ -119,7 +128,7 @@ class Watch:
             return ran
 
     def _look(
-        self, since: datetime | None, faults: Sequence[LogFault], *, aside: bool
+        self, since: datetime | None, faults: Sequence[LogFault], progress: Progress, *, aside: bool
     ) -> tuple[Detector, list[Alert], _Before]:
         detector = self._with_feeds()
         if not self._reader.begun:
@@ -128,7 +137,7 @@ class Watch:
         alerts: list[Alert] = []
         before: _Before | None = None
         resting = Resting()
-        for number, read in enumerate(self._reader.read(until), 1):
+        for number, read in enumerate(self._reader.read(until, progress), 1):
             if aside and number % _ASIDE_READS == 0:
                 resting.rest()
             fresh = self._is_fresh(read)

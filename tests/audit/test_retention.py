@@ -219,6 +219,22 @@ def test_after_a_purge_leaves_and_proofs_verify_and_the_payloads_are_gone(
     assert not [finding for finding in found.findings if "payload" in finding or "INTENT" in finding]
 
 
+def test_a_purge_tells_of_every_slice(
+    engine: sa.Engine, purger: sa.Engine, open_log: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.audit.retention._SLICE", 3)
+    log = open_log()
+    written(log, *[(EventKind.DENIED, {"code": "X"})] * 8)
+    with engine.connect() as connection:
+        (purge,) = doomed(connection, log.shard, LATER)
+    announce(purger, purge, log.shard, announced(log, purge))
+    slices: list[int] = []
+
+    assert delete(purger, purge, slices.append) == 8
+    assert slices == [3, 3, 2]
+    assert purge.length == 8
+
+
 def test_no_payload_can_be_deleted_that_no_committed_record_announces(
     engine: sa.Engine, open_log: Opened, purger: sa.Engine
 ) -> None:
