@@ -14,7 +14,7 @@ from gateway.audit.events import AdminAction, EventKind
 from gateway.audit.keys import AuditKeys
 from gateway.audit.leaves import Leaf, parse_leaf
 from gateway.audit.tables import audit_leaf, audit_payload, audit_shard
-from gateway.detection.lookups import LogFault, Place, Seen, seen_from
+from gateway.detection.lookups import LogFault, Place, Seen, names_the_asker, seen_from
 from gateway.progress import Progress, in_steps, untold
 
 _AT_ONCE: Final = 2_000
@@ -155,7 +155,8 @@ class LogReader:
             if asked is not None:
                 place = Place(shard, int(content["intent"]))
                 yield Read(seen_from(place, asked[0], asked[1], content, self._keys), seq, time_ms)
-        elif kind == EventKind.DENIED and content:
+        elif kind == EventKind.DENIED and names_the_asker(content):
+            # without one they would all be one person's, whose day grows with whatever is sent without a token
             yield Read(seen_from(Place(shard, seq), time_ms, content, None, self._keys, denied=True), seq, time_ms)
         elif started:
             for intent in list(at.intents):

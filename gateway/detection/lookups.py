@@ -77,6 +77,12 @@ def folded(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
+def names_the_asker(asked: Mapping[str, Any]) -> bool:
+    """Return whether a payload says who asked. A refused token is nobody's, and a count of them anybody's."""
+    caller = asked.get("caller") or {}
+    return bool((caller.get("onBehalfOf") or {}).get("subject") or caller.get("subject"))
+
+
 def seen_from(
     place: Place,
     at_ms: int,

@@ -77,6 +77,21 @@ async def test_what_the_reader_gives_is_what_was_looked_up(bench: Bench, town: T
         assert abs(one.at_ms - other.at_ms) <= 1
 
 
+async def test_refused_tokens_are_no_look_ups_of_anybody(bench: Bench, town: Town) -> None:
+    """Taken for one person's they would fill that one's day with whatever is sent without a token."""
+    refused, _ = payloads_of(look(town), bench.keys)
+    refused = {name: refused[name] for name in ("caller", "request", "subject", "receipt")} | {"rule": "scope"}
+    for payload in (
+        {"caller": {"token": "9f2c"}, "request": "r-1", "code": "TOKEN EXPIRED", "rule": None},
+        {"code": "TOKEN MALFORMED", "rule": None, "count": 86_400},
+        refused | {"code": "SCOPE"},
+    ):
+        await bench.log.append(EventKind.DENIED, payload)
+
+    found = [each for each in seen(bench) if isinstance(each, SeenLookup)]
+    assert [(each.outcome, each.receipt) for each in found] == [("SCOPE", refused["receipt"])]
+
+
 @pytest.mark.parametrize("relationship", ["ORGANISATION", "PRACTITIONER"])
 async def test_what_an_answer_kept_from_the_asker_explains_nothing_to_their_reviewers(
     bench: Bench, town: Town, relationship: str
