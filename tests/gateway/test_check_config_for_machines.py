@@ -15,7 +15,8 @@ from auth.agreement_files import SHIPPED, load
 from auth.idle_grants import Idleness
 from gateway.__main__ import main
 from tests.docs.markdown import codes, rows, text_of
-from tests.fixtures.token_factory import AUDIENCE, ISSUER, TokenFactory
+from tests.fixtures.school import written_configuration
+from tests.fixtures.token_factory import AUDIENCE
 
 AGREEMENTS = '[agreements]\ndirectory = "agreements"\n'
 FEED = "issuer,subject,organisation,team,front_door\nhttps://id.example,SECRET,,north,no\n"
@@ -31,29 +32,8 @@ opens = ["involvements"]
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    (tmp_path / "jwks.json").write_bytes(TokenFactory().jwks())
-    (tmp_path / "school.json").write_text("[]")
     shutil.copytree(SHIPPED, tmp_path / "agreements")
-    path = tmp_path / "gateway.toml"
-    path.write_text(
-        f"""\
-[resource]
-identifier = "{AUDIENCE}"
-[[issuers]]
-issuer = "{ISSUER}"
-jwks_file = "jwks.json"
-[database]
-url = "sqlite:///gateway.db"
-[[connectors]]
-id = "school-elm"
-name = "Elm School"
-kind = "SCHOOL"
-driver = "memory"
-organisation = "elm-school"
-records = "school.json"
-"""
-    )
-    return path
+    return written_configuration(tmp_path)
 
 
 def run(*arguments: object) -> Result:

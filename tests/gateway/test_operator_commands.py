@@ -23,34 +23,14 @@ from gateway.settings import audit_key_file
 from gateway.settings_reading import load
 from gateway.shields import DatabaseShields
 from gateway.storage.engine import open_engine
+from tests.fixtures.school import written_configuration
 from tests.fixtures.sources import CHILD, OTHER_CHILD
-from tests.fixtures.token_factory import AUDIENCE, ISSUER, TokenFactory
+from tests.fixtures.token_factory import AUDIENCE
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    (tmp_path / "jwks.json").write_bytes(TokenFactory().jwks())
-    (tmp_path / "school.json").write_text("[]")
-    path = tmp_path / "gateway.toml"
-    path.write_text(
-        f"""\
-[resource]
-identifier = "{AUDIENCE}"
-[[issuers]]
-issuer = "{ISSUER}"
-jwks_file = "jwks.json"
-[database]
-url = "sqlite:///gateway.db"
-[[connectors]]
-id = "school-elm"
-name = "Elm School"
-kind = "SCHOOL"
-driver = "memory"
-organisation = "elm-school"
-records = "{tmp_path}/school.json"
-"""
-    )
-    return path
+    return written_configuration(tmp_path)
 
 
 def run(*arguments: object) -> Result:
