@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from sys import intern
 from typing import Any, Final
 
 from gateway.audit.keys import AuditKeys, NotDecrypted
@@ -108,17 +109,17 @@ def seen_from(
         place=place,
         at_ms=at_ms,
         receipt=str(asked.get("receipt") or ""),
-        person=keys.opaque_id("person", issuer, subject),
-        organisation=str(caller.get("organisation")),
-        team=caller.get("team"),
-        role=str(behind.get("role") or (roles[0] if roles else "")),
-        client=str(caller.get("client")),
-        token=str(caller.get("token")),
-        purpose=str(asked.get("purpose") or ""),
-        reason=str(asked.get("reason") or ""),
-        case_reference=asked.get("caseReference"),
-        subject=asked.get("subject"),
-        outcome=str(asked.get("code")) if denied else str(told.get("outcome") or OPEN),
+        person=intern(keys.opaque_id("person", issuer, subject)),
+        organisation=_kept(caller.get("organisation")),
+        team=_kept_or_none(caller.get("team")),
+        role=_kept(behind.get("role") or (roles[0] if roles else "")),
+        client=_kept(caller.get("client")),
+        token=_kept(caller.get("token")),
+        purpose=_kept(asked.get("purpose") or ""),
+        reason=_kept(asked.get("reason") or ""),
+        case_reference=_kept_or_none(asked.get("caseReference")),
+        subject=_kept_or_none(asked.get("subject")),
+        outcome=_kept(asked.get("code") if denied else told.get("outcome") or OPEN),
         denied=denied,
         relationship=_relationship(told, disclosed),
         overridden=asked.get("override") is not None and not denied,
@@ -130,6 +131,15 @@ def seen_from(
     )
 
 
+def _kept(word: object) -> str:
+    """Return a word as it is remembered for a month: one object, however many look-ups say it."""
+    return intern(str(word))
+
+
+def _kept_or_none(word: object) -> str | None:
+    return None if word is None else _kept(word)
+
+
 def _relationship(told: Mapping[str, Any], disclosed: Mapping[str, Any]) -> str:
     """Return on what the access rested, as far as the answer showed it.
 
@@ -138,13 +148,13 @@ def _relationship(told: Mapping[str, Any], disclosed: Mapping[str, Any]) -> str:
     """
     found = str(told.get("relationship") or "NONE")
     shown = disclosed.get("entries") or disclosed.get("sections")
-    return found if shown or found == "APPOINTED" else "NONE"
+    return intern(found) if shown or found == "APPOINTED" else "NONE"
 
 
 def _involved(disclosed: Mapping[str, Any]) -> tuple[str, ...]:
     entries = disclosed.get("entries") or ()
     people = (entry.get("practitioner") or {} for entry in entries)
-    return tuple(held for person in people if (held := person.get("registration")))
+    return tuple(_kept(held) for person in people if (held := person.get("registration")))
 
 
 def _stated(asked: Mapping[str, Any], keys: AuditKeys) -> tuple[str | None, date | None, str | None]:

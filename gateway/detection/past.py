@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Final
 
 from gateway.detection.lookups import Place, SeenLookup
@@ -66,7 +67,7 @@ class View:
 
 def folded_reason(reason: str) -> str:
     """Return a reason as it is compared: without case and spaces."""
-    return " ".join(reason.casefold().split())
+    return intern(" ".join(reason.casefold().split()))
 
 
 class Past:
