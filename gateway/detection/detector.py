@@ -55,9 +55,8 @@ class Alert:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A look-up that nothing explains yet."""
+    """A look-up that nothing explains yet: no more of it is kept than is remembered in any case."""
 
-    seen: SeenLookup
     view: View
     signals: list[Signal]
     alerted: bool
@@ -150,12 +149,12 @@ class Detector:
         live = [signal for signal in signals if ground is None or ground not in signal.excused_by]
         alerted = False
         if live and self._speaks_now(live, explained=ground is not None):
-            alert = self._alert(seen, live, ground, by_time=False)
+            alert = self._alert(view, live, ground, by_time=False)
             if alert is not None:
                 alerted = True
                 yield alert
         if ground is None and not seen.denied:
-            waiting = _Waiting(seen, view, live, alerted)
+            waiting = _Waiting(view, live, alerted)
             self._waiting.append(waiting)
             if seen.subject is not None:
                 self._waiting_of.setdefault(seen.subject, []).append(waiting)
@@ -188,7 +187,7 @@ class Detector:
 
     def _ripened(self) -> Iterator[Alert]:
         ripe = self._now - self.thresholds.later_hours * HOUR
-        while self._waiting and self._waiting[0].seen.at_ms <= ripe:
+        while self._waiting and self._waiting[0].view.at_ms <= ripe:
             waiting = self._waiting.popleft()
             if waiting.view.explained:
                 live = [s for s in waiting.signals if Ground.LATER not in s.excused_by]
@@ -197,33 +196,33 @@ class Detector:
                 self._no_longer_waiting(waiting)
                 live, ground = list(waiting.signals), None
                 if self._claims_on:
-                    live.append(self._claim(waiting.seen))
+                    live.append(self._claim(waiting.view))
             score = sum(signal.weight for signal in live)
             if live and not waiting.alerted and score >= self.thresholds.alert_score:
-                alert = self._alert(waiting.seen, live, ground, by_time=True)
+                alert = self._alert(waiting.view, live, ground, by_time=True)
                 if alert is not None:
                     yield alert
                     continue
             if ground is None and not waiting.alerted:
-                self.unexplained.append((waiting.seen.at_ms, waiting.seen.receipt, score))
+                self.unexplained.append((waiting.view.at_ms, waiting.view.receipt, score))
 
-    def _claim(self, seen: SeenLookup) -> Signal:
+    def _claim(self, view: View) -> Signal:
         bounds = self.thresholds
         return self._claims.ripe(
-            seen.person, seen.receipt, seen.at_ms, bounds.never_corroborated_weight, bounds.uncorroborated_a_month
+            view.person, view.receipt, view.at_ms, bounds.never_corroborated_weight, bounds.uncorroborated_a_month
         )
 
     def _no_longer_waiting(self, waiting: _Waiting) -> None:
-        subject = waiting.seen.subject
+        subject = waiting.view.subject
         left = self._waiting_of.get(subject) if subject is not None else None
         if subject is not None and left is not None:
             left.remove(waiting)
             if not left:
                 del self._waiting_of[subject]
 
-    def _alert(self, seen: SeenLookup, live: Sequence[Signal], ground: Ground | None, *, by_time: bool) -> Alert | None:
+    def _alert(self, view: View, live: Sequence[Signal], ground: Ground | None, *, by_time: bool) -> Alert | None:
         """Return the alert, or None if the same was said of the same person already."""
-        new = [signal for signal in live if self._is_new(seen, signal)]
+        new = [signal for signal in live if self._is_new(view, signal)]
         if not new or (
             max(rank(s.severity) for s in new) < _ALWAYS
             and sum(s.weight for s in live) >= self.thresholds.alert_score
@@ -232,44 +231,44 @@ class Detector:
             return None
         ordered = sorted(live, key=lambda signal: (-rank(signal.severity), -signal.weight))
         receipts = dict.fromkeys(receipt for signal in ordered for receipt in signal.receipts)
-        receipts.pop(seen.receipt, None)
-        theirs = self._receipts_of(seen)
+        receipts.pop(view.receipt, None)
+        theirs = self._receipts_of(view) if receipts else frozenset()
         return Alert(
-            place=seen.place,
+            place=view.place,
             raised_ms=self._now,
             caused_by_time=by_time,
             rules=tuple(signal.rule for signal in ordered),
             severity=ordered[0].severity,
             score=round(sum(signal.weight for signal in ordered), 2),
             words=tuple(signal.words for signal in ordered),
-            receipt=seen.receipt,
+            receipt=view.receipt,
             receipts=tuple([receipt for receipt in receipts if receipt in theirs][:_MOST_RECEIPTS]),
-            person=seen.person,
-            organisation=seen.organisation,
-            subject=seen.subject,
-            purpose=seen.purpose,
+            person=view.person,
+            organisation=view.organisation,
+            subject=view.subject,
+            purpose=view.purpose,
             explained=ground,
         )
 
-    def _receipts_of(self, seen: SeenLookup) -> frozenset[str]:
+    def _receipts_of(self, view: View) -> frozenset[str]:
         """Return the receipts of the asker's and the child's look-ups by this organisation, whose reviewers read them.
 
         That another organisation looked a child up is not theirs to know.
         """
-        views = list(self._past.of_person(seen.person, 0))
-        if seen.subject is not None:
-            views += self._past.of_child(seen.subject, 0)
-        return frozenset(view.receipt for view in views if view.organisation == seen.organisation)
+        views = list(self._past.of_person(view.person, 0))
+        if view.subject is not None:
+            views += self._past.of_child(view.subject, 0)
+        return frozenset(each.receipt for each in views if each.organisation == view.organisation)
 
-    def _is_new(self, seen: SeenLookup, signal: Signal) -> bool:
+    def _is_new(self, view: View, signal: Signal) -> bool:
         if rank(signal.severity) >= _ALWAYS:
             return True
-        about = f"{seen.person} {'' if signal.of_person else seen.subject}"
+        about = f"{view.person} {'' if signal.of_person else view.subject}"
         key, for_how_long = (signal.rule, about), signal.quiet_days * DAY if signal.of_person else _SAME_AGAIN
         last = self._raised.get(key)
-        if last is not None and seen.at_ms - last < for_how_long:
+        if last is not None and view.at_ms - last < for_how_long:
             return False
-        self._raised[key] = seen.at_ms
+        self._raised[key] = view.at_ms
         return True
 
     def _of_fault(self, fault: LogFault) -> Alert:

@@ -28,6 +28,7 @@ class View:
     organisation: str
     team: str | None
     role: str
+    purpose: str
     subject: str | None
     case_reference: str | None = field(repr=False)
     reason: str = field(repr=False)
@@ -49,6 +50,7 @@ class View:
             organisation=seen.organisation,
             team=member.team if member is not None else seen.team,
             role=seen.role,
+            purpose=seen.purpose,
             subject=seen.subject,
             case_reference=seen.case_reference,
             reason=folded_reason(seen.reason),
