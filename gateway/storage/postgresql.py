@@ -105,16 +105,16 @@ def check_postgresql(driver: psycopg.Connection[Any]) -> None:
             raise DurabilityNotMet(f"the database server does not hold {name} at {wanted}")
 
 
-def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float]) -> None:
+def impatient(driver: psycopg.Connection[Any], patience: Callable[[], float], *, while_it_sends: bool = False) -> None:
     """Let every wait of this connection for its server end after `patience` seconds with psycopg.OperationalError.
 
-    For servers that stand still: what is gone is noticed by the kernel, and one that sends is waited for anew. The
-    connection is then closed, as it is of no more use. It takes the place of what was said of this connection before.
+    For servers that stand still: what is gone is noticed by the kernel. `while_it_sends`: one that sends is waited for
+    anew. The connection is then closed, as it is of no more use. It takes the place of what was said of it before.
     """
     wait = type(driver).wait
 
     def waiting(answer: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
-        return wait(driver, _while_it_sends(driver, answer, patience), *arguments, **options)
+        return wait(driver, _patiently(driver, answer, patience, while_it_sends), *arguments, **options)
 
     driver.wait = waiting  # type: ignore[method-assign, assignment]
 
@@ -138,8 +138,11 @@ def _patience() -> float:
     return _SILENT_SECONDS if end is None else end - time.monotonic()
 
 
-def _while_it_sends(
-    driver: psycopg.Connection[Any], answer: Generator[Any, Any, Any], patience: Callable[[], float]
+def _patiently(
+    driver: psycopg.Connection[Any],
+    answer: Generator[Any, Any, Any],
+    patience: Callable[[], float],
+    while_it_sends: bool,
 ) -> Generator[Any, Any, Any]:
     """Go through the driver's own steps; it is told Ready.NONE a few times a second while nothing comes."""
     try:
@@ -147,9 +150,9 @@ def _while_it_sends(
         end = time.monotonic() + patience()
         while True:
             ready = yield wanted
-            if ready:
+            if ready and while_it_sends:
                 end = time.monotonic() + patience()
-            elif time.monotonic() >= end:
+            elif not ready and time.monotonic() >= end:
                 driver.close()
                 raise psycopg.OperationalError("the server does not answer")
             wanted = answer.send(ready)
@@ -171,7 +174,7 @@ def standing_of_role(engine: sa.Engine) -> str | None:
 
 
 def _set_and_check(driver: psycopg.Connection[Any], _record: Any) -> None:
-    impatient(driver, _patience)
+    impatient(driver, _patience, while_it_sends=True)
     autocommit, driver.autocommit = driver.autocommit, True
     try:
         with driver.cursor() as cursor:
